@@ -1,0 +1,161 @@
+//! What the user side tells the kernel side before it loads: constants that the verifier can see.
+
+/// Where things are in the kernel's structures, in bytes from their start; from BTF at load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Offsets {
+    /// `task_struct.files`.
+    pub task_files: u32,
+    /// `files_struct.fdt`.
+    pub files_fdt: u32,
+    /// `fdtable.max_fds`.
+    pub fdt_max_fds: u32,
+    /// `fdtable.fd`.
+    pub fdt_fd: u32,
+    /// `file.f_inode`.
+    pub file_inode: u32,
+    /// `file.private_data`.
+    pub file_private: u32,
+    /// `inode.i_mode`.
+    pub inode_mode: u32,
+    /// `inode.i_rdev`.
+    pub inode_rdev: u32,
+    /// `inode.i_ino`.
+    pub inode_ino: u32,
+    /// `socket.sk`.
+    pub socket_sk: u32,
+    /// `sock_common.skc_family`.
+    pub skc_family: u32,
+    /// `sock_common.skc_dport` (network order).
+    pub skc_dport: u32,
+    /// `sock_common.skc_num` (host order).
+    pub skc_num: u32,
+    /// `sock.sk_protocol`.
+    pub sk_protocol: u32,
+    /// `tcp_sock.write_seq`.
+    pub tcp_write_seq: u32,
+    /// `tcp_sock.copied_seq`.
+    pub tcp_copied_seq: u32,
+    /// `unix_sock.peer`.
+    pub unix_peer: u32,
+    /// `unix_sock.addr`.
+    pub unix_addr: u32,
+    /// `unix_address.name`.
+    pub unix_address_name: u32,
+    /// `task_struct.tgid`.
+    pub task_tgid: u32,
+    /// `task_struct.pid`.
+    pub task_pid: u32,
+    /// `task_struct.thread_info.status` (x86: `TS_COMPAT`).
+    pub task_status: u32,
+}
+
+/// The switches of one run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Config {
+    /// iotrail's own process, always excluded.
+    pub own_tgid: u32,
+    /// 1: structures are walked with [`Offsets`]; 0: descriptors are followed through [`FdKey`].
+    pub btf: u32,
+    /// 1: only processes in the `PROCESSES` map; 0: every process.
+    pub only_processes: u32,
+    /// Payload bytes a record takes at most.
+    pub capture_bytes: u32,
+    /// 1: amd64 kernel, 2: arm64 kernel.
+    pub arch: u32,
+    /// Wake the reader when a ring holds this many bytes; below, it comes by itself.
+    pub wake_bytes: u32,
+    /// 1: some path of a unix socket is selected.
+    pub unix_paths: u32,
+    /// 1: any socket port is selected (`--broker` given as `any`).
+    pub any_port: u32,
+    /// Where things are in the kernel's structures.
+    pub offsets: Offsets,
+}
+
+/// Key of the `DEVICES` map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct DeviceKey {
+    /// 1: character, 2: block ([`crate::record::Target`]).
+    pub kind: u32,
+    /// Major number.
+    pub major: u32,
+    /// Minor number, or [`DeviceKey::ANY_MINOR`].
+    pub minor: u32,
+}
+
+impl DeviceKey {
+    /// Every minor number of the major.
+    pub const ANY_MINOR: u32 = u32::MAX;
+}
+
+/// Key of the `FDS` map, used where the kernel has no BTF.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct FdKey {
+    /// Process (thread group) id.
+    pub tgid: u32,
+    /// File descriptor.
+    pub fd: i32,
+}
+
+/// Value of the `FDS` map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct FdInfo {
+    /// A [`crate::record::Target`].
+    pub target: u8,
+    /// 1: selected, its calls are recorded; 0: known and not selected.
+    pub selected: u8,
+    /// Padding, zero.
+    pub pad: u16,
+    /// Device number.
+    pub rdev: u32,
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// Key of the `IOCTLS` map: a command whose number says nothing of its size.
+pub type IoctlKey = u32;
+
+/// Value of the `IOCTLS` map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct IoctlSize {
+    /// Bytes the kernel reads from the argument.
+    pub reads: u16,
+    /// Bytes the kernel writes to the argument.
+    pub writes: u16,
+}
+
+/// Names of the maps that the user side fills or reads.
+pub mod map {
+    /// Call number → [`crate::call::Call`], by ABI: index = abi × [`crate::call::NUMBERS`] + number.
+    pub const NUMBERS: &str = "NUMBERS";
+    /// Selected processes.
+    pub const PROCESSES: &str = "PROCESSES";
+    /// Names of programs whose processes are selected when they start.
+    pub const COMMS: &str = "COMMS";
+    /// Selected devices.
+    pub const DEVICES: &str = "DEVICES";
+    /// Selected ports.
+    pub const PORTS: &str = "PORTS";
+    /// Selected unix socket paths.
+    pub const UNIX_PATHS: &str = "UNIX_PATHS";
+    /// Followed descriptors (no BTF).
+    pub const FDS: &str = "FDS";
+    /// Sizes of old `ioctl` commands.
+    pub const IOCTLS: &str = "IOCTLS";
+    /// Counters, per CPU.
+    pub const COUNTERS: &str = "COUNTERS";
+    /// Ring of data records.
+    pub const DATA: &str = "DATA";
+    /// Ring of error and lifecycle records.
+    pub const LIFECYCLE: &str = "LIFECYCLE";
+    /// Calls in flight, by thread.
+    pub const CALLS: &str = "CALLS";
+    /// Staging buffers, by CPU.
+    pub const STAGES: &str = "STAGES";
+}

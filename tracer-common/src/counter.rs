@@ -1,0 +1,62 @@
+//! What the kernel side counts, per CPU. Index = discriminant; names are label values of the metrics.
+
+/// One counter. Discriminants are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Counter {
+    /// Records written to the data ring.
+    Data = 0,
+    /// Records written to the error and lifecycle ring.
+    Lifecycle = 1,
+    /// Records lost because the data ring was full.
+    DataRingFull = 2,
+    /// Records lost because the error and lifecycle ring was full.
+    LifecycleRingFull = 3,
+    /// Calls lost because too many threads were in a call at once.
+    ThreadsFull = 4,
+    /// Payloads that could not be read, in whole or in part: the record is there, with its lengths.
+    Unreadable = 5,
+    /// Segments beyond those followed: the record is there, with its lengths.
+    SegmentsCut = 6,
+    /// Payloads cut at `--capture-bytes`: the record is there, with its lengths.
+    CaptureCut = 7,
+    /// Calls on selected descriptors that found nothing (`EAGAIN`): counted, no record.
+    WouldBlock = 8,
+    /// Records lost because this CPU has no staging buffer.
+    NoStage = 9,
+    /// Processes lost to selection because too many were selected.
+    ProcessesFull = 10,
+    /// Descriptors that could not be followed because too many were (without BTF).
+    FdsFull = 11,
+    /// Calls by an instruction set that is not followed (x32).
+    ForeignAbi = 12,
+    /// Calls restarted by the kernel and counted once.
+    Restarted = 13,
+    /// Bytes written to the data ring.
+    DataBytes = 14,
+    /// Payload bytes beyond what was captured.
+    BytesCut = 15,
+}
+
+/// How many counters there are.
+pub const COUNTERS: u32 = 16;
+
+/// Every counter with its name, in discriminant order.
+pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
+    (Counter::Data, "data"),
+    (Counter::Lifecycle, "lifecycle"),
+    (Counter::DataRingFull, "data_ring_full"),
+    (Counter::LifecycleRingFull, "lifecycle_ring_full"),
+    (Counter::ThreadsFull, "threads_full"),
+    (Counter::Unreadable, "unreadable"),
+    (Counter::SegmentsCut, "segments_cut"),
+    (Counter::CaptureCut, "capture_cut"),
+    (Counter::WouldBlock, "would_block"),
+    (Counter::NoStage, "no_stage"),
+    (Counter::ProcessesFull, "processes_full"),
+    (Counter::FdsFull, "fds_full"),
+    (Counter::ForeignAbi, "foreign_abi"),
+    (Counter::Restarted, "restarted"),
+    (Counter::DataBytes, "data_bytes"),
+    (Counter::BytesCut, "bytes_cut"),
+];

@@ -1,0 +1,44 @@
+//! Every bound of the kernel side, each with the reason for its size.
+
+/// `--capture-bytes` goes no higher: a staging buffer must hold twice this, see [`STAGE_BYTES`].
+pub const CAPTURE_MAX: usize = 64 * 1024;
+
+/// Bytes of payload room in a staging buffer. The verifier has to see that an offset up to [`CAPTURE_MAX`] plus a
+/// length up to [`CAPTURE_MAX`] stays inside, so the buffer is twice as long as what is ever filled.
+pub const STAGE_BYTES: usize = 2 * CAPTURE_MAX;
+
+/// Staging buffers, one a CPU. Kernels number their CPUs below this; a higher number is counted as a loss.
+pub const CPUS: u32 = 256;
+
+/// Segments of one `iovec` array that are followed. `UIO_MAXIOV` is 1024; what lies beyond is visible as cut.
+pub const SEGMENTS: u32 = 1024;
+
+/// Messages of one `sendmmsg`/`recvmmsg` that are followed.
+pub const MESSAGES: u32 = 64;
+
+/// Threads with a call in flight on a selected file descriptor, at once.
+pub const THREADS: u32 = 16 * 1024;
+
+/// Processes that were selected by number, name or descent.
+pub const PROCESSES: u32 = 16 * 1024;
+
+/// Device numbers and majors that can be selected.
+pub const DEVICES: u32 = 4 * 1024;
+
+/// Ports that can be selected: every one there is.
+pub const PORTS: u32 = 64 * 1024;
+
+/// Paths of unix sockets that can be selected.
+pub const UNIX_PATHS: u32 = 256;
+
+/// Followed file descriptors when the kernel has no BTF.
+pub const FDS: u32 = 64 * 1024;
+
+/// `ioctl` commands whose size is not in their number (those from before `_IOC`).
+pub const IOCTLS: u32 = 1024;
+
+/// `PATH_MAX` is 4096; nobody keeps device nodes below longer paths than this.
+pub const PATH_BYTES: usize = 512;
+
+/// Size of the address that `bind` and `connect` hand over: `sizeof(struct sockaddr_un)` rounded up.
+pub const ADDRESS_BYTES: usize = 112;

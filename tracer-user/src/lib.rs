@@ -1,0 +1,7 @@
+//! iotrail follows work from a device, through a message broker, to the device it moved.
+//!
+//! The modules lie in the order of the data's way; dependencies go one way only (`ARCHITECTURE.md`).
+#![warn(unreachable_pub)]
+
+pub mod model;
+pub mod names;

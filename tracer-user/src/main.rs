@@ -1,0 +1,2 @@
+//! iotrail.
+fn main() {}

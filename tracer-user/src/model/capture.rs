@@ -1,0 +1,152 @@
+//! One system call as the kernel side saw it, decoded and checked.
+
+use bytes::Bytes;
+use tracer_common::call::{Abi, Call};
+
+use super::net::{Direction, SocketEnd};
+use super::payload::Payload;
+use super::time::Interval;
+
+/// Character or block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DeviceKind {
+    /// A character device.
+    Char,
+    /// A block device.
+    Block,
+}
+
+/// A device number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeviceNumber {
+    /// Character or block.
+    pub kind: DeviceKind,
+    /// Which driver.
+    pub major: u32,
+    /// Which of the driver's devices.
+    pub minor: u32,
+}
+
+/// What a file descriptor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// No descriptor, or not known what it is.
+    None,
+    /// A device node.
+    Device(DeviceNumber),
+    /// A socket.
+    Socket(SocketEnd),
+}
+
+/// One record of the kernel side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// Entry and exit of the call.
+    pub at: Interval,
+    /// Process (thread group) id.
+    pub pid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// Name of the thread, padded with NUL.
+    pub comm: [u8; 16],
+    /// Which call it was.
+    pub call: Call,
+    /// Which instruction set it was made from.
+    pub abi: Abi,
+    /// The file descriptor that it was about, -1 if none.
+    pub fd: i32,
+    /// What that descriptor is.
+    pub target: Target,
+    /// Inode number of the descriptor's file, 0 if unknown.
+    pub inode: u64,
+    /// What the call returned: a count, a descriptor or a negative errno.
+    pub result: i64,
+    /// Whether the kernel restarted the call in between.
+    pub restarted: bool,
+    /// What happened.
+    pub body: Body,
+}
+
+/// Where in a stream bytes lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// Not known: bytes have to be counted.
+    Unknown,
+    /// A TCP sequence number, modulo 2^32.
+    Sequence(u32),
+    /// As [`Self::Sequence`], but another thread used the stream during the call: approximate.
+    Contested(u32),
+    /// An offset given by the program (`pread`, `pwrite`).
+    Offset(u64),
+}
+
+/// What a [`Capture`] tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(
+    missing_docs,
+    reason = "fields are the arguments of the call of the same name, section 2 of the manual"
+)]
+pub enum Body {
+    /// Bytes moved, or failed to. `payload.size` is what moved (the result), or for a failed call what was offered.
+    Data {
+        direction: Direction,
+        requested: u64,
+        position: Position,
+        peek: bool,
+        payload: Payload,
+    },
+    /// Bytes moved that no system call shows (`sendfile`, `splice`): `length` of them.
+    Unseen {
+        direction: Direction,
+        position: Position,
+        length: u64,
+    },
+    /// An `ioctl`. `before`: the argument at entry, if it was captured apart; `after`: as it was at exit.
+    Ioctl {
+        command: u32,
+        argument: u64,
+        before: Option<Bytes>,
+        after: Bytes,
+    },
+    Open {
+        path: Bytes,
+        flags: u64,
+    },
+    /// `first..=last` for `close_range`, else both are the descriptor.
+    Close {
+        first: u32,
+        last: u32,
+    },
+    Dup {
+        new_fd: i32,
+        close_on_exec: bool,
+    },
+    Socket {
+        domain: u32,
+        kind: u32,
+    },
+    Bind {
+        address: Bytes,
+    },
+    Connect {
+        address: Bytes,
+    },
+    /// The capture's target is the accepted socket.
+    Accept {
+        new_fd: i32,
+    },
+    Shutdown {
+        how: u32,
+    },
+    /// This process bore `child`.
+    Fork {
+        child: u32,
+    },
+    Exec,
+    /// A thread ended; `whole_process` if it was the last.
+    Exit {
+        whole_process: bool,
+    },
+    /// The thread died in this call, which never returned.
+    Aborted,
+}

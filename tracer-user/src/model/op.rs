@@ -1,0 +1,150 @@
+//! Operations on messages, the same for every protocol: what causality understands.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::command::Value;
+use super::net::{ConnectionKey, Role, SocketEnd};
+use super::payload::Payload;
+use super::process::ProcessKey;
+use super::time::Interval;
+
+/// A message broker's protocol as `messaging.system` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum System {
+    Mqtt,
+    Rabbitmq,
+    Kafka,
+    Nats,
+    Redis,
+}
+
+impl System {
+    /// The value of `messaging.system`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Rabbitmq => "rabbitmq",
+            Self::Kafka => "kafka",
+            Self::Nats => "nats",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+/// Which bytes of a connection an operation is: the same from both ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// Whether the bytes go from client to server.
+    pub to_server: bool,
+    /// Position of the first byte. With [`Self::exact`]: the absolute (TCP) position, modulo 2^32.
+    pub start: u64,
+    /// Number of bytes.
+    pub length: u64,
+    /// Whether [`Self::start`] is the kernel's number; else bytes were counted from the first one seen.
+    pub exact: bool,
+}
+
+/// One operation as one end of a connection saw it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Op {
+    /// Which protocol.
+    pub system: System,
+    /// Whether the client or the broker (server) saw it.
+    pub viewpoint: Role,
+    /// The socket of the process that saw it.
+    pub socket: SocketEnd,
+    /// The bytes that carried it.
+    pub place: Place,
+    /// The process that saw it.
+    pub process: ProcessKey,
+    /// The thread that completed it.
+    pub tid: u32,
+    /// From the entry of the call that moved its first byte to the exit of the call that moved its last.
+    pub at: Interval,
+    /// Entry of the call that moved the last byte.
+    pub last_enter: super::time::Timestamp,
+    /// `client.id` of the connection's client as the protocol has it, if known.
+    pub client_id: Option<Arc<str>>,
+    /// What it is.
+    pub kind: OpKind,
+}
+
+/// What a message says of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Message {
+    /// Topic, subject, `exchange:key`, stream, …
+    pub destination: Arc<str>,
+    /// Identity of the message within its connection and direction until it is settled (MQTT packet id, delivery tag).
+    pub settle_id: Option<u64>,
+    /// Identity that the protocol gives the message for good (message-id, offset, stream entry), if any.
+    pub id: Option<Arc<str>>,
+    /// The body.
+    pub body: Payload,
+    /// Whether the broker kept it from earlier (MQTT retained delivery).
+    pub retained: bool,
+    /// Whether the sender asked the broker to keep it (MQTT retain on publish).
+    pub retain: bool,
+    /// Whether it is (or may be) sent again.
+    pub redelivered: bool,
+    /// Whether the receiver has to settle it (QoS 1 and 2, acknowledged delivery).
+    pub needs_settle: bool,
+    /// Headers that carry context or identity: name, value.
+    pub headers: Vec<(Arc<str>, Arc<str>)>,
+    /// Further span attributes.
+    pub attributes: Vec<(&'static str, Value)>,
+}
+
+/// What an operation does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OpKind {
+    /// A client asks for a connection; `will` is published for it if it vanishes.
+    Connect {
+        /// The last will, if it left one.
+        will: Option<Box<Message>>,
+    },
+    /// The broker's answer to that; `error` if it refused.
+    Connected {
+        /// Low-cardinality name of the reason.
+        error: Option<Cow<'static, str>>,
+    },
+    /// A client sends a message to the broker.
+    Publish(Box<Message>),
+    /// The broker has taken over the message with this settle id (PUBACK, PUBCOMP, confirm): the publish is over.
+    PublishSettled {
+        /// [`Message::settle_id`] of the publish, on the same connection.
+        id: u64,
+        /// Low-cardinality name of the reason, if the broker refused.
+        error: Option<Cow<'static, str>>,
+    },
+    /// The broker sends a message to a client.
+    Deliver(Box<Message>),
+    /// A client settles deliveries.
+    Settle {
+        /// `ack`, `nack`, `reject`, `commit`: names the span.
+        name: &'static str,
+        /// [`Message::settle_id`]s, on the same connection.
+        ids: Vec<u64>,
+        /// Whether the message is thereby refused.
+        error: Option<Cow<'static, str>>,
+    },
+    /// A client subscribes.
+    Subscribe {
+        /// Topic filters.
+        filters: Vec<Arc<str>>,
+    },
+    /// A client leaves. `clean`: it said so, its will is void.
+    Disconnect {
+        /// Whether it said so.
+        clean: bool,
+    },
+    /// The broker or the client reports an error.
+    Error {
+        /// Low-cardinality name.
+        kind: Cow<'static, str>,
+    },
+}

@@ -1,0 +1,153 @@
+//! What is exported: spans with their attributes, links and evidence.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::command::{Device, Status, Value};
+use super::ids::{SpanId, TraceId};
+use super::process::Process;
+use super::time::Interval;
+
+/// The kind of a span as OTLP has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "OpenTelemetry's words")]
+pub enum SpanKind {
+    Internal,
+    Client,
+    Producer,
+    Consumer,
+}
+
+/// What an edge between two spans rests on, strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Evidence {
+    /// A W3C header in the message.
+    Traceparent,
+    /// An identity that the broker gave the message.
+    BrokerId,
+    /// The same bytes of the same TCP connection.
+    TcpPosition,
+    /// Same destination and same content, in order.
+    Fingerprint,
+    /// A hook in the program.
+    Sdk,
+    /// The same thread, while it handled the cause.
+    Thread,
+    /// The content of one is in the other.
+    Containment,
+}
+
+impl Evidence {
+    /// The word in `iotrail.link.evidence`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Traceparent => "traceparent",
+            Self::BrokerId => "broker-id",
+            Self::TcpPosition => "tcp-position",
+            Self::Fingerprint => "fingerprint",
+            Self::Sdk => "sdk",
+            Self::Thread => "thread",
+            Self::Containment => "containment",
+        }
+    }
+}
+
+/// A causal edge: to which span, resting on what, how sure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edge {
+    /// Trace of the cause.
+    pub trace: TraceId,
+    /// The cause.
+    pub span: SpanId,
+    /// What it rests on, strongest first.
+    pub evidence: Vec<Evidence>,
+    /// Measured precision of edges with this evidence, 0 to 1.
+    pub confidence: f64,
+}
+
+/// Whose span it is: becomes the OTLP resource.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Owner {
+    /// A process on this host.
+    Process(Arc<Process>),
+    /// A peer that was seen only from the broker.
+    Remote {
+        /// Its client id or name, else address and port.
+        name: Arc<str>,
+        /// Its address.
+        address: Arc<str>,
+    },
+}
+
+/// What a span is about; the metrics are made from this, not from names.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    /// A device command, or with `unsolicited` an event of a device.
+    Device {
+        /// Which device.
+        device: Arc<Device>,
+        /// Its name.
+        command: Cow<'static, str>,
+        /// Whether nobody asked for it.
+        unsolicited: bool,
+    },
+    /// A publish.
+    Publish(MessageSubject),
+    /// The broker's own time.
+    Broker(MessageSubject),
+    /// A delivery and its handling; `dispatch` is the time from publish to delivery in ns, if the publish was seen.
+    Process(MessageSubject, Option<u64>),
+    /// A batch receive.
+    Receive(MessageSubject),
+    /// A settlement.
+    Settle(MessageSubject),
+}
+
+/// The message behind a span.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MessageSubject {
+    /// `messaging.system`.
+    pub system: &'static str,
+    /// `messaging.destination.name`.
+    pub destination: Arc<str>,
+    /// `host:port` of the broker.
+    pub server: Arc<str>,
+    /// Type of the event (CloudEvents `type`), else the destination.
+    pub event_type: Arc<str>,
+    /// Source of the event (CloudEvents `source`), else the publisher's service, else empty.
+    pub source: Arc<str>,
+    /// Size of the body in bytes.
+    pub body_size: u64,
+}
+
+/// A finished span.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Span {
+    /// Trace id.
+    pub trace: TraceId,
+    /// Span id.
+    pub id: SpanId,
+    /// The parent edge; `None` for a root.
+    pub parent: Option<Edge>,
+    /// A parent outside of what iotrail sees (a `traceparent` in the message).
+    pub remote_parent: Option<SpanId>,
+    /// Further causes.
+    pub links: Vec<Edge>,
+    /// As design names them.
+    pub name: String,
+    /// As OTLP has it.
+    pub kind: SpanKind,
+    /// Whose.
+    pub owner: Owner,
+    /// Thread it ran on.
+    pub tid: u32,
+    /// When.
+    pub at: Interval,
+    /// How it ended.
+    pub status: Status,
+    /// What it is about.
+    pub subject: Subject,
+    /// Attributes beyond those that the exporter derives (keys from `names`).
+    pub attributes: Vec<(&'static str, Value)>,
+}

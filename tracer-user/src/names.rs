@@ -1,0 +1,165 @@
+//! The one home of every attribute key and metric name that iotrail promises.
+
+/// Attribute keys of spans.
+pub mod attribute {
+    /// Stable identity of a device.
+    pub const DEVICE_ID: &str = "iotrail.device.id";
+    /// Class of a device: `tty`, `i2c`, …
+    pub const DEVICE_CLASS: &str = "iotrail.device.class";
+    /// Path of the node.
+    pub const DEVICE_PATH: &str = "iotrail.device.path";
+    /// Command without arguments.
+    pub const DEVICE_COMMAND: &str = "iotrail.device.command";
+    /// Prefix of a command's arguments.
+    pub const DEVICE_ARGS: &str = "iotrail.device.args.";
+    /// `text`, `json` or `binary`.
+    pub const PAYLOAD_TYPE: &str = "iotrail.payload.type";
+    /// Bytes there were.
+    pub const PAYLOAD_SIZE: &str = "iotrail.payload.size";
+    /// Bytes that were captured.
+    pub const PAYLOAD_CAPTURED: &str = "iotrail.payload.captured";
+    /// Keyed digest of the captured bytes, hex.
+    pub const PAYLOAD_DIGEST: &str = "iotrail.payload.digest";
+    /// The bytes, where asked for and valid UTF-8.
+    pub const PAYLOAD_TEXT: &str = "iotrail.payload.text";
+    /// The bytes, where asked for and not UTF-8.
+    pub const PAYLOAD_HEX: &str = "iotrail.payload.hex";
+    /// As `iotrail.payload.type`, of a device's answer.
+    pub const REPLY_TYPE: &str = "iotrail.reply.type";
+    /// As `iotrail.payload.size`, of a device's answer.
+    pub const REPLY_SIZE: &str = "iotrail.reply.size";
+    /// As `iotrail.payload.captured`, of a device's answer.
+    pub const REPLY_CAPTURED: &str = "iotrail.reply.captured";
+    /// As `iotrail.payload.digest`, of a device's answer.
+    pub const REPLY_DIGEST: &str = "iotrail.reply.digest";
+    /// As `iotrail.payload.text`, of a device's answer.
+    pub const REPLY_TEXT: &str = "iotrail.reply.text";
+    /// As `iotrail.payload.hex`, of a device's answer.
+    pub const REPLY_HEX: &str = "iotrail.reply.hex";
+    /// Duration of the span, or for a delivery the time from publish to delivery, in ms.
+    pub const LATENCY_MS: &str = "iotrail.latency_ms";
+    /// Correlation id that the program or protocol carries.
+    pub const CORRELATION_ID: &str = "iotrail.correlation_id";
+    /// What the parent edge or link rests on, strongest first, joined by `+`.
+    pub const LINK_EVIDENCE: &str = "iotrail.link.evidence";
+    /// Measured precision of such edges.
+    pub const LINK_CONFIDENCE: &str = "iotrail.link.confidence";
+    /// `broker` where only the broker's end was seen.
+    pub const VIEWPOINT: &str = "iotrail.viewpoint";
+    /// OpenTelemetry: name of an error's kind.
+    pub const ERROR_TYPE: &str = "error.type";
+    /// OpenTelemetry messaging.
+    pub const MESSAGING_SYSTEM: &str = "messaging.system";
+    /// OpenTelemetry messaging.
+    pub const MESSAGING_OPERATION_NAME: &str = "messaging.operation.name";
+    /// OpenTelemetry messaging.
+    pub const MESSAGING_OPERATION_TYPE: &str = "messaging.operation.type";
+    /// OpenTelemetry messaging.
+    pub const MESSAGING_DESTINATION_NAME: &str = "messaging.destination.name";
+    /// OpenTelemetry messaging.
+    pub const MESSAGING_MESSAGE_ID: &str = "messaging.message.id";
+    /// OpenTelemetry messaging.
+    pub const MESSAGING_MESSAGE_BODY_SIZE: &str = "messaging.message.body.size";
+    /// OpenTelemetry messaging.
+    pub const MESSAGING_CLIENT_ID: &str = "messaging.client.id";
+    /// OpenTelemetry messaging.
+    pub const MESSAGING_BATCH_MESSAGE_COUNT: &str = "messaging.batch.message_count";
+    /// MQTT quality of service, 0 to 2.
+    pub const MQTT_QOS: &str = "iotrail.mqtt.qos";
+    /// MQTT retained flag.
+    pub const MQTT_RETAIN: &str = "iotrail.mqtt.retain";
+    /// MQTT duplicate flag.
+    pub const MQTT_DUP: &str = "iotrail.mqtt.dup";
+    /// OpenTelemetry: the broker's address.
+    pub const SERVER_ADDRESS: &str = "server.address";
+    /// OpenTelemetry: the broker's port.
+    pub const SERVER_PORT: &str = "server.port";
+    /// OpenTelemetry: the thread.
+    pub const THREAD_ID: &str = "thread.id";
+    /// Type of a CloudEvent.
+    pub const EVENT_TYPE: &str = "event.type";
+    /// Source of a CloudEvent.
+    pub const EVENT_SOURCE: &str = "event.source";
+    /// Id of a CloudEvent.
+    pub const EVENT_ID: &str = "event.id";
+    /// Subject of a CloudEvent.
+    pub const EVENT_SUBJECT: &str = "event.subject";
+}
+
+/// Attribute keys of resources.
+pub mod resource {
+    /// OpenTelemetry: the service.
+    pub const SERVICE_NAME: &str = "service.name";
+    /// OpenTelemetry: this instance of it.
+    pub const SERVICE_INSTANCE_ID: &str = "service.instance.id";
+    /// OpenTelemetry: process id.
+    pub const PROCESS_PID: &str = "process.pid";
+    /// OpenTelemetry: base name of the executable.
+    pub const PROCESS_EXECUTABLE_NAME: &str = "process.executable.name";
+    /// OpenTelemetry: command line.
+    pub const PROCESS_COMMAND_ARGS: &str = "process.command_args";
+    /// OpenTelemetry: the host.
+    pub const HOST_NAME: &str = "host.name";
+    /// OpenTelemetry: the machine id.
+    pub const HOST_ID: &str = "host.id";
+    /// OpenTelemetry: the container.
+    pub const CONTAINER_ID: &str = "container.id";
+}
+
+/// Metric names, as they stand in `/metrics` (counters without the `_total` that the format adds).
+pub mod metric {
+    /// Device commands.
+    pub const PERIPHERAL_COMMAND: &str = "peripheral_command";
+    /// Duration of device commands.
+    pub const PERIPHERAL_COMMAND_DURATION: &str = "peripheral_command_duration_seconds";
+    /// Publish to delivery.
+    pub const EVENT_DISPATCH_LATENCY: &str = "event_dispatch_latency_seconds";
+    /// Time inside the broker.
+    pub const BROKER_RESIDENCE: &str = "message_broker_residence_seconds";
+    /// Messages published.
+    pub const EVENTS_PUBLISHED: &str = "events_published";
+    /// Messages processed.
+    pub const EVENTS_PROCESSED: &str = "events_processed";
+    /// Time to process a message.
+    pub const EVENT_PROCESSING_DURATION: &str = "event_processing_duration_seconds";
+    /// Messages whose processing failed.
+    pub const EVENT_ERRORS: &str = "event_errors";
+    /// Time to publish.
+    pub const BROKER_PUBLISH_DURATION: &str = "message_broker_publish_duration_seconds";
+    /// Time to consume.
+    pub const BROKER_CONSUME_DURATION: &str = "message_broker_consume_duration_seconds";
+    /// Failed connections to brokers.
+    pub const BROKER_CONNECTION_ERRORS: &str = "message_broker_connection_errors";
+    /// OpenTelemetry: duration of a client's operation.
+    pub const CLIENT_OPERATION_DURATION: &str = "messaging_client_operation_duration_seconds";
+    /// OpenTelemetry: duration of processing.
+    pub const PROCESS_DURATION: &str = "messaging_process_duration_seconds";
+    /// OpenTelemetry: messages sent.
+    pub const CLIENT_SENT_MESSAGES: &str = "messaging_client_sent_messages";
+    /// OpenTelemetry: messages consumed.
+    pub const CLIENT_CONSUMED_MESSAGES: &str = "messaging_client_consumed_messages";
+    /// Tempo: requests between two services.
+    pub const SERVICE_GRAPH_REQUEST: &str = "traces_service_graph_request";
+    /// Tempo: failed requests between two services.
+    pub const SERVICE_GRAPH_REQUEST_FAILED: &str = "traces_service_graph_request_failed";
+    /// Tempo: their duration at the server.
+    pub const SERVICE_GRAPH_REQUEST_SERVER: &str = "traces_service_graph_request_server_seconds";
+    /// Tempo: their duration at the client.
+    pub const SERVICE_GRAPH_REQUEST_CLIENT: &str = "traces_service_graph_request_client_seconds";
+    /// Tempo: calls by span.
+    pub const SPANMETRICS_CALLS: &str = "traces_spanmetrics_calls";
+    /// Tempo: latency by span.
+    pub const SPANMETRICS_LATENCY: &str = "traces_spanmetrics_latency";
+    /// What passed each stage.
+    pub const IOTRAIL_EVENTS: &str = "iotrail_events";
+    /// What was lost at each stage, and why.
+    pub const IOTRAIL_EVENTS_DROPPED: &str = "iotrail_events_dropped";
+    /// What waits in each queue.
+    pub const IOTRAIL_QUEUE_DEPTH: &str = "iotrail_queue_depth";
+    /// How far the analysis is behind the kernel.
+    pub const IOTRAIL_LAG: &str = "iotrail_lag_seconds";
+    /// Prometheus: CPU time of iotrail.
+    pub const PROCESS_CPU: &str = "process_cpu_seconds";
+    /// Prometheus: resident memory of iotrail.
+    pub const PROCESS_RESIDENT: &str = "process_resident_memory_bytes";
+}
