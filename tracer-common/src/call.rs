@@ -110,6 +110,67 @@ impl Call {
     }
 }
 
+/// What kind of call a call is, as bits that the kernel side tests instead of comparing names.
+pub mod traits {
+    use super::Call;
+
+    /// Opens a file: there is no descriptor before it returns.
+    pub const OPENS: u16 = 1 << 0;
+    /// Moves bytes from the file to the program.
+    pub const INWARD: u16 = 1 << 1;
+    /// Moves bytes from the program to the file.
+    pub const OUTWARD: u16 = 1 << 2;
+    /// Gives its bytes as an array of segments.
+    pub const SEGMENTS: u16 = 1 << 3;
+    /// Gives its bytes by a message header.
+    pub const MESSAGE: u16 = 1 << 4;
+    /// Gives its bytes by an array of message headers.
+    pub const MESSAGES: u16 = 1 << 5;
+    /// Names a file offset.
+    pub const OFFSET: u16 = 1 << 6;
+    /// Moves bytes that no system call shows.
+    pub const UNSEEN: u16 = 1 << 7;
+    /// Has message flags in its fourth argument.
+    pub const FLAGS_IN_FOURTH: u16 = 1 << 8;
+    /// Has message flags in its third argument.
+    pub const FLAGS_IN_THIRD: u16 = 1 << 9;
+    /// Is about an address, which the socket may not know before it returns.
+    pub const ADDRESS: u16 = 1 << 10;
+    /// Has no descriptor to begin with.
+    pub const NO_DESCRIPTOR: u16 = 1 << 11;
+    /// Only matters where descriptors are followed.
+    pub const FOLLOWING: u16 = 1 << 12;
+    /// An `ioctl`.
+    pub const IOCTL: u16 = 1 << 13;
+
+    /// The bits of a call.
+    #[must_use]
+    pub const fn of(call: Call) -> u16 {
+        match call {
+            Call::Open | Call::Openat | Call::Openat2 | Call::Creat => OPENS | NO_DESCRIPTOR,
+            Call::Read => INWARD,
+            Call::Recv | Call::Recvfrom => INWARD | FLAGS_IN_FOURTH,
+            Call::Pread64 => INWARD | OFFSET,
+            Call::Readv => INWARD | SEGMENTS,
+            Call::Preadv | Call::Preadv2 => INWARD | SEGMENTS | OFFSET,
+            Call::Recvmsg => INWARD | MESSAGE | FLAGS_IN_THIRD,
+            Call::Recvmmsg => INWARD | MESSAGES,
+            Call::Write | Call::Send | Call::Sendto => OUTWARD,
+            Call::Pwrite64 => OUTWARD | OFFSET,
+            Call::Writev => OUTWARD | SEGMENTS,
+            Call::Pwritev | Call::Pwritev2 => OUTWARD | SEGMENTS | OFFSET,
+            Call::Sendmsg => OUTWARD | MESSAGE,
+            Call::Sendmmsg => OUTWARD | MESSAGES,
+            Call::Sendfile | Call::Splice => UNSEEN,
+            Call::Bind | Call::Connect => ADDRESS,
+            Call::CloseRange => NO_DESCRIPTOR,
+            Call::Socket | Call::Socketpair => NO_DESCRIPTOR | FOLLOWING,
+            Call::Ioctl => IOCTL,
+            _ => 0,
+        }
+    }
+}
+
 /// The instruction set that a system call was made from. It decides numbers, structure layouts and pointer size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]

@@ -70,6 +70,10 @@ pub struct Config {
     pub unix_paths: u32,
     /// 1: any socket port is selected (`--broker` given as `any`).
     pub any_port: u32,
+    /// 1: the kernel has `bpf_loop`.
+    pub loops: u32,
+    /// Padding, zero.
+    pub pad: u32,
     /// Where things are in the kernel's structures.
     pub offsets: Offsets,
 }
@@ -132,7 +136,7 @@ pub struct IoctlSize {
 
 /// Names of the maps that the user side fills or reads.
 pub mod map {
-    /// Call number → [`crate::call::Call`], by ABI: index = abi × [`crate::call::NUMBERS`] + number.
+    /// Call number → [`crate::call::Call`] in the low 16 bits, [`crate::call::traits`] in the high ones, by ABI: index = abi × [`crate::call::NUMBERS`] + number.
     pub const NUMBERS: &str = "NUMBERS";
     /// Selected processes.
     pub const PROCESSES: &str = "PROCESSES";

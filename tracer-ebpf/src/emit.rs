@@ -1,0 +1,152 @@
+//! Puts a record together and sends it: the only place that writes to a ring.
+
+use aya_ebpf::helpers::generated::{bpf_get_current_comm, bpf_get_smp_processor_id};
+use tracer_common::counter::Counter;
+use tracer_common::limits::CAPTURE_MAX;
+use tracer_common::record::{HEADER_BYTES, Kind, SOCK_COMMON_BYTES};
+
+use crate::copy;
+use crate::maps::{DATA, InFlight, IOCTLS, LIFECYCLE, STAGES, Stage, config, count};
+use crate::select::Who;
+
+/// `BPF_RB_NO_WAKEUP`.
+const NO_WAKEUP: u64 = 1;
+/// `BPF_RB_FORCE_WAKEUP`.
+const FORCE_WAKEUP: u64 = 2;
+/// `BPF_RB_AVAIL_DATA`.
+const AVAILABLE: u64 = 0;
+
+/// This CPU's staging buffer with the header of a record of `kind` about a call.
+#[inline(always)]
+pub(crate) fn record(slot: *mut InFlight, who: Who, kind: Kind, result: i64, exit_ns: u64) -> Option<*mut Stage> {
+    let stage = blank(who, kind, exit_ns)?;
+    // SAFETY: the stage is this CPU's own while the program runs; the slot is this thread's own.
+    unsafe {
+        let header = &raw mut (*stage).header;
+        (*header).flags = (*slot).flags;
+        (*header).call = (*slot).kind.call;
+        (*header).target = (*slot).target;
+        (*header).abi = (*slot).abi;
+        (*header).enter_ns = (*slot).enter_ns;
+        (*header).result = result;
+        (*header).fd = (*slot).fd;
+        (*header).position = (*slot).position;
+        (*header).args = [(*slot).args[1], (*slot).args[2], (*slot).args[3]];
+        (*header).rdev = (*slot).rdev;
+        (*header).inode = (*slot).inode;
+        (*header).sock = (*slot).sock;
+        (*header).peer = (*slot).peer;
+        if (*slot).sock != 0 {
+            (*header).sock_common = (*slot).sock_common;
+        }
+    }
+    Some(stage)
+}
+
+/// As [`record`], for something that is no call.
+#[inline(always)]
+pub(crate) fn blank(who: Who, kind: Kind, now: u64) -> Option<*mut Stage> {
+    // SAFETY: no arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let Some(stage) = STAGES.get_ptr_mut(cpu) else {
+        count(Counter::NoStage, 1);
+        return None;
+    };
+    // SAFETY: the stage is this CPU's own while the program runs.
+    unsafe {
+        let header = &raw mut (*stage).header;
+        (*header).kind = kind as u16;
+        (*header).flags = 0;
+        (*header).call = 0;
+        (*header).target = 0;
+        (*header).abi = 0;
+        (*header).tgid = who.tgid;
+        (*header).tid = who.tid;
+        (*header).enter_ns = now;
+        (*header).exit_ns = now;
+        (*header).result = 0;
+        (*header).fd = -1;
+        (*header).captured = 0;
+        (*header).requested = 0;
+        (*header).position = 0;
+        (*header).args = [0; 3];
+        (*header).rdev = 0;
+        (*header).fault = 0;
+        (*header).segments = 0;
+        (*header).inode = 0;
+        (*header).sock = 0;
+        (*header).peer = 0;
+        (*header).sock_common = [0; SOCK_COMMON_BYTES];
+        bpf_get_current_comm((&raw mut (*header).comm).cast(), 16);
+    }
+    Some(stage)
+}
+
+/// Sends a record with `captured` bytes of payload.
+#[inline(never)]
+pub(crate) fn send(stage: *mut Stage, captured: u64, lifecycle: bool) {
+    let captured = if captured > CAPTURE_MAX as u64 { CAPTURE_MAX as u64 } else { captured };
+    // SAFETY: header and payload lie in one piece in the stage, which is longer than both.
+    let bytes = unsafe {
+        (*stage).header.captured = captured as u32;
+        core::slice::from_raw_parts(stage.cast::<u8>(), HEADER_BYTES + captured as usize)
+    };
+    let ring = if lifecycle { &LIFECYCLE } else { &DATA };
+    // The reader comes by itself every few milliseconds; waking it costs the traced program an interrupt.
+    let wake = if ring.query(AVAILABLE) >= u64::from(config!(wake_bytes)) { FORCE_WAKEUP } else { NO_WAKEUP };
+    let sent = ring.output::<[u8]>(bytes, wake).is_ok();
+    match (lifecycle, sent) {
+        (false, true) => {
+            count(Counter::Data, 1);
+            count(Counter::DataBytes, (HEADER_BYTES + captured as usize) as u64);
+        }
+        (false, false) => count(Counter::DataRingFull, 1),
+        (true, true) => count(Counter::Lifecycle, 1),
+        (true, false) => count(Counter::LifecycleRingFull, 1),
+    }
+}
+
+/// How many bytes the kernel reads from and writes to the argument of an `ioctl`.
+///
+/// From the command's own number (`include/uapi/asm-generic/ioctl.h`), or for older commands from a table.
+#[inline(always)]
+pub(crate) fn ioctl_sizes(command: u32) -> (u64, u64) {
+    // SAFETY: the value is copied at once.
+    if let Some(sizes) = unsafe { IOCTLS.get(command) } {
+        return (u64::from(sizes.reads), u64::from(sizes.writes));
+    }
+    let size = u64::from(command >> 16 & 0x3fff);
+    let reads = if command & 0x4000_0000 != 0 { size } else { 0 };
+    let writes = if command & 0x8000_0000 != 0 { size } else { 0 };
+    (reads, writes)
+}
+
+/// An `ioctl` begins: its argument is sent now if the driver will overwrite it.
+#[inline(never)]
+pub(crate) fn ioctl_entry(slot: *mut InFlight, who: Who) {
+    // SAFETY: a map value that this thread alone writes.
+    let (command, argument, now) = unsafe { ((*slot).args[1] as u32, (*slot).args[2], (*slot).enter_ns) };
+    let (reads, writes) = ioctl_sizes(command);
+    if reads == 0 || writes == 0 {
+        return;
+    }
+    let Some(stage) = record(slot, who, Kind::IoctlEntry, 0, now) else { return };
+    let captured = ioctl_argument(stage, argument, reads);
+    send(stage, captured, false);
+}
+
+/// Copies an `ioctl`'s argument; returns how many bytes could be read.
+#[inline(always)]
+pub(crate) fn ioctl_argument(stage: *mut Stage, argument: u64, size: u64) -> u64 {
+    let capture = u64::from(config!(capture_bytes));
+    let wanted = if size < capture { size } else { capture };
+    let captured = copy::bytes(stage, 0, argument, wanted);
+    // SAFETY: the stage is this CPU's own while the program runs.
+    unsafe { (*stage).header.requested = size };
+    if captured < wanted {
+        count(Counter::Unreadable, 1);
+        // SAFETY: as above.
+        unsafe { (*stage).header.fault = tracer_common::record::Fault::Unreadable as u16 };
+    }
+    captured
+}

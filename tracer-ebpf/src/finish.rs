@@ -1,0 +1,313 @@
+//! A call returns: say what came of it.
+
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_probe_read_user_str};
+use tracer_common::call::traits;
+use tracer_common::counter::Counter;
+use tracer_common::limits::{ADDRESS_BYTES, PATH_BYTES};
+use tracer_common::record::{Kind, Target, flag};
+
+use crate::calls::{self, is};
+use crate::maps::{CALLS, IDLE, INTERRUPTED, InFlight, RUNNING, Stage, config, count};
+use crate::select::{self, Who};
+use crate::walk::{self, Node};
+use crate::{copy, emit, follow};
+
+/// `-EINTR`.
+const EINTR: i64 = -4;
+/// `-EAGAIN`.
+const EAGAIN: i64 = -11;
+/// `-ERESTARTSYS` to `-ERESTART_RESTARTBLOCK`, `include/linux/errno.h`: the kernel will start the call again, or tell
+/// the program `EINTR`.
+const RESTART: core::ops::RangeInclusive<i64> = -516..=-512;
+
+/// A call of the current thread returns.
+#[inline(always)]
+pub(crate) fn call(result: i64) -> Option<()> {
+    let both = bpf_get_current_pid_tgid();
+    let who = Who { tgid: (both >> 32) as u32, tid: both as u32 };
+    let slot = CALLS.get_ptr_mut(who.tid)?;
+    // SAFETY: a map value that this thread alone writes; helper without memory arguments.
+    let now = unsafe {
+        if (*slot).state != RUNNING {
+            return None;
+        }
+        let now = bpf_ktime_get_ns();
+        if RESTART.contains(&result) {
+            (*slot).state = INTERRUPTED;
+            (*slot).exit_ns = now;
+            return None;
+        }
+        (*slot).state = IDLE;
+        now
+    };
+    complete(slot, who, result, now)
+}
+
+/// A call that was interrupted and not started again.
+#[inline(never)]
+pub(crate) fn interrupted(slot: *mut InFlight, who: Who) {
+    // SAFETY: a map value that this thread alone writes.
+    let (exit_ns, kind) = unsafe { ((*slot).exit_ns, (*slot).kind) };
+    let record = if kind.has(traits::IOCTL) {
+        Kind::Ioctl
+    } else if kind.has(traits::INWARD | traits::OUTWARD) {
+        Kind::Data
+    } else {
+        return;
+    };
+    if let Some(stage) = emit::record(slot, who, record, EINTR, exit_ns) {
+        emit::send(stage, 0, true);
+    }
+}
+
+#[inline(always)]
+fn complete(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
+    // SAFETY: a map value that this thread alone writes.
+    let kind = unsafe { (*slot).kind };
+    if kind.has(traits::INWARD | traits::OUTWARD) {
+        return data(slot, who, result, now);
+    }
+    if kind.has(traits::IOCTL) {
+        return ioctl(slot, who, result, now);
+    }
+    if kind.has(traits::UNSEEN) {
+        return unseen(slot, who, result, now);
+    }
+    lifecycle(slot, who, result, now)
+}
+
+#[inline(always)]
+fn data(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
+    // SAFETY: a map value that this thread alone writes.
+    let (kind, fd, flags, args) = unsafe { ((*slot).kind, (*slot).fd, (*slot).flags, (*slot).args) };
+    if result == EAGAIN && found_nothing(slot, fd) {
+        return None;
+    }
+    // What moved; of a call that failed, what was offered. `recvmmsg` and `sendmmsg` return a number of messages.
+    let outward = flags & flag::OUTWARD != 0;
+    let many = kind.has(traits::MESSAGES);
+    let limit = match result {
+        error if error < 0 && outward => u64::MAX,
+        error if error < 0 => 0,
+        _ if many => u64::MAX,
+        moved => moved as u64,
+    };
+    let stage = emit::record(slot, who, Kind::Data, result, now)?;
+    let copied = copy::call(stage, slot, limit);
+    // SAFETY: the stage is this CPU's own while the program runs; the slot is this thread's own.
+    unsafe {
+        let header = &raw mut (*stage).header;
+        (*header).requested = copied.offered;
+        (*header).segments = copied.segments;
+        (*header).fault = copied.fault;
+        if flags & flag::POSITION != 0 && result > 0 && !many {
+            let peek = (kind.has(traits::FLAGS_IN_FOURTH) && args[3] & calls::MSG_PEEK != 0)
+                || (kind.has(traits::FLAGS_IN_THIRD) && args[2] & calls::MSG_PEEK != 0);
+            let moved = if peek { 0 } else { result as u32 };
+            if walk::sequence((*slot).sock, outward) != Some(((*slot).position as u32).wrapping_add(moved)) {
+                (*header).flags |= flag::CONTESTED;
+            }
+            if peek {
+                (*header).flags |= flag::PEEK;
+            }
+        }
+        if kind.has(traits::OFFSET) {
+            (*header).flags |= flag::OFFSET;
+        }
+        if result > 0 {
+            (*slot).dry_fd = -1;
+        }
+    }
+    let whole = if result > 0 && !many { result as u64 } else { copied.captured };
+    account(copied.captured, whole, copied.fault);
+    emit::send(stage, copied.captured, result < 0 && result != EAGAIN);
+    Some(())
+}
+
+/// Whether a call that found nothing is only counted: at a server, whose next step nobody waits for, and when the
+/// same thread found nothing on the same descriptor before (a program that polls in a circle).
+#[inline(always)]
+fn found_nothing(slot: *mut InFlight, fd: i32) -> bool {
+    // SAFETY: a map value that this thread alone writes.
+    let again = unsafe {
+        let again = (*slot).dry_fd == fd || ((*slot).server != 0 && (*slot).target == Target::Socket as u8);
+        (*slot).dry_fd = fd;
+        again
+    };
+    count(Counter::WouldBlock, 1);
+    again
+}
+
+#[inline(always)]
+fn account(captured: u64, whole: u64, fault: u16) {
+    if captured < whole {
+        count(Counter::BytesCut, whole - captured);
+        match fault {
+            0 => count(Counter::CaptureCut, 1),
+            2 => count(Counter::SegmentsCut, 1),
+            _ => count(Counter::Unreadable, 1),
+        }
+    }
+}
+
+#[inline(always)]
+fn ioctl(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
+    // SAFETY: a map value that this thread alone writes.
+    let (command, argument) = unsafe { ((*slot).args[1] as u32, (*slot).args[2]) };
+    let (reads, writes) = emit::ioctl_sizes(command);
+    let stage = emit::record(slot, who, Kind::Ioctl, result, now)?;
+    let size = if writes > reads { writes } else { reads };
+    let captured = if size > 0 { emit::ioctl_argument(stage, argument, size) } else { 0 };
+    emit::send(stage, captured, result < 0);
+    Some(())
+}
+
+#[inline(always)]
+fn unseen(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
+    if result == EAGAIN {
+        count(Counter::WouldBlock, 1);
+        return None;
+    }
+    let stage = emit::record(slot, who, Kind::Data, result, now)?;
+    // SAFETY: the stage is this CPU's own while the program runs.
+    unsafe { (*stage).header.flags |= flag::UNSEEN };
+    emit::send(stage, 0, result < 0);
+    Some(())
+}
+
+/// Everything that makes, changes or ends a descriptor.
+#[inline(always)]
+fn lifecycle(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
+    // SAFETY: a map value that this thread alone writes.
+    let (kind, args) = unsafe { ((*slot).kind, (*slot).args) };
+    if config!(btf) == 0 {
+        follow::finished(slot, who, kind, result);
+    }
+    if kind.has(traits::OPENS) {
+        return open(slot, who, result, now);
+    }
+    if is!(kind, Accept | Accept4) {
+        return accept(slot, who, result, now);
+    }
+    let record = if is!(kind, Close | CloseRange) {
+        Kind::Close
+    } else if is!(kind, Dup | Dup2 | Dup3 | Fcntl) {
+        Kind::Dup
+    } else if is!(kind, Connect) {
+        // Only now does the socket know its own port.
+        refresh(slot);
+        Kind::Connect
+    } else if is!(kind, Bind) {
+        Kind::Bind
+    } else if is!(kind, Shutdown) {
+        Kind::Shutdown
+    } else if is!(kind, Socket | Socketpair) {
+        Kind::Socket
+    } else {
+        return None;
+    };
+    let stage = emit::record(slot, who, record, result, now)?;
+    // SAFETY: the stage is this CPU's own while the program runs.
+    unsafe { (*stage).header.args = [args[0], args[1], args[2]] };
+    let mut captured = 0;
+    if kind.has(traits::ADDRESS) {
+        let length = if args[2] < ADDRESS_BYTES as u64 { args[2] } else { ADDRESS_BYTES as u64 };
+        captured = copy::bytes(stage, 0, args[1], length);
+    }
+    emit::send(stage, captured, true);
+    Some(())
+}
+
+#[inline(always)]
+fn refresh(slot: *mut InFlight) {
+    // SAFETY: a map value that this thread alone writes.
+    unsafe {
+        if let Some(common) = walk::sock_common((*slot).sock) {
+            (*slot).sock_common = common;
+            if (*slot).peer == 0 && select::field16(&common, config!(offsets.skc_family)) == select::AF_UNIX {
+                (*slot).peer = walk::unix_peer((*slot).sock);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn open(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
+    // SAFETY: a map value that this thread alone writes.
+    let (kind, args) = unsafe { ((*slot).kind, (*slot).args) };
+    let (path, mode) = if is!(kind, Open) {
+        (args[0], args[1])
+    } else if is!(kind, Creat) {
+        (args[0], 0)
+    } else {
+        (args[1], args[2])
+    };
+    if result >= 0 && config!(btf) != 0 {
+        let file = walk::descriptor(result as i32)?;
+        let (target, rdev) = match file.node {
+            Node::Char(rdev) => (Target::Char, rdev),
+            Node::Block(rdev) => (Target::Block, rdev),
+            Node::Socket(_) => return None,
+        };
+        if !select::device(target as u32, rdev) {
+            return None;
+        }
+        // SAFETY: a map value that this thread alone writes.
+        unsafe {
+            (*slot).target = target as u8;
+            (*slot).rdev = rdev;
+            (*slot).inode = walk::inode_number(file.inode);
+        }
+    } else if !below_dev(path) {
+        // A file that is no device, or one that could not be opened: only those below /dev are of interest.
+        return None;
+    }
+    let stage = emit::record(slot, who, Kind::Open, result, now)?;
+    // SAFETY: the stage is this CPU's own while the program runs.
+    let captured = unsafe {
+        (*stage).header.fd = result as i32;
+        (*stage).header.args = [mode, 0, 0];
+        path_bytes(stage, path)
+    };
+    emit::send(stage, captured, true);
+    Some(())
+}
+
+/// Whether a path in the program's memory lies below `/dev/`.
+#[inline(always)]
+pub(crate) fn below_dev(path: u64) -> bool {
+    crate::read::user::<[u8; 5]>(path) == Some(*b"/dev/")
+}
+
+/// Copies a path without its NUL; returns its length.
+#[inline(always)]
+fn path_bytes(stage: *mut Stage, path: u64) -> u64 {
+    // SAFETY: the payload is longer than `PATH_BYTES`; the helper checks `path`.
+    let copied = unsafe {
+        bpf_probe_read_user_str((&raw mut (*stage).payload).cast(), PATH_BYTES as u32, path as *const _)
+    };
+    if copied > 0 && copied <= PATH_BYTES as i64 { copied as u64 - 1 } else { 0 }
+}
+
+#[inline(always)]
+fn accept(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
+    if result == EAGAIN {
+        count(Counter::WouldBlock, 1);
+        return None;
+    }
+    if result >= 0 && config!(btf) != 0 {
+        let file = walk::descriptor(result as i32)?;
+        let Node::Socket(sock) = file.node else { return None };
+        // SAFETY: a map value that this thread alone writes.
+        unsafe {
+            (*slot).sock = sock;
+            (*slot).peer = 0;
+            (*slot).inode = walk::inode_number(file.inode);
+        }
+        refresh(slot);
+    }
+    let stage = emit::record(slot, who, Kind::Accept, result, now)?;
+    emit::send(stage, 0, true);
+    Some(())
+}

@@ -1,0 +1,116 @@
+//! Without BTF: which descriptors matter is followed through the calls that make them, and through what the user
+//! side reads in `/proc`.
+//!
+//! A device that was just opened is *pending*: its calls are recorded, and the user side, which sees the path, either
+//! confirms or withdraws it. `selected` of a socket: 1 a connection, 2 a listener whose connections are selected.
+
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use tracer_common::call::{Abi, traits};
+use tracer_common::config::{FdInfo, FdKey};
+use tracer_common::counter::Counter;
+use tracer_common::record::{Target, flag};
+
+use crate::begin;
+use crate::calls::{Kind, is};
+use crate::finish::below_dev;
+use crate::maps::{FDS, InFlight, config, count};
+use crate::select::{self, Who};
+
+const CONNECTION: u8 = 1;
+const LISTENER: u8 = 2;
+
+/// A call on a descriptor begins.
+#[inline(always)]
+pub(crate) fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64; 6]) -> Option<()> {
+    let key = FdKey { tgid: who.tgid, fd };
+    // SAFETY: the value is copied at once.
+    let info = unsafe { FDS.get(key) }.copied()?;
+    let socket = info.target == Target::Socket as u8;
+    if socket && kind.has(traits::IOCTL) {
+        return None;
+    }
+    let by_address = socket && kind.has(traits::ADDRESS) && begin::address_selected(args).is_some();
+    let followed = is!(kind, Close | Dup | Dup2 | Dup3 | Fcntl);
+    if info.selected == 0 && !by_address && !followed {
+        return None;
+    }
+    let slot = begin::thread(who)?;
+    begin::start(slot, who, kind, abi, fd, info.target, args);
+    // SAFETY: a map value that this thread alone writes.
+    unsafe {
+        (*slot).rdev = info.rdev;
+        (*slot).inode = info.inode;
+        // Nothing says which end this is: what was found empty is told for both.
+        (*slot).server = 0;
+        if kind.has(traits::OUTWARD) || (kind.has(traits::UNSEEN) && first) {
+            (*slot).flags |= flag::OUTWARD;
+        }
+    }
+    if kind.has(traits::IOCTL) {
+        crate::emit::ioctl_entry(slot, who);
+    }
+    Some(())
+}
+
+/// A call that makes, changes or ends a descriptor returned.
+#[inline(always)]
+pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {
+    // SAFETY: a map value that this thread alone writes.
+    let (args, fd) = unsafe { ((*slot).args, (*slot).fd) };
+    if is!(kind, Close) {
+        let _ = FDS.remove(FdKey { tgid: who.tgid, fd });
+        return;
+    }
+    if result < 0 && !is!(kind, Connect) {
+        return;
+    }
+    if kind.has(traits::OPENS) {
+        let path = if is!(kind, Open | Creat) { args[0] } else { args[1] };
+        if below_dev(path) {
+            set(who.tgid, result as i32, Target::Pending, CONNECTION);
+        }
+        return;
+    }
+    if is!(kind, Socket) {
+        let family = args[0] as u16;
+        if family == select::AF_INET || family == select::AF_INET6 || (family == select::AF_UNIX && config!(unix_paths) != 0)
+        {
+            set(who.tgid, result as i32, Target::Socket, 0);
+        }
+        return;
+    }
+    if is!(kind, Bind | Connect) {
+        let selected = if is!(kind, Bind) { LISTENER } else { CONNECTION };
+        set(who.tgid, fd, Target::Socket, selected);
+        return;
+    }
+    if is!(kind, Accept | Accept4) {
+        set(who.tgid, result as i32, Target::Socket, CONNECTION);
+        return;
+    }
+    if is!(kind, Dup | Dup2 | Dup3 | Fcntl) {
+        // SAFETY: the value is copied at once.
+        if let Some(info) = unsafe { FDS.get(FdKey { tgid: who.tgid, fd }) }.copied() {
+            insert(FdKey { tgid: who.tgid, fd: result as i32 }, info);
+        }
+    }
+}
+
+#[inline(always)]
+fn set(tgid: u32, fd: i32, target: Target, selected: u8) {
+    insert(FdKey { tgid, fd }, FdInfo { target: target as u8, selected, pad: 0, rdev: 0, inode: 0 });
+}
+
+#[inline(always)]
+fn insert(key: FdKey, info: FdInfo) {
+    if FDS.insert(key, info, 0).is_err() {
+        count(Counter::FdsFull, 1);
+    }
+}
+
+/// The current process, for programs that have no other use of [`Who`].
+#[inline(always)]
+pub(crate) fn current() -> Who {
+    let both = bpf_get_current_pid_tgid();
+    Who { tgid: (both >> 32) as u32, tid: both as u32 }
+}

@@ -1,0 +1,92 @@
+//! Processes come and go.
+
+use aya_ebpf::helpers::bpf_get_current_comm;
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use tracer_common::counter::Counter;
+use tracer_common::record::Kind;
+
+use crate::maps::{CALLS, COMMS, IDLE, INTERRUPTED, PROCESSES, config, count};
+use crate::select;
+use crate::{emit, finish, follow, read};
+
+/// `trace_sched_process_fork(struct task_struct *parent, struct task_struct *child)`, `kernel/fork.c`.
+/// Runs in the parent.
+#[inline(always)]
+pub(crate) fn fork(child: u64) -> Option<()> {
+    let pid: u32 = read::kernel(child + u64::from(config!(offsets.task_pid)))?;
+    let tgid: u32 = read::kernel(child + u64::from(config!(offsets.task_tgid)))?;
+    if pid == tgid { born(tgid) } else { None }
+}
+
+/// A process `child` was born of the current one, which is selected or not.
+#[inline(always)]
+pub(crate) fn born(child: u32) -> Option<()> {
+    let who = select::who()?;
+    if config!(only_processes) != 0 {
+        select_process(child);
+    }
+    // SAFETY: no arguments.
+    let stage = emit::blank(who, Kind::Fork, unsafe { bpf_ktime_get_ns() })?;
+    // SAFETY: the stage is this CPU's own while the program runs.
+    unsafe { (*stage).header.args[0] = u64::from(child) };
+    emit::send(stage, 0, true);
+    Some(())
+}
+
+/// `trace_sched_process_exec`, `fs/exec.c`. Runs in the process, with its new name.
+#[inline(always)]
+pub(crate) fn exec() -> Option<()> {
+    if config!(only_processes) != 0 {
+        let comm = bpf_get_current_comm().ok()?;
+        // SAFETY: only its presence is used.
+        if unsafe { COMMS.get(comm) }.is_some() {
+            select_process(follow::current().tgid);
+        }
+    }
+    let who = select::who()?;
+    // SAFETY: no arguments.
+    let stage = emit::blank(who, Kind::Exec, unsafe { bpf_ktime_get_ns() })?;
+    emit::send(stage, 0, true);
+    Some(())
+}
+
+/// `trace_sched_process_exit`, `kernel/exit.c`. Runs in each thread that ends.
+#[inline(always)]
+pub(crate) fn exit() -> Option<()> {
+    let who = follow::current();
+    // SAFETY: no arguments.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if let Some(slot) = CALLS.get_ptr_mut(who.tid) {
+        // SAFETY: a map value that this thread alone writes.
+        unsafe {
+            if (*slot).state == INTERRUPTED {
+                finish::interrupted(slot, who);
+            } else if (*slot).state != IDLE {
+                if let Some(stage) = emit::record(slot, who, Kind::Aborted, 0, now) {
+                    emit::send(stage, 0, true);
+                }
+            }
+        }
+        let _ = CALLS.remove(who.tid);
+    } else if who.tid != who.tgid {
+        return None;
+    }
+    let selected = select::who().is_some();
+    if who.tid == who.tgid {
+        let _ = PROCESSES.remove(who.tgid);
+    }
+    if !selected {
+        return None;
+    }
+    let stage = emit::blank(who, Kind::Exit, now)?;
+    // SAFETY: the stage is this CPU's own while the program runs.
+    unsafe { (*stage).header.args[0] = u64::from(who.tid == who.tgid) };
+    emit::send(stage, 0, true);
+    Some(())
+}
+
+fn select_process(tgid: u32) {
+    if PROCESSES.insert(tgid, 1, 0).is_err() {
+        count(Counter::ProcessesFull, 1);
+    }
+}

@@ -1,0 +1,31 @@
+//! The kernel side of iotrail. It copies, filters and counts; it never parses a protocol.
+//!
+//! Reading order: `probes` (what is hooked) → `begin` (entry: is it selected? remember it) → `finish` (exit: what
+//! came of it) → `emit` (into a ring). `walk` and `select` decide what a descriptor is and whether it matters,
+//! `copy` brings the bytes, `maps` holds every map.
+#![no_std]
+#![no_main]
+
+mod begin;
+mod calls;
+mod copy;
+mod emit;
+mod finish;
+mod follow;
+mod lifecycle;
+mod maps;
+mod probes;
+mod read;
+mod select;
+mod walk;
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+// SAFETY: the section's name is the one the kernel reads the licence from.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

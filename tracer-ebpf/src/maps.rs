@@ -1,0 +1,167 @@
+//! Every map, and the constants of the run.
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use crate::calls::Kind;
+use tracer_common::call::NUMBERS as NUMBERS_PER_ABI;
+use tracer_common::config::{Config, DeviceKey, FdInfo, FdKey, IoctlSize, Offsets};
+use tracer_common::counter::{COUNTERS as COUNTERS_LEN, Counter};
+use tracer_common::limits;
+use tracer_common::record::{Header, SOCK_COMMON_BYTES};
+
+/// Set before loading and frozen: the verifier sees the values and drops the branches that they close.
+#[unsafe(no_mangle)]
+static CONFIG: Config = Config {
+    own_tgid: 0,
+    btf: 0,
+    only_processes: 0,
+    capture_bytes: 0,
+    arch: 0,
+    wake_bytes: 0,
+    unix_paths: 0,
+    any_port: 0,
+    loops: 0,
+    pad: 0,
+    offsets: Offsets {
+        task_files: 0,
+        files_fdt: 0,
+        fdt_max_fds: 0,
+        fdt_fd: 0,
+        file_inode: 0,
+        file_private: 0,
+        inode_mode: 0,
+        inode_rdev: 0,
+        inode_ino: 0,
+        socket_sk: 0,
+        skc_family: 0,
+        skc_dport: 0,
+        skc_num: 0,
+        sk_protocol: 0,
+        tcp_write_seq: 0,
+        tcp_copied_seq: 0,
+        unix_peer: 0,
+        unix_addr: 0,
+        unix_address_name: 0,
+        task_tgid: 0,
+        task_pid: 0,
+        task_status: 0,
+    },
+};
+
+/// A field of [`CONFIG`], read so that the compiler cannot fold the value of build time.
+macro_rules! config {
+    ($($field:ident).+) => {
+        // SAFETY: a valid, aligned reference to a frozen static.
+        {
+            #[allow(unused_unsafe)]
+            unsafe { core::ptr::read_volatile(&raw const (*$crate::maps::constants()).$($field).+) }
+        }
+    };
+}
+pub(crate) use config;
+
+/// Where the constants are.
+#[inline(always)]
+pub(crate) fn constants() -> *const Config {
+    &raw const CONFIG
+}
+
+/// A call between entry and exit, by thread. Kept while the thread lives, so that a call costs two look-ups and
+/// neither an insertion nor a removal.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct InFlight {
+    pub(crate) enter_ns: u64,
+    /// Exit of a call that the kernel may restart.
+    pub(crate) exit_ns: u64,
+    pub(crate) args: [u64; 6],
+    pub(crate) inode: u64,
+    pub(crate) sock: u64,
+    pub(crate) peer: u64,
+    pub(crate) position: u64,
+    pub(crate) fd: i32,
+    /// The descriptor on which this thread found nothing last, -1 if it found something since.
+    pub(crate) dry_fd: i32,
+    pub(crate) rdev: u32,
+    pub(crate) kind: Kind,
+    pub(crate) flags: u16,
+    pub(crate) target: u8,
+    pub(crate) abi: u8,
+    pub(crate) state: u8,
+    /// 1: this end has the selected port itself, so it is the server.
+    pub(crate) server: u8,
+    pub(crate) pad: [u8; 6],
+    pub(crate) sock_common: [u8; SOCK_COMMON_BYTES],
+}
+
+/// [`InFlight::state`]: no call.
+pub(crate) const IDLE: u8 = 0;
+/// [`InFlight::state`]: a call is running.
+pub(crate) const RUNNING: u8 = 1;
+/// [`InFlight::state`]: a call was interrupted by a signal; the kernel may start it again.
+pub(crate) const INTERRUPTED: u8 = 2;
+
+/// What a new thread starts from.
+pub(crate) static NEW_THREAD: InFlight = InFlight {
+    enter_ns: 0,
+    exit_ns: 0,
+    args: [0; 6],
+    inode: 0,
+    sock: 0,
+    peer: 0,
+    position: 0,
+    fd: -1,
+    dry_fd: -1,
+    rdev: 0,
+    kind: Kind { call: 0, traits: 0 },
+    flags: 0,
+    target: 0,
+    abi: 0,
+    state: IDLE,
+    server: 0,
+    pad: [0; 6],
+    sock_common: [0; SOCK_COMMON_BYTES],
+};
+
+/// Where a record is put together before it goes to a ring in one piece.
+#[repr(C)]
+pub(crate) struct Stage {
+    pub(crate) header: Header,
+    pub(crate) payload: [u8; limits::STAGE_BYTES],
+}
+
+#[map]
+pub(crate) static NUMBERS: Array<u32> = Array::with_max_entries(2 * NUMBERS_PER_ABI, 0);
+#[map]
+pub(crate) static PROCESSES: HashMap<u32, u8> = HashMap::with_max_entries(limits::PROCESSES, 0);
+#[map]
+pub(crate) static COMMS: HashMap<[u8; 16], u8> = HashMap::with_max_entries(256, 0);
+#[map]
+pub(crate) static DEVICES: HashMap<DeviceKey, u8> = HashMap::with_max_entries(limits::DEVICES, 0);
+#[map]
+pub(crate) static PORTS: Array<u8> = Array::with_max_entries(limits::PORTS, 0);
+#[map]
+pub(crate) static UNIX_PATHS: HashMap<[u8; 108], u8> = HashMap::with_max_entries(limits::UNIX_PATHS, 0);
+#[map]
+pub(crate) static FDS: HashMap<FdKey, FdInfo> = HashMap::with_max_entries(limits::FDS, 1);
+#[map]
+pub(crate) static IOCTLS: HashMap<u32, IoctlSize> = HashMap::with_max_entries(limits::IOCTLS, 0);
+#[map]
+pub(crate) static CALLS: HashMap<u32, InFlight> = HashMap::with_max_entries(limits::THREADS, 0);
+#[map]
+pub(crate) static STAGES: Array<Stage> = Array::with_max_entries(limits::CPUS, 0);
+#[map]
+static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTERS_LEN, 0);
+#[map]
+pub(crate) static DATA: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
+#[map]
+pub(crate) static LIFECYCLE: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+
+/// Counts.
+#[inline(always)]
+pub(crate) fn count(counter: Counter, by: u64) {
+    if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
+        // SAFETY: the slot is this CPU's own, and programs are not preempted by programs on the same CPU.
+        unsafe { *slot += by }
+    }
+}

@@ -1,0 +1,144 @@
+//! What is hooked. Three ways into the same calls; the user side loads one of them (`kernel/attach.rs` says which, and
+//! why). All are tracepoints: nothing is patched, and a program that is not traced runs no code of ours beyond them.
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::macros::{btf_tracepoint, raw_tracepoint, tracepoint};
+use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext, TracePointContext};
+use tracer_common::call::Abi;
+use tracer_common::counter::Counter;
+
+use crate::maps::{config, count};
+use crate::{begin, finish, lifecycle, read};
+
+/// `Config::arch`: amd64.
+const AMD64: u32 = 1;
+
+/// x86: bit of a system call's number that says x32. `arch/x86/include/uapi/asm/unistd.h`.
+const X32: u32 = 0x4000_0000;
+/// x86: code segment of 32-bit programs. `arch/x86/include/asm/segment.h`.
+const USER32_CS: u64 = 0x23;
+/// x86: `thread_info.status` bit of a 32-bit system call. `arch/x86/include/asm/thread_info.h`.
+const TS_COMPAT: u32 = 2;
+/// arm64: bit of `pstate` that says AArch32. `arch/arm64/include/asm/ptrace.h`.
+const PSR_MODE32: u64 = 0x10;
+
+/// `trace_sys_enter(struct pt_regs *regs, long id)`, `include/trace/events/syscalls.h`.
+#[raw_tracepoint(tracepoint = "sys_enter")]
+pub fn raw_sys_enter(ctx: RawTracePointContext) -> i32 {
+    sys_enter(ctx.arg(0), ctx.arg::<u64>(1) as u32);
+    0
+}
+
+/// `trace_sys_exit(struct pt_regs *regs, long ret)`, `include/trace/events/syscalls.h`.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub fn raw_sys_exit(ctx: RawTracePointContext) -> i32 {
+    finish::call(ctx.arg::<u64>(1) as i64);
+    0
+}
+
+/// As [`raw_sys_enter`].
+#[btf_tracepoint(function = "sys_enter")]
+pub fn btf_sys_enter(ctx: BtfTracePointContext) -> i32 {
+    sys_enter(ctx.arg(0), ctx.arg::<u64>(1) as u32);
+    0
+}
+
+/// As [`raw_sys_exit`].
+#[btf_tracepoint(function = "sys_exit")]
+pub fn btf_sys_exit(ctx: BtfTracePointContext) -> i32 {
+    finish::call(ctx.arg::<u64>(1) as i64);
+    0
+}
+
+/// `struct syscall_trace_enter`, `kernel/trace/trace.h`: number at 8, arguments from 16. Never runs for 32-bit
+/// programs: `arch_trace_is_compat_syscall`, `kernel/trace/trace_syscalls.c`.
+#[tracepoint]
+pub fn sys_enter_each(ctx: TracePointContext) -> i32 {
+    // SAFETY: the context is that long for every call.
+    let number: u32 = unsafe { *ctx.as_ptr().cast::<u32>().add(2) };
+    let Some((call, who)) = begin::wanted(number, Abi::Native) else { return 0 };
+    // The record has as many arguments as the call, and a direct access beyond them would be refused at attaching.
+    let Some([a, b, c, d]) = read::kernel::<[u64; 4]>(ctx.as_ptr() as u64 + 16) else { return 0 };
+    let mut args = [a, b, c, d, 0, 0];
+    begin::call(call, Abi::Native, who, &mut args);
+    0
+}
+
+/// `struct syscall_trace_exit`, `kernel/trace/trace.h`: result at 16.
+#[tracepoint]
+pub fn sys_exit_each(ctx: TracePointContext) -> i32 {
+    // SAFETY: the context is that long.
+    finish::call(unsafe { *ctx.as_ptr().cast::<i64>().add(2) });
+    0
+}
+
+/// Kernel prototype in [`lifecycle::fork`].
+#[raw_tracepoint(tracepoint = "sched_process_fork")]
+pub fn process_fork(ctx: RawTracePointContext) -> i32 {
+    lifecycle::fork(ctx.arg(1));
+    0
+}
+
+/// Kernel prototype in [`lifecycle::exec`].
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+pub fn process_exec(_ctx: RawTracePointContext) -> i32 {
+    lifecycle::exec();
+    0
+}
+
+/// Kernel prototype in [`lifecycle::exit`].
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub fn process_exit(_ctx: RawTracePointContext) -> i32 {
+    lifecycle::exit();
+    0
+}
+
+#[inline(always)]
+fn sys_enter(regs: u64, number: u32) -> Option<()> {
+    if config!(arch) == AMD64 { amd64(regs, number) } else { arm64(regs, number) }
+}
+
+/// `struct pt_regs` of x86, `arch/x86/include/asm/ptrace.h`, in words: 4 bp, 5 bx, 7 r10, 9 r8, 11 cx, 12 dx, 13 si,
+/// 14 di, 17 cs.
+#[inline(always)]
+fn amd64(regs: u64, number: u32) -> Option<()> {
+    let abi = if compat_x86(regs) { Abi::Compat } else { Abi::Native };
+    if number & X32 != 0 {
+        count(Counter::ForeignAbi, 1);
+        return None;
+    }
+    let (call, who) = begin::wanted(number, abi)?;
+    let word = |index: u64| read::kernel::<u64>(regs + 8 * index);
+    let mut args = if abi == Abi::Compat {
+        [word(5)? as u32, word(11)? as u32, word(12)? as u32, word(13)? as u32, 0, 0].map(u64::from)
+    } else {
+        let [dx, si, di]: [u64; 3] = read::kernel(regs + 8 * 12)?;
+        [di, si, dx, word(7)?, 0, 0]
+    };
+    begin::call(call, abi, who, &mut args)
+}
+
+#[inline(always)]
+fn compat_x86(regs: u64) -> bool {
+    if config!(offsets.task_status) != 0 {
+        // SAFETY: no arguments.
+        let task = unsafe { aya_ebpf::helpers::generated::bpf_get_current_task() };
+        return read::kernel::<u32>(task + u64::from(config!(offsets.task_status)))
+            .is_some_and(|status| status & TS_COMPAT != 0);
+    }
+    read::kernel::<u64>(regs + 8 * 17) == Some(USER32_CS)
+}
+
+/// `struct user_pt_regs` of arm64, `arch/arm64/include/uapi/asm/ptrace.h`: words 0 to 30 are the registers, 33 `pstate`.
+#[inline(always)]
+fn arm64(regs: u64, number: u32) -> Option<()> {
+    let compat = read::kernel::<u64>(regs + 8 * 33)? & PSR_MODE32 != 0;
+    let abi = if compat { Abi::Compat } else { Abi::Native };
+    let (call, who) = begin::wanted(number, abi)?;
+    let [a, b, c, d]: [u64; 4] = read::kernel(regs)?;
+    let mut args = [a, b, c, d, 0, 0];
+    if compat {
+        args = args.map(|word| u64::from(word as u32));
+    }
+    begin::call(call, abi, who, &mut args)
+}

@@ -1,0 +1,114 @@
+//! Is it selected? Two sides: who (process) and what (device, port).
+
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use tracer_common::config::DeviceKey;
+
+use crate::maps::{DEVICES, PORTS, PROCESSES, UNIX_PATHS, config};
+use crate::walk;
+
+/// `AF_UNIX`.
+pub(crate) const AF_UNIX: u16 = 1;
+/// `AF_INET`.
+pub(crate) const AF_INET: u16 = 2;
+/// `AF_INET6`.
+pub(crate) const AF_INET6: u16 = 10;
+
+/// The current thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Who {
+    pub(crate) tgid: u32,
+    pub(crate) tid: u32,
+}
+
+/// The current thread, if its process is selected. iotrail itself never is.
+#[inline(always)]
+pub(crate) fn who() -> Option<Who> {
+    let both = bpf_get_current_pid_tgid();
+    let who = Who { tgid: (both >> 32) as u32, tid: both as u32 };
+    if who.tgid == config!(own_tgid) {
+        return None;
+    }
+    // SAFETY: the value is not used, only its presence.
+    if config!(only_processes) != 0 && unsafe { PROCESSES.get(who.tgid) }.is_none() {
+        return None;
+    }
+    Some(who)
+}
+
+/// Whether a device number is selected. `kind`: 1 character, 2 block.
+#[inline(always)]
+pub(crate) fn device(kind: u32, rdev: u32) -> bool {
+    // `dev_t` inside the kernel: 12 bits of major over 20 of minor, `include/linux/kdev_t.h`.
+    let major = rdev >> 20;
+    let any = DeviceKey { kind, major, minor: DeviceKey::ANY_MINOR };
+    // SAFETY: the value is copied at once.
+    match unsafe { DEVICES.get(any) } {
+        // 1: the whole major; 2: some minors of it, ask for this one.
+        Some(1) => return true,
+        Some(_) => {}
+        None => return false,
+    }
+    let exact = DeviceKey { kind, major, minor: rdev & 0xf_ffff };
+    // SAFETY: only its presence is used.
+    unsafe { DEVICES.get(exact) }.is_some()
+}
+
+/// Whether a port is selected.
+#[inline(always)]
+pub(crate) fn port(port: u16) -> bool {
+    PORTS.get(u32::from(port)).is_some_and(|selected| *selected != 0)
+}
+
+/// Whether a socket is selected; `Some(true)` if by its own port or path, so that it is the server.
+#[inline(always)]
+pub(crate) fn socket(sock: u64, common: &[u8; 96]) -> Option<bool> {
+    let family = field16(common, config!(offsets.skc_family));
+    if family == AF_INET || family == AF_INET6 {
+        if port(field16(common, config!(offsets.skc_num))) {
+            return Some(true);
+        }
+        if config!(any_port) != 0 || port(u16::from_be(field16(common, config!(offsets.skc_dport)))) {
+            return Some(false);
+        }
+        return None;
+    }
+    if family == AF_UNIX && config!(unix_paths) != 0 {
+        return unix(sock);
+    }
+    None
+}
+
+#[inline(never)]
+fn unix_selected(sock: u64) -> u64 {
+    let Some(path) = walk::unix_path(sock) else { return 0 };
+    // SAFETY: only its presence is used.
+    u64::from(unsafe { UNIX_PATHS.get(path) }.is_some())
+}
+
+#[inline(always)]
+fn unix(sock: u64) -> Option<bool> {
+    if unix_selected(sock) != 0 {
+        return Some(true);
+    }
+    if unix_selected(walk::unix_peer(sock)) != 0 {
+        return Some(false);
+    }
+    None
+}
+
+#[inline(always)]
+pub(crate) fn field16(common: &[u8; 96], offset: u32) -> u16 {
+    if offset > 94 {
+        return 0;
+    }
+    // SAFETY: `offset + 2 <= 96`.
+    unsafe { common.as_ptr().add(offset as usize).cast::<u16>().read_unaligned() }
+}
+
+/// Whether a path in the program's memory (behind the family of a `struct sockaddr_un`) is selected.
+#[inline(always)]
+pub(crate) fn unix_address(pointer: u64) -> bool {
+    let Some(path) = crate::read::user::<[u8; 108]>(pointer) else { return false };
+    // SAFETY: only its presence is used.
+    unsafe { UNIX_PATHS.get(path) }.is_some()
+}

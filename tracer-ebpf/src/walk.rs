@@ -1,0 +1,111 @@
+//! From a descriptor number to what it is, through the kernel's own structures.
+//!
+//! Offsets come from BTF. The walk takes no lock: each step is a checked read, so a table that is replaced meanwhile
+//! gives a miss at worst. `include/linux/fdtable.h`, `include/linux/fs.h`, `include/net/sock.h`.
+
+use aya_ebpf::helpers::generated::bpf_get_current_task;
+use tracer_common::record::SOCK_COMMON_BYTES;
+
+use crate::maps::config;
+use crate::read::kernel;
+
+const S_IFMT: u16 = 0xf000;
+const S_IFCHR: u16 = 0x2000;
+const S_IFBLK: u16 = 0x6000;
+const S_IFSOCK: u16 = 0xc000;
+
+/// What a descriptor is open on.
+pub(crate) enum Node {
+    /// A character device with this number.
+    Char(u32),
+    /// A block device with this number.
+    Block(u32),
+    /// A socket: address of its `struct sock`.
+    Socket(u64),
+}
+
+/// A descriptor's file.
+pub(crate) struct File {
+    pub(crate) inode: u64,
+    pub(crate) node: Node,
+}
+
+/// Looks a descriptor of the current task up. `None`: not open, neither device nor socket, or unreadable.
+#[inline(always)]
+pub(crate) fn descriptor(fd: i32) -> Option<File> {
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    let files: u64 = kernel(task + u64::from(config!(offsets.task_files)))?;
+    let fdt: u64 = kernel(files + u64::from(config!(offsets.files_fdt)))?;
+    let max: u32 = kernel(fdt + u64::from(config!(offsets.fdt_max_fds)))?;
+    if fd as u32 >= max {
+        return None;
+    }
+    let table: u64 = kernel(fdt + u64::from(config!(offsets.fdt_fd)))?;
+    let file: u64 = kernel(table + 8 * fd as u64)?;
+    if file == 0 {
+        return None;
+    }
+    let inode: u64 = kernel(file + u64::from(config!(offsets.file_inode)))?;
+    let mode: u16 = kernel(inode + u64::from(config!(offsets.inode_mode)))?;
+    let node = match mode & S_IFMT {
+        S_IFCHR => Node::Char(kernel(inode + u64::from(config!(offsets.inode_rdev)))?),
+        S_IFBLK => Node::Block(kernel(inode + u64::from(config!(offsets.inode_rdev)))?),
+        S_IFSOCK => {
+            let socket: u64 = kernel(file + u64::from(config!(offsets.file_private)))?;
+            Node::Socket(kernel(socket + u64::from(config!(offsets.socket_sk)))?)
+        }
+        _ => return None,
+    };
+    Some(File { inode, node })
+}
+
+/// The inode's number, which is how `/proc` and `stat` name it.
+#[inline(always)]
+pub(crate) fn inode_number(inode: u64) -> u64 {
+    kernel(inode + u64::from(config!(offsets.inode_ino))).unwrap_or(0)
+}
+
+/// The beginning of a `struct sock`.
+#[inline(always)]
+pub(crate) fn sock_common(sock: u64) -> Option<[u8; SOCK_COMMON_BYTES]> {
+    if sock == 0 {
+        return None;
+    }
+    kernel(sock)
+}
+
+/// `sk_protocol` of a socket: 6 is TCP.
+#[inline(always)]
+pub(crate) fn protocol(sock: u64) -> u16 {
+    kernel(sock + u64::from(config!(offsets.sk_protocol))).unwrap_or(0)
+}
+
+/// The next sequence number that a TCP socket sends (`outward`) or hands to its reader.
+#[inline(always)]
+pub(crate) fn sequence(sock: u64, outward: bool) -> Option<u32> {
+    let offset = if outward { config!(offsets.tcp_write_seq) } else { config!(offsets.tcp_copied_seq) };
+    kernel(sock + u64::from(offset))
+}
+
+/// The peer's `struct sock` of a unix socket, 0 if none.
+#[inline(always)]
+pub(crate) fn unix_peer(sock: u64) -> u64 {
+    kernel(sock + u64::from(config!(offsets.unix_peer))).unwrap_or(0)
+}
+
+/// The path that a unix socket is bound to, zero-padded; `None` if it has no name.
+#[inline(always)]
+pub(crate) fn unix_path(sock: u64) -> Option<[u8; 108]> {
+    if sock == 0 {
+        return None;
+    }
+    let address: u64 = kernel(sock + u64::from(config!(offsets.unix_addr)))?;
+    if address == 0 {
+        return None;
+    }
+    kernel(address + u64::from(config!(offsets.unix_address_name)) + 2)
+}

@@ -1,0 +1,10 @@
+//! The only place that knows aya: loads the kernel programs, attaches them, fills the filters, reads the rings.
+//!
+//! Reading order: [`btf`] finds where things are in this kernel, [`load`] brings the programs in, [`selection`] says
+//! what they are to look at, [`rings`] brings the records out, [`features`] says what this kernel allows.
+
+pub mod btf;
+pub mod features;
+pub mod load;
+pub mod rings;
+pub mod selection;

@@ -1,0 +1,246 @@
+//! Brings the kernel programs in and attaches them.
+
+use std::path::{Path, PathBuf};
+
+use aya::maps::{MapError, PerCpuArray, RingBuf};
+use aya::programs::{ProgramType, BtfTracePoint, ProgramError, RawTracePoint, TracePoint};
+use aya::sys::{BpfHelper, is_helper_supported};
+use aya::{Ebpf, EbpfError, EbpfLoader};
+use tracer_common::call::{self, Call};
+use tracer_common::config::{Config, map};
+use tracer_common::counter::COUNTERS;
+
+use super::btf::{self, BtfError, Layout};
+use super::rings::{Counters, Reader};
+use super::selection::{self, Live, Selection};
+
+/// The kernel programs, as `cargo xtask build` compiled them; empty if it did not.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/iotrail.bpf.o"));
+
+/// Which tracepoints carry system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hooks {
+    /// `raw_tracepoint/sys_enter` and `sys_exit`: every call of every process passes them.
+    Raw,
+    /// As [`Self::Raw`], with typed arguments (`tp_btf`).
+    Btf,
+    /// `syscalls:sys_enter_*` and `sys_exit_*`, one pair a call: other calls pay less, the traced ones more, and
+    /// 32-bit programs are not seen.
+    Each,
+}
+
+/// How to load.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which tracepoints.
+    pub hooks: Hooks,
+    /// Walk the kernel's structures; else follow descriptors.
+    pub btf: bool,
+    /// Payload bytes a record takes at most.
+    pub capture_bytes: u32,
+    /// Size of the data ring in bytes: a power of two, at least 64 KiB (pages may have 16 or 64 KiB).
+    pub data_ring: u32,
+    /// Size of the error and lifecycle ring in bytes.
+    pub lifecycle_ring: u32,
+    /// Who and what.
+    pub selection: Selection,
+}
+
+/// Why the kernel programs do not run.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The binary was built without them.
+    #[error("this binary has no kernel programs in it; build it with `cargo xtask build`")]
+    NoObject,
+    /// No right to.
+    #[error("the kernel does not let this process load BPF programs; run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE")]
+    NotAllowed,
+    /// No BTF where it was asked for.
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+    /// The object or a map was refused.
+    #[error("the kernel refused the BPF object")]
+    Object(#[source] EbpfError),
+    /// A program was refused.
+    #[error("the kernel refused the program {program}")]
+    Program {
+        /// Which one.
+        program: &'static str,
+        /// Why, with the verifier's words.
+        source: ProgramError,
+    },
+    /// A program could not be attached.
+    #[error("cannot attach {program} to {hook}; the kernel needs CONFIG_BPF_EVENTS and CONFIG_FTRACE_SYSCALLS, and tracefs for `--hooks each`")]
+    Attach {
+        /// Which one.
+        program: &'static str,
+        /// Where to.
+        hook: String,
+        /// Why.
+        source: ProgramError,
+    },
+    /// A map could not be filled.
+    #[error("cannot fill the filters")]
+    Filters(#[from] MapError),
+}
+
+/// The running kernel side. Dropping it detaches everything.
+pub struct Kernel {
+    /// Where things are, if BTF is used.
+    pub layout: Option<Layout>,
+    /// The rings' reader.
+    pub reader: Reader,
+    /// The counters.
+    pub counters: Counters,
+    /// Filters that change while tracing.
+    pub live: Live,
+    /// Programs by name with the instructions that the verifier walked, 0 if the kernel does not tell.
+    pub programs: Vec<(String, u32)>,
+    // Holds programs and links: dropped last, which detaches.
+    _bpf: Ebpf,
+}
+
+/// Loads and attaches.
+///
+/// # Errors
+/// See [`LoadError`]; nothing stays attached.
+pub fn load(options: &Options) -> Result<Kernel, LoadError> {
+    if OBJECT.is_empty() {
+        return Err(LoadError::NoObject);
+    }
+    let layout = if options.btf { Some(btf::read(Path::new(btf::VMLINUX))?) } else { None };
+    let config = Config {
+        own_tgid: std::process::id(),
+        btf: u32::from(options.btf),
+        only_processes: u32::from(options.selection.processes.is_some()),
+        capture_bytes: options.capture_bytes,
+        arch: if cfg!(target_arch = "aarch64") { 2 } else { 1 },
+        wake_bytes: options.data_ring / 8,
+        unix_paths: u32::from(!options.selection.unix_paths.is_empty()),
+        any_port: 0,
+        loops: u32::from(has_loops()),
+        pad: 0,
+        offsets: layout.map(|layout| layout.offsets).unwrap_or_default(),
+    };
+    let mut bpf = EbpfLoader::new()
+        .override_global("CONFIG", &config, true)
+        .map_max_entries(map::STAGES, possible_cpus())
+        .map_max_entries(map::DATA, options.data_ring)
+        .map_max_entries(map::LIFECYCLE, options.lifecycle_ring)
+        .load(OBJECT)
+        .map_err(refused)?;
+    selection::fill(&mut bpf, &options.selection)?;
+    let missing = || MapError::IoError(std::io::Error::other("a ring or the counters are missing from the object"));
+    let data = RingBuf::try_from(bpf.take_map(map::DATA).ok_or_else(missing)?)?;
+    let lifecycle = RingBuf::try_from(bpf.take_map(map::LIFECYCLE).ok_or_else(missing)?)?;
+    let counters = PerCpuArray::try_from(bpf.take_map(map::COUNTERS).ok_or_else(missing)?)?;
+    let live = Live::take(&mut bpf)?;
+    attach(&mut bpf, options)?;
+    let programs = bpf.programs().filter_map(|(name, program)| {
+        let info = program.info().ok()?;
+        Some((name.to_owned(), info.verified_instruction_count().unwrap_or(0)))
+    });
+    let programs = programs.collect();
+    Ok(Kernel {
+        layout,
+        reader: Reader::new(data, lifecycle).map_err(MapError::IoError)?,
+        counters: Counters::new(counters, COUNTERS),
+        live,
+        programs,
+        _bpf: bpf,
+    })
+}
+
+fn attach(bpf: &mut Ebpf, options: &Options) -> Result<(), LoadError> {
+    // Exits before entries: an entry that nobody saw return would look like a call that never ends.
+    if options.btf {
+        raw(bpf, "process_fork", "sched_process_fork")?;
+    }
+    raw(bpf, "process_exec", "sched_process_exec")?;
+    raw(bpf, "process_exit", "sched_process_exit")?;
+    match options.hooks {
+        Hooks::Raw => {
+            raw(bpf, "raw_sys_exit", "sys_exit")?;
+            raw(bpf, "raw_sys_enter", "sys_enter")
+        }
+        Hooks::Btf => {
+            let btf = aya::Btf::from_sys_fs().map_err(|error| LoadError::Object(EbpfError::BtfError(error)))?;
+            typed(bpf, "btf_sys_exit", "sys_exit", &btf)?;
+            typed(bpf, "btf_sys_enter", "sys_enter", &btf)
+        }
+        Hooks::Each => {
+            each(bpf, "sys_exit_each", "sys_exit")?;
+            each(bpf, "sys_enter_each", "sys_enter")
+        }
+    }
+}
+
+fn raw(bpf: &mut Ebpf, program: &'static str, hook: &str) -> Result<(), LoadError> {
+    let found: &mut RawTracePoint = typed_program(bpf, program)?;
+    found.load().map_err(|source| LoadError::Program { program, source })?;
+    found.attach(hook).map_err(|source| LoadError::Attach { program, hook: hook.to_owned(), source })?;
+    Ok(())
+}
+
+fn typed(bpf: &mut Ebpf, program: &'static str, hook: &str, btf: &aya::Btf) -> Result<(), LoadError> {
+    let found: &mut BtfTracePoint = typed_program(bpf, program)?;
+    found.load(hook, btf).map_err(|source| LoadError::Program { program, source })?;
+    found.attach().map_err(|source| LoadError::Attach { program, hook: hook.to_owned(), source })?;
+    Ok(())
+}
+
+fn each(bpf: &mut Ebpf, program: &'static str, prefix: &str) -> Result<(), LoadError> {
+    let found: &mut TracePoint = typed_program(bpf, program)?;
+    found.load().map_err(|source| LoadError::Program { program, source })?;
+    let rows = if cfg!(target_arch = "aarch64") { call::ARM64 } else { call::AMD64 };
+    for (_, call) in rows {
+        let hook = format!("{prefix}_{}", event_name(*call));
+        found
+            .attach("syscalls", &hook)
+            .map_err(|source| LoadError::Attach { program, hook: format!("syscalls:{hook}"), source })?;
+    }
+    Ok(())
+}
+
+/// The kernel names its events after the function, which is not always the call's name.
+fn event_name(call: Call) -> &'static str {
+    match call {
+        Call::Sendfile => "sendfile64",
+        other => other.name(),
+    }
+}
+
+fn typed_program<'a, P>(bpf: &'a mut Ebpf, program: &'static str) -> Result<&'a mut P, LoadError>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    let found = bpf.program_mut(program).ok_or(LoadError::NoObject)?;
+    found.try_into().map_err(|source| LoadError::Program { program, source })
+}
+
+fn refused(error: EbpfError) -> LoadError {
+    // aya wraps the errno at several depths; what it means is the same at each.
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(current) = cause {
+        if let Some(io) = current.downcast_ref::<std::io::Error>()
+            && matches!(io.raw_os_error(), Some(libc::EPERM | libc::EACCES))
+        {
+            return LoadError::NotAllowed;
+        }
+        cause = current.source();
+    }
+    LoadError::Object(error)
+}
+
+/// Whether the kernel has the helper `bpf_loop` (since 5.17); if that cannot be found out, it is tried.
+fn has_loops() -> bool {
+    is_helper_supported(ProgramType::RawTracePoint, BpfHelper::BPF_FUNC_loop).unwrap_or(true)
+}
+
+/// Number of CPUs that this machine can have: `/sys/devices/system/cpu/possible` is `0-N` or `0`.
+fn possible_cpus() -> u32 {
+    let path = PathBuf::from("/sys/devices/system/cpu/possible");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let last = text.trim().rsplit(['-', ',']).next().and_then(|last| last.parse::<u32>().ok());
+    last.map_or(tracer_common::limits::CPUS, |last| last + 1)
+}

@@ -1,0 +1,161 @@
+//! Brings records out of the rings, in the order in which the calls returned.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use aya::maps::{MapData, MapError, PerCpuArray, RingBuf};
+use bytes::Bytes;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use tracer_common::counter::NAMES;
+use tracer_common::record::{HEADER_BYTES, Header};
+
+/// A record as it lay in a ring.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// The fixed part.
+    pub header: Header,
+    /// The bytes behind it.
+    pub payload: Bytes,
+}
+
+/// How long a record waits for others that returned before it but were written later, by another CPU or into the other
+/// ring. Programs run with interrupts on but preemption off, so this is generous.
+const REORDER_NS: u64 = 3_000_000;
+
+/// Records that are taken from a ring in one go: bounds the time between two looks at the other ring.
+const BATCH: usize = 8 * 1024;
+
+/// Records that may wait for their order at once. When there are more they are released early, in the order known.
+const WAITING: usize = 64 * 1024;
+
+/// Reads both rings and merges them by time.
+pub struct Reader {
+    data: RingBuf<MapData>,
+    lifecycle: RingBuf<MapData>,
+    waiting: BinaryHeap<Reverse<Entry>>,
+    arrivals: u64,
+    malformed: u64,
+    poll: Poll,
+    events: Events,
+}
+
+struct Entry {
+    exit_ns: u64,
+    arrival: u64,
+    raw: Raw,
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.exit_ns, self.arrival).cmp(&(other.exit_ns, other.arrival))
+    }
+}
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for Entry {}
+
+impl Reader {
+    pub(super) fn new(data: RingBuf<MapData>, lifecycle: RingBuf<MapData>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        for (ring, token) in [(&data, Token(0)), (&lifecycle, Token(1))] {
+            poll.registry().register(&mut SourceFd(&ring.as_raw_fd()), token, Interest::READABLE)?;
+        }
+        let events = Events::with_capacity(2);
+        Ok(Self { data, lifecycle, waiting: BinaryHeap::new(), arrivals: 0, malformed: 0, poll, events })
+    }
+
+    /// Sleeps until a ring fills up, or `longest` has passed.
+    ///
+    /// Edge-triggered: the kernel side wakes only when a ring fills up, and a ring with anything in it counts as
+    /// readable, so that a level-triggered wait would never sleep.
+    pub fn wait(&mut self, longest: Duration) {
+        if self.poll.poll(&mut self.events, Some(longest)).is_err() {
+            // Interrupted by a signal: as good as a wake-up.
+            self.events.clear();
+        }
+    }
+
+    /// Takes what is in the rings and gives out, in order, what returned more than a few milliseconds before `now_ns`
+    /// (`CLOCK_MONOTONIC`). With `all`, everything. Returns how many records were taken.
+    pub fn read(&mut self, now_ns: u64, all: bool, out: &mut Vec<Raw>) -> usize {
+        let mut taken = 0;
+        for ring in [&mut self.lifecycle, &mut self.data] {
+            for _ in 0..BATCH {
+                let Some(item) = ring.next() else { break };
+                taken += 1;
+                let Some(header) = Header::read_from(&item) else {
+                    self.malformed += 1;
+                    continue;
+                };
+                let end = HEADER_BYTES + header.captured as usize;
+                let Some(payload) = item.get(HEADER_BYTES..end) else {
+                    self.malformed += 1;
+                    continue;
+                };
+                let payload = if payload.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(payload) };
+                let entry = Entry { exit_ns: header.exit_ns, arrival: self.arrivals, raw: Raw { header, payload } };
+                self.arrivals += 1;
+                self.waiting.push(Reverse(entry));
+            }
+        }
+        let until = if all { u64::MAX } else { now_ns.saturating_sub(REORDER_NS) };
+        while let Some(Reverse(first)) = self.waiting.peek() {
+            if first.exit_ns > until && self.waiting.len() <= WAITING {
+                break;
+            }
+            if let Some(Reverse(entry)) = self.waiting.pop() {
+                out.push(entry.raw);
+            }
+        }
+        taken
+    }
+
+    /// Records that wait for their order.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Records that were no records: always 0 unless kernel and user side differ.
+    #[must_use]
+    pub fn malformed(&self) -> u64 {
+        self.malformed
+    }
+}
+
+/// The kernel side's counters, summed over CPUs.
+pub struct Counters {
+    map: PerCpuArray<MapData, u64>,
+    length: u32,
+}
+
+impl Counters {
+    pub(super) fn new(map: PerCpuArray<MapData, u64>, length: u32) -> Self {
+        Self { map, length }
+    }
+
+    /// Every counter with its name.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn read(&self) -> Result<Vec<(&'static str, u64)>, MapError> {
+        let mut totals = Vec::with_capacity(NAMES.len());
+        for (counter, name) in NAMES.iter().filter(|(counter, _)| (*counter as u32) < self.length) {
+            let values = self.map.get(&(*counter as u32), 0)?;
+            totals.push((*name, values.iter().sum()));
+        }
+        Ok(totals)
+    }
+}

@@ -1,0 +1,147 @@
+//! What the kernel side is told to look at.
+
+use std::collections::BTreeSet;
+
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, MapData, MapError};
+use tracer_common::call::{self, Abi, traits};
+use tracer_common::config::{DeviceKey, FdInfo, FdKey, IoctlSize, map};
+
+/// Who and what is traced. An event needs both.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Only these processes and their later children; `None`: every process.
+    pub processes: Option<BTreeSet<u32>>,
+    /// Programs whose processes are selected when they start (with [`Self::processes`]).
+    pub comms: BTreeSet<[u8; 16]>,
+    /// Character (1) or block (2), major, and a minor or every one.
+    pub devices: BTreeSet<(u32, u32, Option<u32>)>,
+    /// TCP ports of brokers.
+    pub ports: BTreeSet<u16>,
+    /// Paths of brokers' unix sockets.
+    pub unix_paths: BTreeSet<String>,
+    /// Sizes of `ioctl` commands whose number does not tell: command, bytes read, bytes written by the kernel.
+    pub ioctls: Vec<(u32, u16, u16)>,
+}
+
+/// Writes a selection into the maps.
+///
+/// # Errors
+/// A map is missing from the object or full.
+pub fn fill(bpf: &mut Ebpf, selection: &Selection) -> Result<(), MapError> {
+    numbers(bpf)?;
+    let mut processes: HashMap<&mut MapData, u32, u8> = HashMap::try_from(named(bpf, map::PROCESSES)?)?;
+    for pid in selection.processes.iter().flatten() {
+        processes.insert(*pid, 1, 0)?;
+    }
+    let mut comms: HashMap<&mut MapData, [u8; 16], u8> = HashMap::try_from(named(bpf, map::COMMS)?)?;
+    for comm in &selection.comms {
+        comms.insert(*comm, 1, 0)?;
+    }
+    let mut devices: HashMap<&mut MapData, DeviceKey, u8> = HashMap::try_from(named(bpf, map::DEVICES)?)?;
+    for (kind, major, minor) in &selection.devices {
+        let whole = DeviceKey { kind: *kind, major: *major, minor: DeviceKey::ANY_MINOR };
+        match minor {
+            None => devices.insert(whole, 1, 0)?,
+            Some(minor) => {
+                if devices.get(&whole, 0).is_err() {
+                    devices.insert(whole, 2, 0)?;
+                }
+                devices.insert(DeviceKey { kind: *kind, major: *major, minor: *minor }, 1, 0)?;
+            }
+        }
+    }
+    let mut ports: Array<&mut MapData, u8> = Array::try_from(named(bpf, map::PORTS)?)?;
+    for port in &selection.ports {
+        ports.set(u32::from(*port), 1, 0)?;
+    }
+    let mut paths: HashMap<&mut MapData, [u8; 108], u8> = HashMap::try_from(named(bpf, map::UNIX_PATHS)?)?;
+    for path in &selection.unix_paths {
+        paths.insert(padded(path.as_bytes()), 1, 0)?;
+    }
+    let mut ioctls: HashMap<&mut MapData, u32, IoctlSize> = HashMap::try_from(named(bpf, map::IOCTLS)?)?;
+    for (command, reads, writes) in &selection.ioctls {
+        ioctls.insert(*command, IoctlSize { reads: *reads, writes: *writes }, 0)?;
+    }
+    Ok(())
+}
+
+/// A name or path, cut or padded with NUL to the length of its map's key.
+#[must_use]
+pub fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut key = [0; N];
+    for (to, from) in key.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    key
+}
+
+fn numbers(bpf: &mut Ebpf) -> Result<(), MapError> {
+    let (native, compat) = if cfg!(target_arch = "aarch64") {
+        (call::ARM64, call::ARM32)
+    } else {
+        (call::AMD64, call::I386)
+    };
+    let mut table: Array<&mut MapData, u32> = Array::try_from(named(bpf, map::NUMBERS)?)?;
+    for (abi, rows) in [(Abi::Native, native), (Abi::Compat, compat)] {
+        for (number, call) in rows {
+            table.set(abi as u32 * call::NUMBERS + u32::from(*number), *call as u32 | u32::from(traits::of(*call)) << 16, 0)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn named<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut aya::maps::Map, MapError> {
+    bpf.map_mut(name).ok_or_else(|| MapError::IoError(std::io::Error::other(format!("no map {name} in the object"))))
+}
+
+/// The filters of a running trace, for changes while it runs.
+pub struct Live {
+    processes: HashMap<MapData, u32, u8>,
+    fds: HashMap<MapData, FdKey, FdInfo>,
+}
+
+impl Live {
+    pub(super) fn take(bpf: &mut Ebpf) -> Result<Self, MapError> {
+        let missing = || MapError::IoError(std::io::Error::other("a filter map is missing from the object"));
+        Ok(Self {
+            processes: HashMap::try_from(bpf.take_map(map::PROCESSES).ok_or_else(missing)?)?,
+            fds: HashMap::try_from(bpf.take_map(map::FDS).ok_or_else(missing)?)?,
+        })
+    }
+
+    /// Selects a process.
+    ///
+    /// # Errors
+    /// The map is full.
+    pub fn add_process(&mut self, pid: u32) -> Result<(), MapError> {
+        self.processes.insert(pid, 1, 0)
+    }
+
+    /// Without BTF: says what a descriptor is.
+    ///
+    /// # Errors
+    /// The map is full.
+    pub fn set_fd(&mut self, key: FdKey, info: FdInfo) -> Result<(), MapError> {
+        self.fds.insert(key, info, 0)
+    }
+
+    /// Without BTF: what is known of a descriptor.
+    #[must_use]
+    pub fn fd(&self, key: &FdKey) -> Option<FdInfo> {
+        self.fds.get(key, 0).ok()
+    }
+
+    /// Without BTF: forgets a descriptor. That it was not known is no error.
+    pub fn remove_fd(&mut self, key: &FdKey) {
+        let _ = self.fds.remove(key);
+    }
+
+    /// Without BTF: forgets all descriptors of a process that is gone.
+    pub fn remove_process(&mut self, pid: u32) {
+        let gone: Vec<FdKey> = self.fds.keys().flatten().filter(|key| key.tgid == pid).collect();
+        for key in gone {
+            self.remove_fd(&key);
+        }
+    }
+}
