@@ -45,6 +45,13 @@ pub enum Call {
     Socketcall = 55,
     Sendfile = 60,
     Splice = 61,
+    Poll = 62,
+    Ppoll = 63,
+    Select = 64,
+    Pselect6 = 65,
+    EpollWait = 66,
+    EpollPwait = 67,
+    EpollPwait2 = 68,
     Fork = 70,
     Exec = 71,
     Exit = 72,
@@ -91,6 +98,13 @@ pub const CALLS: &[(Call, &str)] = &[
     (Call::Socketcall, "socketcall"),
     (Call::Sendfile, "sendfile"),
     (Call::Splice, "splice"),
+    (Call::Poll, "poll"),
+    (Call::Ppoll, "ppoll"),
+    (Call::Select, "select"),
+    (Call::Pselect6, "pselect6"),
+    (Call::EpollWait, "epoll_wait"),
+    (Call::EpollPwait, "epoll_pwait"),
+    (Call::EpollPwait2, "epoll_pwait2"),
     (Call::Fork, "fork"),
     (Call::Exec, "execve"),
     (Call::Exit, "exit"),
@@ -142,6 +156,12 @@ pub mod traits {
     pub const FOLLOWING: u16 = 1 << 12;
     /// An `ioctl`.
     pub const IOCTL: u16 = 1 << 13;
+    /// Waits for descriptors in an array of `struct pollfd`.
+    pub const POLLS: u16 = 1 << 14;
+    /// Waits for descriptors in bit sets.
+    pub const SELECTS: u16 = 1 << 15;
+    /// Waits for descriptors; both bits: those of an epoll instance.
+    pub const WAITS: u16 = POLLS | SELECTS;
 
     /// The bits of a call.
     #[must_use]
@@ -166,6 +186,9 @@ pub mod traits {
             Call::CloseRange => NO_DESCRIPTOR,
             Call::Socket | Call::Socketpair => NO_DESCRIPTOR | FOLLOWING,
             Call::Ioctl => IOCTL,
+            Call::Poll | Call::Ppoll => POLLS,
+            Call::Select | Call::Pselect6 => SELECTS,
+            Call::EpollWait | Call::EpollPwait | Call::EpollPwait2 => WAITS,
             _ => 0,
         }
     }
@@ -225,6 +248,13 @@ pub const AMD64: &[Row] = &[
     (328, Call::Pwritev2),
     (436, Call::CloseRange),
     (437, Call::Openat2),
+    (7, Call::Poll),
+    (271, Call::Ppoll),
+    (23, Call::Select),
+    (270, Call::Pselect6),
+    (232, Call::EpollWait),
+    (281, Call::EpollPwait),
+    (441, Call::EpollPwait2),
 ];
 
 /// arm64: `include/uapi/asm-generic/unistd.h`.
@@ -262,6 +292,10 @@ pub const ARM64: &[Row] = &[
     (287, Call::Pwritev2),
     (436, Call::CloseRange),
     (437, Call::Openat2),
+    (73, Call::Ppoll),
+    (72, Call::Pselect6),
+    (22, Call::EpollPwait),
+    (441, Call::EpollPwait2),
 ];
 
 /// i386: `arch/x86/entry/syscalls/syscall_32.tbl`.
@@ -305,6 +339,15 @@ pub const I386: &[Row] = &[
     (417, Call::Recvmmsg),
     (436, Call::CloseRange),
     (437, Call::Openat2),
+    (168, Call::Poll),
+    (309, Call::Ppoll),
+    (414, Call::Ppoll),
+    (142, Call::Select),
+    (308, Call::Pselect6),
+    (413, Call::Pselect6),
+    (256, Call::EpollWait),
+    (319, Call::EpollPwait),
+    (441, Call::EpollPwait2),
 ];
 
 /// armhf (EABI): `arch/arm/tools/syscall.tbl`.
@@ -350,4 +393,13 @@ pub const ARM32: &[Row] = &[
     (417, Call::Recvmmsg),
     (436, Call::CloseRange),
     (437, Call::Openat2),
+    (168, Call::Poll),
+    (336, Call::Ppoll),
+    (414, Call::Ppoll),
+    (142, Call::Select),
+    (335, Call::Pselect6),
+    (413, Call::Pselect6),
+    (252, Call::EpollWait),
+    (346, Call::EpollPwait),
+    (441, Call::EpollPwait2),
 ];

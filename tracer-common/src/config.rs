@@ -50,6 +50,28 @@ pub struct Offsets {
     pub task_status: u32,
 }
 
+/// Where the addresses lie in a `struct sock_common`, in bytes: decode needs it, the kernel side
+/// only copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SockLayout {
+    /// `skc_daddr`.
+    pub daddr: u32,
+    /// `skc_rcv_saddr`.
+    pub rcv_saddr: u32,
+    /// `skc_dport`, network order.
+    pub dport: u32,
+    /// `skc_num`, host order.
+    pub num: u32,
+    /// `skc_family`.
+    pub family: u32,
+    /// `skc_net`.
+    pub net: u32,
+    /// `skc_v6_daddr`.
+    pub v6_daddr: u32,
+    /// `skc_v6_rcv_saddr`.
+    pub v6_rcv_saddr: u32,
+}
+
 /// The switches of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]

@@ -35,6 +35,9 @@ pub enum Kind {
     Exit = 14,
     /// A thread died inside a call that therefore never returned.
     Aborted = 15,
+    /// A thread is about to wait for something on a descriptor from which it got a message, or to which it wrote a
+    /// device command, before: it is done with that, or waits for the answer.
+    Waiting = 16,
 }
 
 /// The kinds in discriminant order.
@@ -54,6 +57,7 @@ pub const KINDS: &[Kind] = &[
     Kind::Exec,
     Kind::Exit,
     Kind::Aborted,
+    Kind::Waiting,
 ];
 
 impl Kind {

@@ -9,7 +9,7 @@ use crate::calls::{self, Kind, is};
 use crate::maps::{CALLS, INTERRUPTED, InFlight, NEW_THREAD, NUMBERS, RUNNING, config, count};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
-use crate::{emit, finish, follow};
+use crate::{emit, finish, follow, wait};
 
 /// The call behind a number, if iotrail follows it, and the thread, if its process is selected.
 #[inline(always)]
@@ -27,6 +27,9 @@ pub(crate) fn wanted(number: u32, abi: Abi) -> Option<(Kind, Who)> {
 /// A call of a selected process begins.
 #[inline(always)]
 pub(crate) fn call(mut kind: Kind, abi: Abi, who: Who, args: &mut [u64; 6]) -> Option<()> {
+    if kind.has(traits::WAITS) {
+        return wait::begins(kind, who, args);
+    }
     if is!(kind, Socketcall) {
         kind = socketcall(args)?;
     }
@@ -161,6 +164,9 @@ pub(crate) fn start(
     // SAFETY: a map value that this thread alone writes; helpers without memory arguments.
     unsafe {
         let now = bpf_ktime_get_ns();
+        if kind.has(traits::INWARD) && target == Target::Socket as u8 {
+            wait::reads(slot, who, fd, now);
+        }
         if (*slot).state == INTERRUPTED {
             if same(slot, kind, args) {
                 (*slot).state = RUNNING;

@@ -37,7 +37,11 @@ pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64) -> Copied
         return follow(message_step, args[1], args[2], MESSAGES, limit, compat);
     }
     if kind.has(traits::MESSAGE | traits::SEGMENTS) {
-        let array = if kind.has(traits::SEGMENTS) { Some((args[1], args[2])) } else { message_segments(args[1], compat) };
+        let array = if kind.has(traits::SEGMENTS) {
+            Some((args[1], args[2]))
+        } else {
+            message_segments(args[1], compat)
+        };
         let Some((array, count)) = array else {
             return Copied { fault: Fault::Descriptor as u16, ..Copied::NOTHING };
         };

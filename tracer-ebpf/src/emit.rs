@@ -6,7 +6,7 @@ use tracer_common::limits::CAPTURE_MAX;
 use tracer_common::record::{HEADER_BYTES, Kind, SOCK_COMMON_BYTES};
 
 use crate::copy;
-use crate::maps::{DATA, InFlight, IOCTLS, LIFECYCLE, STAGES, Stage, config, count};
+use crate::maps::{DATA, IOCTLS, InFlight, LIFECYCLE, STAGES, Stage, config, count};
 use crate::select::Who;
 
 /// `BPF_RB_NO_WAKEUP`.
@@ -18,7 +18,13 @@ const AVAILABLE: u64 = 0;
 
 /// This CPU's staging buffer with the header of a record of `kind` about a call.
 #[inline(always)]
-pub(crate) fn record(slot: *mut InFlight, who: Who, kind: Kind, result: i64, exit_ns: u64) -> Option<*mut Stage> {
+pub(crate) fn record(
+    slot: *mut InFlight,
+    who: Who,
+    kind: Kind,
+    result: i64,
+    exit_ns: u64,
+) -> Option<*mut Stage> {
     let stage = blank(who, kind, exit_ns)?;
     // SAFETY: the stage is this CPU's own while the program runs; the slot is this thread's own.
     unsafe {

@@ -117,12 +117,33 @@ fn data(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
         }
         if result > 0 {
             (*slot).dry_fd = -1;
+            moved(slot, fd, outward, now);
         }
     }
     let whole = if result > 0 && !many { result as u64 } else { copied.captured };
     account(copied.captured, whole, copied.fault);
     emit::send(stage, copied.captured, result < 0 && result != EAGAIN);
     Some(())
+}
+
+/// Remembers what this thread will be done with, or wants the answer of, when it waits next.
+#[inline(always)]
+unsafe fn moved(slot: *mut InFlight, fd: i32, outward: bool, now: u64) {
+    // SAFETY: a map value that this thread alone writes.
+    unsafe {
+        (*slot).moved_ns = now;
+        if (*slot).target == Target::Socket as u8 {
+            if !outward && (*slot).server == 0 {
+                (*slot).message_fd = fd;
+                (*slot).message_sock = (*slot).sock;
+            }
+        } else if outward {
+            (*slot).command_fd = fd;
+            (*slot).command_rdev = (*slot).rdev;
+        } else if (*slot).command_fd == fd {
+            (*slot).command_fd = -1;
+        }
+    }
 }
 
 /// Whether a call that found nothing is only counted: at a server, whose next step nobody waits for, and when the

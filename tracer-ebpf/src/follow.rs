@@ -21,7 +21,14 @@ const LISTENER: u8 = 2;
 
 /// A call on a descriptor begins.
 #[inline(always)]
-pub(crate) fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64; 6]) -> Option<()> {
+pub(crate) fn descriptor(
+    kind: Kind,
+    abi: Abi,
+    who: Who,
+    fd: i32,
+    first: bool,
+    args: &[u64; 6],
+) -> Option<()> {
     let key = FdKey { tgid: who.tgid, fd };
     // SAFETY: the value is copied at once.
     let info = unsafe { FDS.get(key) }.copied()?;
@@ -73,7 +80,9 @@ pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {
     }
     if is!(kind, Socket) {
         let family = args[0] as u16;
-        if family == select::AF_INET || family == select::AF_INET6 || (family == select::AF_UNIX && config!(unix_paths) != 0)
+        if family == select::AF_INET
+            || family == select::AF_INET6
+            || (family == select::AF_UNIX && config!(unix_paths) != 0)
         {
             set(who.tgid, result as i32, Target::Socket, 0);
         }

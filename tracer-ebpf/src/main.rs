@@ -17,6 +17,7 @@ mod maps;
 mod probes;
 mod read;
 mod select;
+mod wait;
 mod walk;
 
 #[cfg(not(test))]

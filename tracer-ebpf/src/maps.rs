@@ -1,8 +1,8 @@
 //! Every map, and the constants of the run.
 
+use crate::calls::Kind;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
-use crate::calls::Kind;
 use tracer_common::call::NUMBERS as NUMBERS_PER_ABI;
 use tracer_common::config::{Config, DeviceKey, FdInfo, FdKey, IoctlSize, Offsets};
 use tracer_common::counter::{COUNTERS as COUNTERS_LEN, Counter};
@@ -90,7 +90,17 @@ pub(crate) struct InFlight {
     pub(crate) state: u8,
     /// 1: this end has the selected port itself, so it is the server.
     pub(crate) server: u8,
-    pub(crate) pad: [u8; 6],
+    pub(crate) pad: [u8; 2],
+    /// The descriptor from which this thread last got bytes of a connection as a client, -1 once it waits for more.
+    pub(crate) message_fd: i32,
+    /// Its socket.
+    pub(crate) message_sock: u64,
+    /// The descriptor to which this thread last wrote a device command, -1 once it waits for the answer or has it.
+    pub(crate) command_fd: i32,
+    /// Its device number.
+    pub(crate) command_rdev: u32,
+    /// Exit of the last call that moved bytes.
+    pub(crate) moved_ns: u64,
     pub(crate) sock_common: [u8; SOCK_COMMON_BYTES],
 }
 
@@ -119,7 +129,12 @@ pub(crate) static NEW_THREAD: InFlight = InFlight {
     abi: 0,
     state: IDLE,
     server: 0,
-    pad: [0; 6],
+    pad: [0; 2],
+    message_fd: -1,
+    message_sock: 0,
+    command_fd: -1,
+    command_rdev: 0,
+    moved_ns: 0,
     sock_common: [0; SOCK_COMMON_BYTES],
 };
 

@@ -9,8 +9,9 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 pub(crate) fn kernel<T: Copy>(address: u64) -> Option<T> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: the helper writes exactly `size_of::<T>()` bytes; it checks the address itself.
-    let failed =
-        unsafe { bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, address as *const _) };
+    let failed = unsafe {
+        bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, address as *const _)
+    };
     // SAFETY: the helper filled it; `T` is made of integers, for which every bit pattern is valid.
     if failed == 0 { Some(unsafe { value.assume_init() }) } else { None }
 }

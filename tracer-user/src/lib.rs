@@ -3,6 +3,7 @@
 //! The modules lie in the order of the data's way; dependencies go one way only (`ARCHITECTURE.md`).
 #![warn(unreachable_pub)]
 
+pub mod decode;
 pub mod kernel;
 pub mod model;
 pub mod names;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use btf_rs::{Btf, Type};
-use tracer_common::config::Offsets;
+use tracer_common::config::{Offsets, SockLayout};
 
 /// Where the kernel shows its own BTF.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -27,27 +27,6 @@ pub enum BtfError {
         /// Dotted member.
         member: &'static str,
     },
-}
-
-/// Offsets inside `struct sock_common` that decode needs: the kernel side only copies it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SockLayout {
-    /// `skc_daddr`.
-    pub daddr: usize,
-    /// `skc_rcv_saddr`.
-    pub rcv_saddr: usize,
-    /// `skc_dport`.
-    pub dport: usize,
-    /// `skc_num`.
-    pub num: usize,
-    /// `skc_family`.
-    pub family: usize,
-    /// `skc_net`.
-    pub net: usize,
-    /// `skc_v6_daddr`.
-    pub v6_daddr: usize,
-    /// `skc_v6_rcv_saddr`.
-    pub v6_rcv_saddr: usize,
 }
 
 /// What [`read`] finds.
@@ -95,14 +74,14 @@ pub fn read(path: &Path) -> Result<Layout, BtfError> {
         task_status: if cfg!(target_arch = "x86_64") { at("task_struct", "thread_info.status")? } else { 0 },
     };
     let sock = SockLayout {
-        daddr: at("sock_common", "skc_daddr")? as usize,
-        rcv_saddr: at("sock_common", "skc_rcv_saddr")? as usize,
-        dport: offsets.skc_dport as usize,
-        num: offsets.skc_num as usize,
-        family: offsets.skc_family as usize,
-        net: at("sock_common", "skc_net")? as usize,
-        v6_daddr: at("sock_common", "skc_v6_daddr")? as usize,
-        v6_rcv_saddr: at("sock_common", "skc_v6_rcv_saddr")? as usize,
+        daddr: at("sock_common", "skc_daddr")?,
+        rcv_saddr: at("sock_common", "skc_rcv_saddr")?,
+        dport: offsets.skc_dport,
+        num: offsets.skc_num,
+        family: offsets.skc_family,
+        net: at("sock_common", "skc_net")?,
+        v6_daddr: at("sock_common", "skc_v6_daddr")?,
+        v6_rcv_saddr: at("sock_common", "skc_v6_rcv_saddr")?,
     };
     Ok(Layout { offsets, sock })
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aya::maps::{MapError, PerCpuArray, RingBuf};
-use aya::programs::{ProgramType, BtfTracePoint, ProgramError, RawTracePoint, TracePoint};
+use aya::programs::{BtfTracePoint, ProgramError, ProgramType, RawTracePoint, TracePoint};
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use tracer_common::call::{self, Call};
@@ -53,7 +53,9 @@ pub enum LoadError {
     #[error("this binary has no kernel programs in it; build it with `cargo xtask build`")]
     NoObject,
     /// No right to.
-    #[error("the kernel does not let this process load BPF programs; run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE")]
+    #[error(
+        "the kernel does not let this process load BPF programs; run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE"
+    )]
     NotAllowed,
     /// No BTF where it was asked for.
     #[error(transparent)]
@@ -70,7 +72,9 @@ pub enum LoadError {
         source: ProgramError,
     },
     /// A program could not be attached.
-    #[error("cannot attach {program} to {hook}; the kernel needs CONFIG_BPF_EVENTS and CONFIG_FTRACE_SYSCALLS, and tracefs for `--hooks each`")]
+    #[error(
+        "cannot attach {program} to {hook}; the kernel needs CONFIG_BPF_EVENTS and CONFIG_FTRACE_SYSCALLS, and tracefs for `--hooks each`"
+    )]
     Attach {
         /// Which one.
         program: &'static str,
@@ -130,7 +134,8 @@ pub fn load(options: &Options) -> Result<Kernel, LoadError> {
         .load(OBJECT)
         .map_err(refused)?;
     selection::fill(&mut bpf, &options.selection)?;
-    let missing = || MapError::IoError(std::io::Error::other("a ring or the counters are missing from the object"));
+    let missing =
+        || MapError::IoError(std::io::Error::other("a ring or the counters are missing from the object"));
     let data = RingBuf::try_from(bpf.take_map(map::DATA).ok_or_else(missing)?)?;
     let lifecycle = RingBuf::try_from(bpf.take_map(map::LIFECYCLE).ok_or_else(missing)?)?;
     let counters = PerCpuArray::try_from(bpf.take_map(map::COUNTERS).ok_or_else(missing)?)?;
@@ -164,7 +169,8 @@ fn attach(bpf: &mut Ebpf, options: &Options) -> Result<(), LoadError> {
             raw(bpf, "raw_sys_enter", "sys_enter")
         }
         Hooks::Btf => {
-            let btf = aya::Btf::from_sys_fs().map_err(|error| LoadError::Object(EbpfError::BtfError(error)))?;
+            let btf =
+                aya::Btf::from_sys_fs().map_err(|error| LoadError::Object(EbpfError::BtfError(error)))?;
             typed(bpf, "btf_sys_exit", "sys_exit", &btf)?;
             typed(bpf, "btf_sys_enter", "sys_enter", &btf)
         }
@@ -195,9 +201,11 @@ fn each(bpf: &mut Ebpf, program: &'static str, prefix: &str) -> Result<(), LoadE
     let rows = if cfg!(target_arch = "aarch64") { call::ARM64 } else { call::AMD64 };
     for (_, call) in rows {
         let hook = format!("{prefix}_{}", event_name(*call));
-        found
-            .attach("syscalls", &hook)
-            .map_err(|source| LoadError::Attach { program, hook: format!("syscalls:{hook}"), source })?;
+        found.attach("syscalls", &hook).map_err(|source| LoadError::Attach {
+            program,
+            hook: format!("syscalls:{hook}"),
+            source,
+        })?;
     }
     Ok(())
 }

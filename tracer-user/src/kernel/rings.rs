@@ -105,7 +105,8 @@ impl Reader {
                     continue;
                 };
                 let payload = if payload.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(payload) };
-                let entry = Entry { exit_ns: header.exit_ns, arrival: self.arrivals, raw: Raw { header, payload } };
+                let entry =
+                    Entry { exit_ns: header.exit_ns, arrival: self.arrivals, raw: Raw { header, payload } };
                 self.arrivals += 1;
                 self.waiting.push(Reverse(entry));
             }

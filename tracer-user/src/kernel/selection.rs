@@ -77,22 +77,24 @@ pub fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
 }
 
 fn numbers(bpf: &mut Ebpf) -> Result<(), MapError> {
-    let (native, compat) = if cfg!(target_arch = "aarch64") {
-        (call::ARM64, call::ARM32)
-    } else {
-        (call::AMD64, call::I386)
-    };
+    let (native, compat) =
+        if cfg!(target_arch = "aarch64") { (call::ARM64, call::ARM32) } else { (call::AMD64, call::I386) };
     let mut table: Array<&mut MapData, u32> = Array::try_from(named(bpf, map::NUMBERS)?)?;
     for (abi, rows) in [(Abi::Native, native), (Abi::Compat, compat)] {
         for (number, call) in rows {
-            table.set(abi as u32 * call::NUMBERS + u32::from(*number), *call as u32 | u32::from(traits::of(*call)) << 16, 0)?;
+            table.set(
+                abi as u32 * call::NUMBERS + u32::from(*number),
+                *call as u32 | u32::from(traits::of(*call)) << 16,
+                0,
+            )?;
         }
     }
     Ok(())
 }
 
 pub(super) fn named<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut aya::maps::Map, MapError> {
-    bpf.map_mut(name).ok_or_else(|| MapError::IoError(std::io::Error::other(format!("no map {name} in the object"))))
+    bpf.map_mut(name)
+        .ok_or_else(|| MapError::IoError(std::io::Error::other(format!("no map {name} in the object"))))
 }
 
 /// The filters of a running trace, for changes while it runs.

@@ -149,4 +149,7 @@ pub enum Body {
     },
     /// The thread died in this call, which never returned.
     Aborted,
+    /// The thread is about to wait for something on this descriptor, from which it got a message or to which it gave a
+    /// command before. The socket's addresses are not known here, only its identity.
+    Waiting,
 }
