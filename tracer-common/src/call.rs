@@ -55,6 +55,10 @@ pub enum Call {
     Fork = 70,
     Exec = 71,
     Exit = 72,
+    Clone = 73,
+    Clone3 = 74,
+    Vfork = 75,
+    Forks = 76,
 }
 
 /// Every call with its name, in discriminant order.
@@ -108,6 +112,10 @@ pub const CALLS: &[(Call, &str)] = &[
     (Call::Fork, "fork"),
     (Call::Exec, "execve"),
     (Call::Exit, "exit"),
+    (Call::Clone, "clone"),
+    (Call::Clone3, "clone3"),
+    (Call::Vfork, "vfork"),
+    (Call::Forks, "fork"),
 ];
 
 impl Call {
@@ -184,7 +192,9 @@ pub mod traits {
             Call::Sendfile | Call::Splice => UNSEEN,
             Call::Bind | Call::Connect => ADDRESS,
             Call::CloseRange => NO_DESCRIPTOR,
-            Call::Socket | Call::Socketpair => NO_DESCRIPTOR | FOLLOWING,
+            Call::Socket | Call::Socketpair | Call::Clone | Call::Clone3 | Call::Vfork | Call::Forks => {
+                NO_DESCRIPTOR | FOLLOWING
+            }
             Call::Ioctl => IOCTL,
             Call::Poll | Call::Ppoll => POLLS,
             Call::Select | Call::Pselect6 => SELECTS,
@@ -255,6 +265,10 @@ pub const AMD64: &[Row] = &[
     (232, Call::EpollWait),
     (281, Call::EpollPwait),
     (441, Call::EpollPwait2),
+    (56, Call::Clone),
+    (57, Call::Forks),
+    (58, Call::Vfork),
+    (435, Call::Clone3),
 ];
 
 /// arm64: `include/uapi/asm-generic/unistd.h`.
@@ -296,6 +310,8 @@ pub const ARM64: &[Row] = &[
     (72, Call::Pselect6),
     (22, Call::EpollPwait),
     (441, Call::EpollPwait2),
+    (220, Call::Clone),
+    (435, Call::Clone3),
 ];
 
 /// i386: `arch/x86/entry/syscalls/syscall_32.tbl`.
@@ -348,6 +364,10 @@ pub const I386: &[Row] = &[
     (256, Call::EpollWait),
     (319, Call::EpollPwait),
     (441, Call::EpollPwait2),
+    (120, Call::Clone),
+    (2, Call::Forks),
+    (190, Call::Vfork),
+    (435, Call::Clone3),
 ];
 
 /// armhf (EABI): `arch/arm/tools/syscall.tbl`.
@@ -402,4 +422,8 @@ pub const ARM32: &[Row] = &[
     (252, Call::EpollWait),
     (346, Call::EpollPwait),
     (441, Call::EpollPwait2),
+    (120, Call::Clone),
+    (2, Call::Forks),
+    (190, Call::Vfork),
+    (435, Call::Clone3),
 ];

@@ -176,6 +176,9 @@ fn account(captured: u64, whole: u64, fault: u16) {
 fn ioctl(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
     // SAFETY: a map value that this thread alone writes.
     let (command, argument) = unsafe { ((*slot).args[1] as u32, (*slot).args[2]) };
+    if config!(btf) == 0 {
+        follow::ioctl(who, u64::from(command), result);
+    }
     let (reads, writes) = emit::ioctl_sizes(command);
     let stage = emit::record(slot, who, Kind::Ioctl, result, now)?;
     let size = if writes > reads { writes } else { reads };
@@ -207,6 +210,10 @@ fn lifecycle(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()>
     }
     if kind.has(traits::OPENS) {
         return open(slot, who, result, now);
+    }
+    if is!(kind, Clone | Clone3 | Vfork | Forks) {
+        // Without BTF the birth of a process is seen by what the parent is told. In the child the result is 0.
+        return if result > 0 { crate::lifecycle::born(result as u32) } else { None };
     }
     if is!(kind, Accept | Accept4) {
         return accept(slot, who, result, now);

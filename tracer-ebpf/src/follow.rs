@@ -59,6 +59,17 @@ pub(crate) fn descriptor(
     Some(())
 }
 
+/// `TIOCGPTPEER`, `include/uapi/asm-generic/ioctls.h`: opens the other end of a pseudo-terminal.
+const TIOCGPTPEER: u64 = 0x5441;
+
+/// An `ioctl` returned: one of them opens a device.
+#[inline(always)]
+pub(crate) fn ioctl(who: Who, command: u64, result: i64) {
+    if command == TIOCGPTPEER && result >= 0 {
+        set(who.tgid, result as i32, Target::Pending, CONNECTION);
+    }
+}
+
 /// A call that makes, changes or ends a descriptor returned.
 #[inline(always)]
 pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {

@@ -4,6 +4,7 @@
 #![warn(unreachable_pub)]
 
 pub mod decode;
+pub mod host;
 pub mod kernel;
 pub mod model;
 pub mod names;

@@ -175,8 +175,8 @@ fn attach(bpf: &mut Ebpf, options: &Options) -> Result<(), LoadError> {
             typed(bpf, "btf_sys_enter", "sys_enter", &btf)
         }
         Hooks::Each => {
-            each(bpf, "sys_exit_each", "sys_exit")?;
-            each(bpf, "sys_enter_each", "sys_enter")
+            each(bpf, "sys_exit_each", "sys_exit", options.btf)?;
+            each(bpf, "sys_enter_each", "sys_enter", options.btf)
         }
     }
 }
@@ -195,11 +195,13 @@ fn typed(bpf: &mut Ebpf, program: &'static str, hook: &str, btf: &aya::Btf) -> R
     Ok(())
 }
 
-fn each(bpf: &mut Ebpf, program: &'static str, prefix: &str) -> Result<(), LoadError> {
+fn each(bpf: &mut Ebpf, program: &'static str, prefix: &str, with_btf: bool) -> Result<(), LoadError> {
     let found: &mut TracePoint = typed_program(bpf, program)?;
     found.load().map_err(|source| LoadError::Program { program, source })?;
     let rows = if cfg!(target_arch = "aarch64") { call::ARM64 } else { call::AMD64 };
-    for (_, call) in rows {
+    // Births are seen by their own tracepoint where there is BTF.
+    let births = [Call::Clone, Call::Clone3, Call::Vfork, Call::Forks];
+    for (_, call) in rows.iter().filter(|(_, call)| !with_btf || !births.contains(call)) {
         let hook = format!("{prefix}_{}", event_name(*call));
         found.attach("syscalls", &hook).map_err(|source| LoadError::Attach {
             program,

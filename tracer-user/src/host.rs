@@ -1,0 +1,7 @@
+//! Facts about this host from `/proc`, `/sys` and the clocks: I/O at the edge, so that the layers above stay pure.
+
+pub mod clock;
+pub mod devices;
+pub mod identity;
+pub mod processes;
+pub mod sockets;

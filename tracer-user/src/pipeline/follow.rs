@@ -1,0 +1,283 @@
+//! Without BTF: finds out what descriptors are, from the calls that make them and from `/proc`, and tells the kernel
+//! side which of them to record.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use hashbrown::HashMap;
+use tracer_common::config::{FdInfo, FdKey};
+use tracer_common::record::Target as WireTarget;
+
+use crate::decode::socket_address;
+use crate::host::{devices, sockets};
+use crate::kernel::selection::{Live, Selection};
+use crate::model::capture::{Body, Capture, DeviceKind, DeviceNumber, Target};
+use crate::model::net::{SocketEnd, Transport};
+
+/// Descriptors that are known at once; as many as the kernel side can follow.
+const DESCRIPTORS: usize = tracer_common::limits::FDS as usize;
+
+/// Value of [`FdInfo::selected`]: recorded.
+const RECORDED: u8 = 1;
+/// Value of [`FdInfo::selected`]: a listener, whose connections are recorded.
+const LISTENER: u8 = 2;
+/// `O_CLOEXEC` and its like need no bookkeeping: after an exec the process is read anew.
+const TIOCGPTPEER: u32 = 0x5441;
+
+/// What descriptors are, where the kernel does not say.
+pub struct Follower {
+    live: Live,
+    selection: Selection,
+    known: HashMap<(u32, i32), Target>,
+    next_socket: u64,
+    /// Descriptors that could not be followed because there were too many.
+    pub overflow: u64,
+}
+
+impl Follower {
+    /// Reads what every process in scope has open now.
+    #[must_use]
+    pub fn new(live: Live, selection: Selection) -> Self {
+        let mut follower = Self { live, selection, known: HashMap::new(), next_socket: 1, overflow: 0 };
+        let pids: Vec<u32> = match &follower.selection.processes {
+            Some(pids) => pids.iter().copied().collect(),
+            None => numbers(Path::new("/proc")).collect(),
+        };
+        for pid in pids.into_iter().filter(|pid| *pid != std::process::id()) {
+            follower.read_process(pid);
+        }
+        follower
+    }
+
+    /// Completes a capture with what its descriptor is. `false`: it is nothing that was selected.
+    pub fn resolve(&mut self, capture: &mut Capture) -> bool {
+        let key = (capture.pid, capture.fd);
+        match &capture.body {
+            Body::Fork { child } => self.forked(capture.pid, *child),
+            Body::Exec => {
+                self.gone(capture.pid);
+                self.read_process(capture.pid);
+            }
+            Body::Open { path, .. } if capture.result >= 0 => {
+                let path = String::from_utf8_lossy(path).into_owned();
+                return self.opened(capture, key, &path);
+            }
+            Body::Connect { address } => {
+                let remote = socket_address(address);
+                let end = self.socket(capture.pid, capture.fd, remote);
+                capture.target = Target::Socket(end);
+                self.remember(key, capture.target, RECORDED);
+            }
+            Body::Accept { new_fd } if capture.result >= 0 => {
+                let end = self.socket(capture.pid, *new_fd, None);
+                capture.target = Target::Socket(end);
+                let selected = self.is_selected(end.local.port());
+                if !selected {
+                    self.forget((capture.pid, *new_fd));
+                    return false;
+                }
+                self.remember((capture.pid, *new_fd), capture.target, RECORDED);
+            }
+            Body::Dup { new_fd, .. } if capture.result >= 0 => {
+                let (from, to) = (key, (capture.pid, *new_fd));
+                if let Some(target) = self.known.get(&from).copied() {
+                    self.remember(to, target, RECORDED);
+                } else {
+                    self.known.remove(&to);
+                }
+            }
+            Body::Close { first, last } if *last > *first => {
+                let (pid, range) = (capture.pid, *first as i32..=i32::try_from(*last).unwrap_or(i32::MAX));
+                let gone: Vec<_> =
+                    self.known.keys().filter(|(of, fd)| *of == pid && range.contains(fd)).copied().collect();
+                gone.into_iter().for_each(|key| self.forget(key));
+            }
+            Body::Close { .. } => {
+                if let Some(target) = self.known.remove(&key) {
+                    capture.target = target;
+                }
+                return !matches!(capture.target, Target::None);
+            }
+            Body::Data { .. } | Body::Unseen { .. } | Body::Ioctl { .. } | Body::Waiting | Body::Aborted
+            | Body::Shutdown { .. } => {
+                if let Body::Ioctl { command: TIOCGPTPEER, .. } = capture.body
+                    && let Ok(peer) = i32::try_from(capture.result)
+                    && peer >= 0
+                {
+                    self.look_up((capture.pid, peer));
+                }
+                return self.complete(capture, key);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// A process is gone, or its program is.
+    pub fn gone(&mut self, pid: u32) {
+        self.known.retain(|(of, _), _| *of != pid);
+        self.live.remove_process(pid);
+    }
+
+    fn complete(&mut self, capture: &mut Capture, key: (u32, i32)) -> bool {
+        if capture.fd < 0 {
+            return true;
+        }
+        let Some(target) = self.known.get(&key).copied().or_else(|| self.look_up(key)) else { return false };
+        capture.target = target;
+        true
+    }
+
+    fn opened(&mut self, capture: &mut Capture, key: (u32, i32), path: &str) -> bool {
+        // The descriptor may be closed again by now, the path is still there.
+        let number = devices::node_number(&descriptor_path(key))
+            .or_else(|| devices::node_number(&PathBuf::from(format!("/proc/{}/root{path}", key.0))))
+            .or_else(|| devices::node_number(Path::new(path)));
+        match number.filter(|number| self.is_selected_device(*number)) {
+            Some(number) => {
+                capture.target = Target::Device(number);
+                self.remember(key, capture.target, RECORDED);
+                true
+            }
+            None => {
+                self.forget(key);
+                false
+            }
+        }
+    }
+
+    /// What a descriptor is, from `/proc`; if it is nothing selected the kernel side is told so.
+    fn look_up(&mut self, key: (u32, i32)) -> Option<Target> {
+        let path = descriptor_path(key);
+        if let Some(number) = devices::node_number(&path) {
+            if self.is_selected_device(number) {
+                self.remember(key, Target::Device(number), RECORDED);
+                return Some(Target::Device(number));
+            }
+        } else if let Some(addresses) = inode(&path).and_then(|inode| sockets::by_inode(key.0, inode)) {
+            let listener = addresses.remote.port() == 0;
+            if self.is_selected(addresses.local.port()) || self.is_selected(addresses.remote.port()) {
+                let end = self.end(addresses);
+                self.remember(key, Target::Socket(end), if listener { LISTENER } else { RECORDED });
+                return Some(Target::Socket(end));
+            }
+        }
+        self.forget(key);
+        None
+    }
+
+    fn read_process(&mut self, pid: u32) {
+        for fd in numbers(&PathBuf::from(format!("/proc/{pid}/fd"))) {
+            if let Ok(fd) = i32::try_from(fd) {
+                let path = descriptor_path((pid, fd));
+                let interesting = fs::metadata(&path).is_ok_and(|metadata| {
+                    let kind = metadata.file_type();
+                    kind.is_char_device() || kind.is_block_device() || kind.is_socket()
+                });
+                if interesting {
+                    self.look_up((pid, fd));
+                }
+            }
+        }
+    }
+
+    /// A child has what its parent has. Threads have it too, but under their process.
+    fn forked(&mut self, parent: u32, child: u32) {
+        let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+        let leader = status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse::<u32>().ok());
+        if leader.is_some_and(|leader| leader != child) {
+            return;
+        }
+        let inherited: Vec<_> = self
+            .known
+            .iter()
+            .filter(|((pid, _), _)| *pid == parent)
+            .map(|((_, fd), target)| (*fd, *target))
+            .collect();
+        for (fd, target) in inherited {
+            self.remember((child, fd), target, RECORDED);
+        }
+        if self.selection.processes.is_some() {
+            // Full: counted by the kernel side when the child is seen.
+            let _ = self.live.add_process(child);
+        }
+    }
+
+    fn socket(&mut self, pid: u32, fd: i32, remote: Option<SocketAddr>) -> SocketEnd {
+        let found = inode(&descriptor_path((pid, fd))).and_then(|inode| sockets::by_inode(pid, inode));
+        match found {
+            Some(addresses) => self.end(addresses),
+            None => {
+                let unknown = SocketEnd::unknown();
+                let nowhere = SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0);
+                self.end(sockets::Addresses { local: unknown.local, remote: remote.unwrap_or(nowhere) })
+            }
+        }
+    }
+
+    /// An end with an identity of its own: descriptors are used again, identities are not.
+    fn end(&mut self, addresses: sockets::Addresses) -> SocketEnd {
+        let id = self.next_socket;
+        self.next_socket += 1;
+        SocketEnd {
+            transport: Transport::Tcp,
+            local: addresses.local,
+            remote: addresses.remote,
+            id,
+            ..SocketEnd::unknown()
+        }
+    }
+
+    fn remember(&mut self, key: (u32, i32), target: Target, selected: u8) {
+        if self.known.len() >= DESCRIPTORS && !self.known.contains_key(&key) {
+            self.overflow += 1;
+            return;
+        }
+        let (wire, rdev) = match target {
+            Target::Device(number) => {
+                let wire = if number.kind == DeviceKind::Char { WireTarget::Char } else { WireTarget::Block };
+                (wire, number.major << 20 | number.minor)
+            }
+            Target::Socket(_) => (WireTarget::Socket, 0),
+            Target::None => (WireTarget::None, 0),
+        };
+        let info = FdInfo { target: wire as u8, selected, pad: 0, rdev, inode: 0 };
+        if self.live.set_fd(FdKey { tgid: key.0, fd: key.1 }, info).is_err() {
+            self.overflow += 1;
+        }
+        self.known.insert(key, target);
+    }
+
+    fn forget(&mut self, key: (u32, i32)) {
+        self.known.remove(&key);
+        self.live.remove_fd(&FdKey { tgid: key.0, fd: key.1 });
+    }
+
+    fn is_selected(&self, port: u16) -> bool {
+        self.selection.ports.contains(&port)
+    }
+
+    fn is_selected_device(&self, number: DeviceNumber) -> bool {
+        let kind = if number.kind == DeviceKind::Char { 1 } else { 2 };
+        let rows = &self.selection.devices;
+        rows.contains(&(kind, number.major, None)) || rows.contains(&(kind, number.major, Some(number.minor)))
+    }
+}
+
+fn descriptor_path((pid, fd): (u32, i32)) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/fd/{fd}"))
+}
+
+/// Inode of a socket's descriptor.
+fn inode(path: &Path) -> Option<u64> {
+    let metadata = fs::metadata(path).ok()?;
+    metadata.file_type().is_socket().then(|| metadata.ino())
+}
+
+/// The entries of a folder that are numbers.
+fn numbers(folder: &Path) -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
