@@ -1,8 +1,8 @@
 //! Device files: captured calls in, commands and events of peripherals out.
 //!
 //! [`Devices`] keeps one session per process and device; the device's class decides how that session understands
-//! the calls ([`class`]). `tty` pairs writes with answers ([`tty`]); every other class makes one command per call
-//! ([`generic`]).
+//! the calls (`class.rs`). `tty` pairs writes with answers (`tty.rs`); every other class makes one command per call
+//! (`generic.rs`).
 
 #![forbid(unsafe_code)]
 

@@ -45,8 +45,8 @@ pub(super) enum End {
     Regular,
     /// Nothing, or not all, came in time.
     Timeout(Timestamp),
-    /// Otherwise.
-    Failed(Status, Timestamp, u32),
+    /// Otherwise, seen at this time by this thread, if by any.
+    Failed(Status, Timestamp, Option<u32>),
 }
 
 impl Exchange {
@@ -160,16 +160,24 @@ impl Exchange {
         }
     }
 
-    /// Whether and how it is over at `now`. `awaited`: whether an answer is waited for though nobody was seen to look.
-    pub(super) fn over(&self, now: Timestamp, settings: &Settings, awaited: bool) -> Option<End> {
+    /// Whether and how it is over at `now`. `awaited` tells whether an answer is waited for though nobody was seen to
+    /// look.
+    pub(super) fn over(
+        &self,
+        now: Timestamp,
+        settings: &Settings,
+        awaited: impl Fn() -> bool,
+    ) -> Option<End> {
         let Some(answer) = &self.answer else {
             let deadline = self.deadline(settings);
-            return if awaited || self.looked.is_some() {
-                (now >= deadline).then_some(End::Timeout(deadline))
-            } else {
-                // A read that waits as long as we do (`VTIME`) is seen when it is over, which is a little later.
-                (now >= deadline.plus(settings.reply_timeout_ns / 4)).then_some(End::Regular)
-            };
+            if now < deadline {
+                return None;
+            }
+            if self.looked.is_some() || awaited() {
+                return Some(End::Timeout(deadline));
+            }
+            // A read that waits as long as we do (`VTIME`) is seen when it is over, which is a little later.
+            return (now >= deadline.plus(settings.reply_timeout_ns / 4)).then_some(End::Regular);
         };
         let silent = now.since(answer.last);
         match answer.extent {
@@ -226,7 +234,7 @@ impl Exchange {
                 let message = format!("{what} within {} ms", context.settings.reply_timeout_ns / 1_000_000);
                 (Status::Error { kind: "timeout".into(), message }, at, end_tid)
             }
-            End::Failed(status, at, tid) => (status, at, tid),
+            End::Failed(status, at, tid) => (status, at, tid.unwrap_or(end_tid)),
         };
         context.emit(Command {
             unsolicited: false,

@@ -16,7 +16,7 @@ use crate::model::time::{Interval, Timestamp};
 const RACE_NS: u64 = 5_000_000;
 
 /// Lines that wait for that at most. One read brings rarely more.
-const HELD: usize = 64;
+const HELD: usize = 16;
 
 /// Unsolicited input of one line, as far as it has come.
 #[derive(Default)]

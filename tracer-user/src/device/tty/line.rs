@@ -71,7 +71,7 @@ impl Session for Line {
                 context.counts.empty = context.counts.empty.saturating_add(1);
                 let Some(exchange) = self.exchange.take() else { return };
                 let end = match exchange.is_incomplete() {
-                    true => End::Failed(killed(), call.at.end, call.tid),
+                    true => End::Failed(killed(), call.at.end, Some(call.tid)),
                     false => End::Regular,
                 };
                 self.finish(exchange, end, context);
@@ -125,8 +125,8 @@ impl Session for Line {
             // What would have been a timeout had the program gone on was cut off instead.
             let cut = exchange.is_answered() && exchange.is_incomplete() || matches!(end, End::Timeout(_));
             let end = match why {
-                Gone::Process if cut => End::Failed(killed(), at, 0),
-                Gone::Device if cut => End::Failed(failed(errno::ENODEV), at, 0),
+                Gone::Process if cut => End::Failed(killed(), at, None),
+                Gone::Device if cut => End::Failed(failed(errno::ENODEV), at, None),
                 _ => end,
             };
             self.finish(exchange, end, context);
@@ -196,7 +196,7 @@ impl Line {
         self.input.flush(context);
         match self.exchange.take() {
             Some(exchange) if exchange.is_incomplete() => {
-                self.finish(exchange, End::Failed(failed(error), call.at.end, call.tid), context);
+                self.finish(exchange, End::Failed(failed(error), call.at.end, Some(call.tid)), context);
             }
             open => {
                 if let Some(exchange) = open {
@@ -211,7 +211,7 @@ impl Line {
     fn write_failed(&mut self, call: &Moved, error: u32, context: &mut Context<'_>) {
         self.write(call, context);
         if let Some(exchange) = self.exchange.take() {
-            self.finish(exchange, End::Failed(failed(error), call.at.end, call.tid), context);
+            self.finish(exchange, End::Failed(failed(error), call.at.end, Some(call.tid)), context);
         }
     }
 
@@ -230,13 +230,14 @@ impl Line {
 
     /// Ends what time has ended.
     fn advance(&mut self, now: Timestamp, context: &mut Context<'_>) {
-        if let Some(exchange) = &self.exchange {
-            let awaited = self.is_awaited(exchange, context);
-            if let Some(end) = exchange.over(now, context.settings, awaited)
-                && let Some(exchange) = self.exchange.take()
-            {
-                self.finish(exchange, end, context);
-            }
+        let end = self
+            .exchange
+            .as_ref()
+            .and_then(|exchange| exchange.over(now, context.settings, || self.is_awaited(exchange, context)));
+        if let Some(end) = end
+            && let Some(exchange) = self.exchange.take()
+        {
+            self.finish(exchange, end, context);
         }
         self.input.advance(now, context);
     }
