@@ -4,6 +4,7 @@
 #![warn(unreachable_pub)]
 
 pub mod decode;
+pub mod device;
 pub mod host;
 pub mod kernel;
 pub mod model;

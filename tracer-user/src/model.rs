@@ -5,6 +5,7 @@
 
 pub mod capture;
 pub mod command;
+pub mod errno;
 pub mod ids;
 pub mod net;
 pub mod op;

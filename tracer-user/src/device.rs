@@ -1,0 +1,330 @@
+//! Device files: captured calls in, commands and events of peripherals out.
+//!
+//! [`Devices`] keeps one session per process and device; the device's class decides how that session understands
+//! the calls (`class.rs`). `tty` pairs writes with answers (`tty.rs`); every other class makes one command per call
+//! (`generic.rs`).
+
+#![forbid(unsafe_code)]
+
+mod buffer;
+mod class;
+mod generic;
+mod ioc;
+mod tty;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use crate::model::capture::{Body, Capture, DeviceKind, DeviceNumber, Position};
+use crate::model::command::{Command, Device};
+use crate::model::errno;
+use crate::model::payload::Payload;
+use crate::model::process::ProcessKey;
+use crate::model::time::Timestamp;
+use bytes::Bytes;
+use class::{Aborted, Class, Context, Gone, Ioctl, Moved, Session};
+
+/// Sessions, one for each process and device in use, that are kept. Each costs a few hundred bytes while nothing is
+/// under way. The one that was idle longest gives way.
+const SESSIONS: usize = 4096;
+
+/// How devices' calls are understood.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long a serial device may take to answer (`--reply-timeout`), ns.
+    pub reply_timeout_ns: u64,
+    /// A serial line that is silent for so long has ended its frame or its answer, ns.
+    pub event_silence_ns: u64,
+    /// Whether a serial request counts as awaited although no read was seen, if its protocol always answers it or if
+    /// the program awaited the same command before. Programs wait in `poll` and `select`, which are not seen.
+    pub presume_awaited: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { reply_timeout_ns: 1_000_000_000, event_silence_ns: 50_000_000, presume_awaited: true }
+    }
+}
+
+/// What became of what was fed. Every call ends in a command, in an event or in one of the other counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls that were fed.
+    pub calls: u64,
+    /// Commands that came out.
+    pub commands: u64,
+    /// Unsolicited events that came out.
+    pub events: u64,
+    /// Those of both that were errors.
+    pub errors: u64,
+    /// Calls that found nothing (`EAGAIN`).
+    pub would_block: u64,
+    /// Transfers of no bytes, and reads that a signal ended.
+    pub empty: u64,
+    /// Bytes of unsolicited input that were only line ends.
+    pub blank_bytes: u64,
+    /// Calls that are about the descriptor, not the device (`FIONBIO`, `FIOCLEX`, `isatty` on what is none, …).
+    pub descriptor_calls: u64,
+    /// Calls that make no spans by rule: pseudo-terminal masters, buffered block I/O.
+    pub excluded: u64,
+    /// Captures of kinds that say nothing of a device.
+    pub foreign: u64,
+    /// Sessions that gave way to others; what they had under way came out as it was.
+    pub evicted: u64,
+}
+
+/// All devices in use.
+pub struct Devices {
+    settings: Settings,
+    sessions: BTreeMap<(ProcessKey, DeviceNumber), Peer>,
+    counts: Counts,
+}
+
+/// One process' use of one device.
+struct Peer {
+    device: Arc<Device>,
+    class: &'static Class,
+    serial: u64,
+    used: Timestamp,
+    session: Box<dyn Session>,
+}
+
+impl Devices {
+    /// No devices yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, sessions: BTreeMap::new(), counts: Counts::default() }
+    }
+
+    /// Takes one call on `device` by `process`: data moved, `ioctl`, open, close, or a thread's death in it.
+    ///
+    /// Calls of one process and device must come in the order of their exits.
+    pub fn feed(
+        &mut self,
+        capture: &Capture,
+        process: ProcessKey,
+        device: &Arc<Device>,
+        out: &mut Vec<Command>,
+    ) {
+        self.counts.calls = self.counts.calls.saturating_add(1);
+        if let Some(count) = self.spanless(capture, device) {
+            *count = count.saturating_add(1);
+            return;
+        }
+        let key = (process, device.number);
+        self.make_room(key, out);
+        let (start, evicted) = (capture.at.start, self.counts.evicted);
+        let peer = self.sessions.entry(key).or_insert_with(|| Peer::new(device, evicted, start));
+        if !std::ptr::eq(peer.class, class::find(device.class)) {
+            // The number was given to another device.
+            peer.gone(Gone::Device, start, process, &self.settings, &mut self.counts, out);
+            *peer = Peer { serial: peer.serial, ..Peer::new(device, evicted, start) };
+        }
+        if !Arc::ptr_eq(&peer.device, device) {
+            peer.device = Arc::clone(device);
+        }
+        peer.used = capture.at.end;
+        let (class, session, mut context) = peer.parts(process, &self.settings, &mut self.counts, out);
+        dispatch(capture, class, session, &mut context);
+    }
+
+    /// Lets time pass: what has waited long enough ends. `now` must not be ahead of calls still to be fed.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+        for ((process, _), peer) in &mut self.sessions {
+            let (_, session, mut context) = peer.parts(*process, &self.settings, &mut self.counts, out);
+            session.tick(now, &mut context);
+        }
+    }
+
+    /// A thread turned to something else, such as publishing: the answer that it has read is complete, unless
+    /// it ends in the middle of a line. To be called before that something else is evaluated.
+    pub fn moved_on(&mut self, process: ProcessKey, tid: u32, out: &mut Vec<Command>) {
+        for ((process, _), peer) in self.sessions.range_mut(all_of(process)) {
+            let (_, session, mut context) = peer.parts(*process, &self.settings, &mut self.counts, out);
+            session.moved_on(tid, &mut context);
+        }
+    }
+
+    /// A process ended: what it had under way was `killed`.
+    pub fn process_gone(&mut self, process: ProcessKey, at: Timestamp, out: &mut Vec<Command>) {
+        let keys: Vec<_> = self.sessions.range(all_of(process)).map(|(key, _)| *key).collect();
+        for key in keys {
+            if let Some(mut peer) = self.sessions.remove(&key) {
+                peer.gone(Gone::Process, at, process, &self.settings, &mut self.counts, out);
+            }
+        }
+    }
+
+    /// A device was taken away: what was under way failed with `ENODEV`.
+    pub fn device_gone(&mut self, device: DeviceNumber, at: Timestamp, out: &mut Vec<Command>) {
+        for ((process, number), peer) in &mut self.sessions {
+            if *number == device {
+                peer.gone(Gone::Device, at, *process, &self.settings, &mut self.counts, out);
+            }
+        }
+    }
+
+    /// What became of what was fed.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Commands and events that have begun and not ended.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.sessions.values().map(|peer| peer.session.open()).sum()
+    }
+
+    /// The counter for a call that makes no span whatever it says.
+    fn spanless(&mut self, capture: &Capture, device: &Device) -> Option<&mut u64> {
+        let moves = matches!(capture.body, Body::Data { .. } | Body::Unseen { .. });
+        let buffered_block = device.number.kind == DeviceKind::Block && moves;
+        (buffered_block || is_pty_master(device)).then_some(&mut self.counts.excluded)
+    }
+
+    /// Sees to it that a session for `key` fits.
+    fn make_room(&mut self, key: (ProcessKey, DeviceNumber), out: &mut Vec<Command>) {
+        if self.sessions.len() < SESSIONS || self.sessions.contains_key(&key) {
+            return;
+        }
+        let Some((oldest, _)) = self.sessions.iter().min_by_key(|(_, peer)| peer.used) else { return };
+        let oldest = *oldest;
+        if let Some(mut peer) = self.sessions.remove(&oldest) {
+            let at = peer.used;
+            peer.gone(Gone::Forgotten, at, oldest.0, &self.settings, &mut self.counts, out);
+            self.counts.evicted = self.counts.evicted.saturating_add(1);
+        }
+    }
+}
+
+impl Peer {
+    /// A first use, at `now`. Once sessions have been `evicted` this may be one of those: its commands are then
+    /// numbered from the time on, so that no two have the same number.
+    fn new(device: &Arc<Device>, evicted: u64, now: Timestamp) -> Self {
+        let class = class::find(device.class);
+        Self {
+            device: Arc::clone(device),
+            class,
+            serial: if evicted == 0 { 0 } else { now.0 },
+            used: now,
+            session: (class.session)(),
+        }
+    }
+
+    /// Takes this apart for a session's call.
+    fn parts<'a>(
+        &'a mut self,
+        process: ProcessKey,
+        settings: &'a Settings,
+        counts: &'a mut Counts,
+        out: &'a mut Vec<Command>,
+    ) -> (&'static Class, &'a mut dyn Session, Context<'a>) {
+        let Self { device, class, serial, session, .. } = self;
+        (class, session.as_mut(), Context { settings, device, process, serial, counts, out })
+    }
+
+    /// Ends what is under way.
+    fn gone(
+        &mut self,
+        why: Gone,
+        at: Timestamp,
+        process: ProcessKey,
+        settings: &Settings,
+        counts: &mut Counts,
+        out: &mut Vec<Command>,
+    ) {
+        let (_, session, mut context) = self.parts(process, settings, counts, out);
+        session.gone(why, at, &mut context);
+    }
+}
+
+/// Gives a call to the session that it is for.
+fn dispatch(capture: &Capture, class: &Class, session: &mut dyn Session, context: &mut Context<'_>) {
+    let Capture { at, tid, fd, call, result, .. } = *capture;
+    let error = (result < 0).then(|| u32::try_from(result.unsigned_abs()).unwrap_or(u32::MAX));
+    match &capture.body {
+        Body::Data { direction, position, payload, .. } => {
+            let offset = if let Position::Offset(offset) = *position { Some(offset) } else { None };
+            let payload = sane(payload);
+            session.moved(Moved { at, tid, fd, direction: *direction, error, offset, payload }, context);
+        }
+        Body::Unseen { direction, length, .. } => {
+            let payload = Payload { captured: Bytes::new(), size: *length };
+            session
+                .moved(Moved { at, tid, fd, direction: *direction, error, offset: None, payload }, context);
+        }
+        Body::Ioctl { command, .. } if is_descriptor_call(*command, error, class) => {
+            context.counts.descriptor_calls = context.counts.descriptor_calls.saturating_add(1);
+            if *command == FIONREAD {
+                session.looked(at, context);
+            }
+        }
+        Body::Ioctl { command, argument: value, before, after } => {
+            let (command, value, before) = (*command, *value, before.as_ref());
+            let row = class.ioctls.iter().find(|row| row.matches(command));
+            session.ioctl(&Ioctl { at, tid, command, value, before, after, error }, row, context);
+        }
+        Body::Open { flags, .. } if error.is_none() => {
+            session.opened(i32::try_from(result).unwrap_or(fd), flags & O_ACCMODE == O_WRONLY);
+        }
+        Body::Close { first, last } => session.closed(i64::from(*first)..=i64::from(*last), at, context),
+        Body::Aborted => session.aborted(&Aborted { at, tid, call }, context),
+        _ => context.counts.foreign = context.counts.foreign.saturating_add(1),
+    }
+}
+
+/// For commands whose number does not tell: command, bytes of the argument that the kernel reads, and that it writes.
+#[must_use]
+pub fn legacy_sizes() -> &'static [(u32, u16, u16)] {
+    static SIZES: LazyLock<Vec<(u32, u16, u16)>> = LazyLock::new(|| {
+        let rows = class::CLASSES.iter().flat_map(|class| class.ioctls);
+        rows.filter_map(|row| row.legacy_size()).collect()
+    });
+    &SIZES
+}
+
+/// `open`'s access mode, `include/uapi/asm-generic/fcntl.h`.
+const O_ACCMODE: u64 = 3;
+/// `open` for writing only.
+const O_WRONLY: u64 = 1;
+
+/// Bytes that wait to be read; on a serial line also known as `TIOCINQ`.
+const FIONREAD: u32 = 0x541b;
+/// What `isatty` asks.
+const TCGETS: u32 = 0x5401;
+/// The same in newer C libraries.
+const TCGETS2: u32 = ioc::ior(b'T', 0x2a, 44);
+
+/// Commands that every descriptor takes: `FIONREAD`, `FIONBIO`, `FIONCLEX`, `FIOCLEX`, `FIOASYNC`, `FIOQSIZE`.
+const DESCRIPTOR_CALLS: &[u32] = &[FIONREAD, 0x5421, 0x5450, 0x5451, 0x5452, 0x5460];
+
+/// Whether a command is about the descriptor. `isatty` asks every file that a program opens; "no" is no failure.
+fn is_descriptor_call(command: u32, error: Option<u32>, class: &Class) -> bool {
+    let is_isatty = matches!(command, TCGETS | TCGETS2);
+    let refused = matches!(error, Some(errno::ENOTTY | 515 | 22));
+    DESCRIPTOR_CALLS.contains(&command) || is_isatty && refused && class.name != tty::CLASS.name
+}
+
+/// Whether it is the controlling side of a pseudo-terminal: `ptmx` (5:2) or a Unix98 master (128 to 135),
+/// `Documentation/admin-guide/devices.txt`.
+fn is_pty_master(device: &Device) -> bool {
+    let DeviceNumber { kind, major, minor } = device.number;
+    kind == DeviceKind::Char && ((major, minor) == (5, 2) || (128..=135).contains(&major))
+}
+
+/// Every key of `process`.
+fn all_of(process: ProcessKey) -> std::ops::RangeInclusive<(ProcessKey, DeviceNumber)> {
+    let first = DeviceNumber { kind: DeviceKind::Char, major: 0, minor: 0 };
+    let last = DeviceNumber { kind: DeviceKind::Block, major: u32::MAX, minor: u32::MAX };
+    (process, first)..=(process, last)
+}
+
+/// A payload that holds no more than there was.
+fn sane(payload: &Payload) -> Payload {
+    let length = payload.captured.len().min(usize::try_from(payload.size).unwrap_or(usize::MAX));
+    Payload { captured: payload.captured.slice(..length), size: payload.size }
+}

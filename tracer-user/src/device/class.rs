@@ -1,0 +1,202 @@
+//! What a device class is, and the table of those that are known.
+//!
+//! A class is a table of its `ioctl` commands and a [`Session`] that turns one process' calls on one device into
+//! commands. Most classes need no more than [`generic`](super::generic)'s session; adding one is a file with a
+//! table and a line in [`CLASSES`].
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::ioc::Row;
+use super::{Counts, Settings, generic, tty};
+use crate::model::command::{Command, Device, Status};
+use crate::model::errno;
+use crate::model::net::Direction;
+use crate::model::payload::Payload;
+use crate::model::process::ProcessKey;
+use crate::model::time::{Interval, Timestamp};
+use tracer_common::call::Call;
+
+/// A device class.
+pub(crate) struct Class {
+    /// As in [`Device::class`].
+    pub(crate) name: &'static str,
+    /// Its commands.
+    pub(crate) ioctls: &'static [Row],
+    /// How the calls of one process on one device are understood.
+    pub(crate) session: fn() -> Box<dyn Session>,
+}
+
+/// Every class that has a file of its own.
+pub(crate) static CLASSES: &[Class] = &[tty::CLASS];
+
+/// What is known of the class called `name`.
+pub(crate) fn find(name: &str) -> &'static Class {
+    CLASSES.iter().find(|class| class.name == name).unwrap_or(&generic::CLASS)
+}
+
+/// A `read` or `write`, or one of their relatives.
+pub(crate) struct Moved {
+    /// Entry and exit.
+    pub(crate) at: Interval,
+    /// Thread.
+    pub(crate) tid: u32,
+    /// Descriptor.
+    pub(crate) fd: i32,
+    /// Which way.
+    pub(crate) direction: Direction,
+    /// The errno, if it failed.
+    pub(crate) error: Option<u32>,
+    /// Where in the device, if the program said so.
+    pub(crate) offset: Option<u64>,
+    /// What moved, or for a failed call what was offered.
+    pub(crate) payload: Payload,
+}
+
+/// An `ioctl`.
+pub(crate) struct Ioctl<'a> {
+    /// Entry and exit.
+    pub(crate) at: Interval,
+    /// Thread.
+    pub(crate) tid: u32,
+    /// Command.
+    pub(crate) command: u32,
+    /// Number or pointer.
+    pub(crate) value: u64,
+    /// The argument at entry, if captured apart.
+    pub(crate) before: Option<&'a bytes::Bytes>,
+    /// The argument at exit.
+    pub(crate) after: &'a bytes::Bytes,
+    /// The errno, if it failed.
+    pub(crate) error: Option<u32>,
+}
+
+/// A call that its thread did not survive.
+pub(crate) struct Aborted {
+    /// Entry, and when the thread died.
+    pub(crate) at: Interval,
+    /// Thread.
+    pub(crate) tid: u32,
+    /// Which call.
+    pub(crate) call: Call,
+}
+
+/// Why a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// The process ended.
+    Process,
+    /// The device was taken away.
+    Device,
+    /// There are too many sessions.
+    Forgotten,
+}
+
+/// The calls of one process on one device, in order of their exits. Every method may add finished commands.
+pub(crate) trait Session: Send {
+    /// Bytes moved, or failed to.
+    fn moved(&mut self, call: Moved, context: &mut Context<'_>) {
+        generic::moved(call, context);
+    }
+
+    /// An `ioctl`, with its row if the class knows it.
+    fn ioctl(&mut self, call: &Ioctl<'_>, row: Option<&'static Row>, context: &mut Context<'_>) {
+        generic::ioctl(call, row, context);
+    }
+
+    /// A thread died in a call.
+    fn aborted(&mut self, call: &Aborted, context: &mut Context<'_>) {
+        generic::aborted(call, context);
+    }
+
+    /// The program asked whether there is something to read.
+    fn looked(&mut self, _at: Interval, _context: &mut Context<'_>) {}
+
+    /// The device was opened.
+    fn opened(&mut self, _fd: i32, _write_only: bool) {}
+
+    /// Descriptors were closed.
+    fn closed(&mut self, _fds: RangeInclusive<i64>, _at: Interval, _context: &mut Context<'_>) {}
+
+    /// Time has come this far.
+    fn tick(&mut self, _now: Timestamp, _context: &mut Context<'_>) {}
+
+    /// A thread turned to something else.
+    fn moved_on(&mut self, _tid: u32, _context: &mut Context<'_>) {}
+
+    /// It is over.
+    fn gone(&mut self, _why: Gone, _at: Timestamp, _context: &mut Context<'_>) {}
+
+    /// Commands that have begun and not ended.
+    fn open(&self) -> usize {
+        0
+    }
+}
+
+/// What a session needs to make commands.
+pub(crate) struct Context<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) device: &'a Arc<Device>,
+    pub(crate) process: ProcessKey,
+    pub(crate) serial: &'a mut u64,
+    pub(crate) counts: &'a mut Counts,
+    pub(crate) out: &'a mut Vec<Command>,
+}
+
+impl Context<'_> {
+    /// The number of the next command.
+    pub(crate) fn next_serial(&mut self) -> u64 {
+        let serial = *self.serial;
+        *self.serial = serial.wrapping_add(1);
+        serial
+    }
+
+    /// A command of one call, without bytes and arguments.
+    pub(crate) fn command(
+        &mut self,
+        name: impl Into<std::borrow::Cow<'static, str>>,
+        at: Interval,
+        tid: u32,
+        status: Status,
+    ) -> Command {
+        Command {
+            unsolicited: false,
+            name: name.into(),
+            device: Arc::clone(self.device),
+            process: self.process,
+            tid,
+            end_tid: tid,
+            at,
+            serial: self.next_serial(),
+            status,
+            request: Payload::default(),
+            reply: None,
+            args: Vec::new(),
+        }
+    }
+
+    /// Hands a finished command over.
+    pub(crate) fn emit(&mut self, command: Command) {
+        let counter = if command.unsolicited { &mut self.counts.events } else { &mut self.counts.commands };
+        *counter = counter.saturating_add(1);
+        if command.status.is_error() {
+            self.counts.errors = self.counts.errors.saturating_add(1);
+        }
+        self.out.push(command);
+    }
+}
+
+/// The status of a call with this outcome.
+pub(crate) fn outcome(error: Option<u32>) -> Status {
+    error.map_or(Status::Ok, failed)
+}
+
+/// The status of a call that failed with `errno`.
+pub(crate) fn failed(errno: u32) -> Status {
+    Status::Error { kind: errno::name(errno), message: String::new() }
+}
+
+/// The status of a command whose program died.
+pub(crate) fn killed() -> Status {
+    Status::Error { kind: "killed".into(), message: "the thread died in mid-command".into() }
+}

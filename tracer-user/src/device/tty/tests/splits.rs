@@ -1,0 +1,183 @@
+//! Whatever the pieces, the commands are the same.
+
+use crate::device::tests::{PROCESS, data, device, ioctl};
+use crate::device::{Devices, Settings};
+use crate::model::command::{Command, Status, Value};
+use crate::model::payload::Payload;
+use crate::model::time::Timestamp;
+use proptest::prelude::*;
+use tracer_common::call::Call;
+
+/// What of a command does not depend on how its bytes were split.
+fn essence(commands: &[Command]) -> Vec<(String, bool, Status, Payload, Option<Payload>)> {
+    let of = |command: &Command| {
+        let Command { name, unsolicited, status, request, reply, .. } = command;
+        (name.to_string(), *unsolicited, status.clone(), request.clone(), reply.clone())
+    };
+    commands.iter().map(of).collect()
+}
+
+/// Plays a request and what is read after it, in pieces that end at `cuts`.
+fn split_run(request: &[u8], answer: &[u8], cuts: &[usize]) -> (u64, Vec<Command>) {
+    let mut devices = Devices::new(Settings::default());
+    let mut out = Vec::new();
+    let tty = device("tty");
+    let mut time = 0;
+    if !request.is_empty() {
+        let size = request.len() as u64;
+        devices.feed(&data(Call::Write, (0, 10), size as i64, request, size), PROCESS, &tty, &mut out);
+    }
+    let mut ends: Vec<usize> =
+        cuts.iter().map(|cut| cut % (answer.len() + 1)).chain([answer.len()]).collect();
+    ends.sort_unstable();
+    let mut start = 0;
+    for end in ends {
+        time += 20;
+        let piece = &answer[start..end];
+        let size = piece.len() as u64;
+        devices.feed(&data(Call::Read, (time, time + 10), size as i64, piece, size), PROCESS, &tty, &mut out);
+        start = end;
+    }
+    devices.tick(Timestamp(5_000_000_000), &mut out);
+    assert_eq!(devices.open(), 0);
+    let moved = out.iter().map(|command| {
+        let answered = command.reply.as_ref().map_or(0, |reply| reply.size);
+        answered + if command.unsolicited { command.request.size } else { 0 }
+    });
+    (moved.sum::<u64>() + devices.counts().blank_bytes, out)
+}
+
+const REQUESTS: &[&[u8]] =
+    &[b"", b"V?\n", b"V?\nI?\n", b"SET 1\n", b"AT+CSQ\r", b"hello there\n", b"x", b"\x01\x03", b"\xff\n"];
+
+const ANSWERS: &[&[u8]] = &[
+    b"3.3\n",
+    b"3.3\r\n",
+    b"1\n2\n3\n",
+    b"\r\n+CSQ: 20,99\r\n\r\nOK\r\n",
+    b"AT+CSQ\r\r\n+CME ERROR: 10\r\n\r\nRING\r\n",
+    b"#15\n\n\n\n\n\nnext\n",
+    b"ERROR 5\r\n",
+    b"-113,\"Undefined header\"\n",
+    b"\x01\x03\x02\n\x00",
+    b"21.5 \xc2\xb0C\r\n",
+    b"half",
+    b"\r\n\r\n",
+    b"mac\rold\r",
+];
+
+/// What programs and devices say, whole and in parts.
+const PIECES: &[&[u8]] = &[
+    b"",
+    b"V?\n",
+    b"V",
+    b"?\r",
+    b"\n",
+    b"AT\r",
+    b"\r\nOK\r\n",
+    b"SET 1\n",
+    b"3.3\n",
+    b"\x01\x03",
+    b"#13a\nb\n",
+];
+
+proptest! {
+    #[test]
+    fn any_split_of_the_answer_is_the_same_command(
+        request in proptest::sample::select(REQUESTS),
+        answer in proptest::sample::select(ANSWERS),
+        cuts in proptest::collection::vec(0..1000_usize, 0..12),
+    ) {
+        let (_, whole) = split_run(request, answer, &[]);
+        let (_, pieces) = split_run(request, answer, &cuts);
+        prop_assert_eq!(essence(&whole), essence(&pieces));
+    }
+
+    #[test]
+    fn no_byte_is_lost_or_counted_twice(
+        request in proptest::sample::select(REQUESTS),
+        answer in proptest::collection::vec(
+            prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'O'), Just(b'K'), Just(b'#'), Just(b'1'), any::<u8>()],
+            0..64,
+        ),
+        cuts in proptest::collection::vec(0..1000_usize, 0..12),
+    ) {
+        let (moved, _) = split_run(request, &answer, &cuts);
+        prop_assert_eq!(moved, answer.len() as u64);
+    }
+
+    #[test]
+    fn hostile_arguments_do_no_harm(
+        command in prop_oneof![0x5400..0x5480_u32, any::<u32>()],
+        value in any::<u64>(),
+        before in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..100)),
+        after in proptest::collection::vec(any::<u8>(), 0..100),
+        result in -600..600_i64,
+    ) {
+        let mut devices = Devices::new(Settings::default());
+        let mut out = Vec::new();
+        for class in ["tty", "i2c"] {
+            let call = ioctl(command, value, result, before.as_deref(), &after);
+            devices.feed(&call, PROCESS, &device(class), &mut out);
+        }
+        for command in &out {
+            prop_assert!(command.request.captured.len() as u64 <= command.request.size);
+            prop_assert!(command.args.iter().all(|(_, value)| !matches!(value, Value::Texts(_))));
+        }
+    }
+
+    #[test]
+    fn whatever_a_program_does_every_byte_comes_out_once(
+        steps in proptest::collection::vec(
+            (0..10_u8, 0..400_000_u64, proptest::sample::select(PIECES), 0..3_u32, 0..4_u64),
+            0..60,
+        ),
+    ) {
+        let mut devices = Devices::new(Settings::default());
+        let mut out = Vec::new();
+        let tty = device("tty");
+        let (mut now, mut written, mut read) = (0, 0, 0);
+        for (what, pause, bytes, thread, cut) in steps {
+            now += pause;
+            let size = bytes.len() as u64 + cut;
+            let (call, result) = match what {
+                0..=2 => (Call::Write, size as i64),
+                3..=6 => (Call::Read, size as i64),
+                7 => (Call::Write, -5),
+                8 => (Call::Read, -5),
+                _ => {
+                    devices.moved_on(PROCESS, PROCESS.pid + thread, &mut out);
+                    devices.tick(Timestamp(now * 1000), &mut out);
+                    continue;
+                }
+            };
+            if call == Call::Write {
+                written += size;
+            } else if result > 0 {
+                read += size;
+            }
+            // Some reads were blocked for long, some writes too.
+            let begun = now.saturating_sub(u64::from(thread) * 150_000);
+            let mut capture = data(call, (begun, now), result, bytes, size);
+            capture.tid = PROCESS.pid + thread;
+            devices.feed(&capture, PROCESS, &tty, &mut out);
+        }
+        devices.process_gone(PROCESS, Timestamp(now * 1000), &mut out);
+        prop_assert_eq!(devices.open(), 0);
+        let requests: u64 = out.iter().filter(|one| !one.unsolicited).map(|one| one.request.size).sum();
+        let events: u64 = out.iter().filter(|one| one.unsolicited).map(|one| one.request.size).sum();
+        let replies: u64 = out.iter().filter_map(|one| one.reply.as_ref()).map(|reply| reply.size).sum();
+        prop_assert_eq!(requests, written);
+        prop_assert_eq!(replies + events + devices.counts().blank_bytes, read);
+        prop_assert!(out.iter().all(|one| one.at.start <= one.at.end));
+        let mut serials: Vec<u64> = out.iter().map(|one| one.serial).collect();
+        serials.sort_unstable();
+        prop_assert!(serials.is_sorted_by(|low, high| low < high), "no two commands have the same number");
+    }
+
+    #[test]
+    fn any_request_has_a_short_name(request in "(AT|at)?[+&^#A-Za-z0-9:*?=;, \r\n\u{0}-\u{ff}]{0,60}") {
+        let (_, known) = crate::device::tty::protocol::recognise(request.as_bytes());
+        prop_assert!(known.name.len() <= 40 && known.name.is_ascii() && !known.name.is_empty());
+    }
+}
