@@ -164,7 +164,7 @@ pub(crate) fn start(
     // SAFETY: a map value that this thread alone writes; helpers without memory arguments.
     unsafe {
         let now = bpf_ktime_get_ns();
-        if kind.has(traits::INWARD) && target == Target::Socket as u8 {
+        if kind.has(traits::INWARD) {
             wait::reads(slot, who, fd, now);
         }
         if (*slot).state == INTERRUPTED {

@@ -46,12 +46,14 @@ pub(crate) fn begins(kind: Kind, who: Who, args: &[u64; 6]) -> Option<()> {
     Some(())
 }
 
-/// A read begins on a descriptor from which this thread got a message before.
+/// A read begins on a descriptor from which this thread got a message before, or to which it gave a command.
 #[inline(always)]
 pub(crate) fn reads(slot: *mut InFlight, who: Who, fd: i32, now: u64) {
     // SAFETY: a map value that this thread alone writes.
-    let again = unsafe { (*slot).message_fd == fd && now.saturating_sub((*slot).moved_ns) > SAME_MESSAGE_NS };
-    if again {
+    let (message, command, moved_ns) = unsafe { ((*slot).message_fd, (*slot).command_fd, (*slot).moved_ns) };
+    if command == fd {
+        notice(slot, who, true);
+    } else if message == fd && now.saturating_sub(moved_ns) > SAME_MESSAGE_NS {
         notice(slot, who, false);
     }
 }

@@ -272,6 +272,7 @@ fn dispatch(capture: &Capture, class: &Class, session: &mut dyn Session, context
             session.opened(i32::try_from(result).unwrap_or(fd), flags & O_ACCMODE == O_WRONLY);
         }
         Body::Close { first, last } => session.closed(i64::from(*first)..=i64::from(*last), at, context),
+        Body::Waiting => session.looked(at, context),
         Body::Aborted => session.aborted(&Aborted { at, tid, call }, context),
         _ => context.counts.foreign = context.counts.foreign.saturating_add(1),
     }
