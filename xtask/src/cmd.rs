@@ -187,6 +187,6 @@ mod tests {
     #[test]
     fn names_a_command_by_program_and_first_argument() {
         assert_eq!(name(Command::new("/usr/bin/apt-get").args(["install", "-y"])), "`apt-get install`");
-        assert_eq!(name(&mut Command::new("true")), "true");
+        assert_eq!(name(&Command::new("true")), "true");
     }
 }

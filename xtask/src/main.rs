@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 mod build;
 mod cmd;
+mod demo;
 mod setup;
 mod toolchain;
 mod workspace;
@@ -27,6 +28,7 @@ struct Cli {
 enum Task {
     Setup(setup::Options),
     Build(build::Options),
+    Demo(demo::Options),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let done = Workspace::find().and_then(|workspace| match cli.command {
         Task::Setup(options) => setup::run(&workspace, options),
         Task::Build(options) => build::run(&workspace, options),
+        Task::Demo(options) => demo::run(&workspace, options),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

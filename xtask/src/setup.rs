@@ -123,7 +123,7 @@ pub(crate) fn prepare(workspace: &Workspace, level: Level) -> Result<Option<Tool
 /// Fails with one clear line unless this process is root.
 pub(crate) fn must_be_root(what: &str) -> Result<()> {
     ensure!(
-        nix::unistd::geteuid().is_root(),
+        rustix::process::geteuid().is_root(),
         "{what} needs root, because it loads programs into the kernel: \
          run `sudo -E env \"PATH=$PATH\" cargo xtask …`"
     );

@@ -19,7 +19,7 @@ pub(super) fn install(workspace: &Workspace, packages: &[&str]) -> Result<()> {
         "no Debian (no apt-get): install what is listed above with this system's own packages, then run again"
     );
     ensure!(
-        nix::unistd::geteuid().is_root(),
+        rustix::process::geteuid().is_root(),
         "only root can install packages: `sudo apt-get install --no-install-recommends {list}`, then run again"
     );
     let mut fresh = false;
