@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 mod build;
+mod check;
 mod cmd;
 mod demo;
 mod setup;
@@ -28,6 +29,7 @@ struct Cli {
 enum Task {
     Setup(setup::Options),
     Build(build::Options),
+    Check(check::Options),
     Demo(demo::Options),
 }
 
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let done = Workspace::find().and_then(|workspace| match cli.command {
         Task::Setup(options) => setup::run(&workspace, options),
         Task::Build(options) => build::run(&workspace, options),
+        Task::Check(options) => check::run(&workspace, options),
         Task::Demo(options) => demo::run(&workspace, options),
     });
     match done {
