@@ -36,7 +36,15 @@ impl Running {
     /// # Errors
     /// When it cannot be started.
     pub fn start(name: &str, command: &mut Command) -> Result<Self> {
-        command.stdin(Stdio::null()).process_group(0);
+        Self::start_with_input(name, command.stdin(Stdio::null()))
+    }
+
+    /// As [`Running::start`], with the standard input that `command` says.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_with_input(name: &str, command: &mut Command) -> Result<Self> {
+        command.process_group(0);
         // SAFETY: between fork and exec only prctl is called, which is async-signal-safe.
         unsafe {
             command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGTERM)?));

@@ -86,9 +86,11 @@ fn steps(workspace: &Workspace) -> Vec<(&'static str, &'static str, Step<'_>)> {
             cmd::quiet(workspace, doing, log, &mut cargo)
         })
     };
-    let mut steps = vec![("checking the format", "fmt", cargo(&["fmt", "--all", "--check"]))];
+    let mut steps =
+        vec![("checking the format", "fmt", cargo(&["fmt", "--all", "--check", "--", "--color=never"]))];
     if workspace.root.join("tracer-ebpf/Cargo.toml").is_file() {
-        const EBPF: &[&str] = &["fmt", "--check", "--manifest-path", "tracer-ebpf/Cargo.toml"];
+        const EBPF: &[&str] =
+            &["fmt", "--check", "--manifest-path", "tracer-ebpf/Cargo.toml", "--", "--color=never"];
         steps.push(("checking the format of the kernel programs", "fmt-ebpf", cargo(EBPF)));
     }
     const CLIPPY: &[&str] =

@@ -35,6 +35,13 @@ pub(crate) struct Options {
     pub(crate) more: Vec<String>,
 }
 
+impl Options {
+    /// A short run of optimised programs.
+    pub(crate) fn for_test(seconds: u64) -> Self {
+        Self { seconds, keep: false, export: Vec::new(), dev: false, no_trace: false, more: Vec::new() }
+    }
+}
+
 /// Builds, then becomes the demo.
 pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
     // Replacing this process leaves nobody between the terminal and the demo, which then gets every signal itself.

@@ -10,6 +10,7 @@ mod check;
 mod cmd;
 mod demo;
 mod setup;
+mod test;
 mod toolchain;
 mod workspace;
 
@@ -30,6 +31,7 @@ enum Task {
     Setup(setup::Options),
     Build(build::Options),
     Check(check::Options),
+    Test(test::Options),
     Demo(demo::Options),
 }
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Task::Setup(options) => setup::run(&workspace, options),
         Task::Build(options) => build::run(&workspace, options),
         Task::Check(options) => check::run(&workspace, options),
+        Task::Test(options) => test::run(&workspace, options),
         Task::Demo(options) => demo::run(&workspace, options),
     });
     match done {
