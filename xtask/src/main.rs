@@ -1,2 +1,54 @@
-//! x
-fn main() {}
+//! `cargo xtask`: everything a developer or CI does with iotrail, from a fresh machine to a benchmark.
+//!
+//! The subcommands are listed here and live in one module each.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+mod build;
+mod check;
+mod cmd;
+mod demo;
+mod setup;
+mod test;
+mod toolchain;
+mod workspace;
+
+use workspace::Workspace;
+
+/// Builds, checks, tests and shows iotrail.
+///
+/// Every command first installs what it needs and the machine lacks, and says so before it does.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Setup(setup::Options),
+    Build(build::Options),
+    Check(check::Options),
+    Test(test::Options),
+    Demo(demo::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = Workspace::find().and_then(|workspace| match cli.command {
+        Task::Setup(options) => setup::run(&workspace, options),
+        Task::Build(options) => build::run(&workspace, options),
+        Task::Check(options) => check::run(&workspace, options),
+        Task::Test(options) => test::run(&workspace, options),
+        Task::Demo(options) => demo::run(&workspace, options),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("error: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `cargo xtask build`: the kernel programs, then the `iotrail` program that embeds them.
+
+use crate::{
+    cmd,
+    setup::{self, Level},
+    toolchain::{self, Toolchain},
+    workspace::Workspace,
+};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::{env, fs, path::PathBuf, process::Stdio};
+
+/// Tells the user crate's build where the object is when it is not in the repository's own target folder.
+const OBJECT_VARIABLE: &str = "IOTRAIL_BPF_OBJECT";
+
+/// Build the kernel programs and the iotrail program
+///
+/// The object of the kernel programs goes to `target/bpf/iotrail.bpf.o` and is embedded in the program.
+#[derive(clap::Args, Default)]
+pub(crate) struct Options {
+    /// Optimise (the kernel programs always are).
+    #[arg(long)]
+    pub(crate) release: bool,
+    /// Build for another architecture, e.g. aarch64-unknown-linux-gnu.
+    #[arg(long, value_name = "TRIPLE")]
+    pub(crate) target: Option<String>,
+    /// Show only failures.
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// Sets up, builds, and says where the program is.
+pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
+    let toolchain = setup::ensure(workspace, Level::Build)?;
+    let binary = all(workspace, &toolchain, &options)?;
+    eprintln!("built {}", workspace.short(&binary));
+    Ok(())
+}
+
+/// Builds all; returns the program's path.
+pub(crate) fn all(workspace: &Workspace, toolchain: &Toolchain, options: &Options) -> Result<PathBuf> {
+    let arch = match options.target.as_deref() {
+        None => env::consts::ARCH,
+        Some(triple) => triple.split('-').next().unwrap_or(triple),
+    };
+    if let Some(triple) = &options.target {
+        ensure_target(workspace, triple)?;
+    }
+    object(workspace, toolchain, arch, options.quiet)?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", "iotrail"]);
+    if options.release {
+        cargo.arg("--release");
+    }
+    let mut folder = workspace.target.clone();
+    if let Some(triple) = &options.target {
+        cargo.args(["--target", triple]);
+        folder.push(triple);
+        if arch == "aarch64" {
+            cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
+        }
+    }
+    if workspace.target != workspace.root.join("target") {
+        cargo.env(OBJECT_VARIABLE, workspace.bpf_object());
+    }
+    if options.quiet {
+        cmd::quiet(workspace, "building iotrail", "build-iotrail", &mut cargo)?;
+    } else {
+        cmd::loud(&mut cargo)?;
+    }
+    Ok(folder.join(if options.release { "release" } else { "debug" }).join("iotrail"))
+}
+
+/// Builds the kernel programs; the object's file changes only if its bytes do, so that cargo rebuilds no more than it must.
+fn object(workspace: &Workspace, toolchain: &Toolchain, arch: &str, quiet: bool) -> Result<()> {
+    let folder = workspace.root.join("tracer-ebpf");
+    ensure!(
+        folder.join("Cargo.toml").is_file(),
+        "tracer-ebpf/Cargo.toml is missing: nothing to build for the kernel"
+    );
+    let mut cargo = toolchain.cargo_build(workspace, &folder, &workspace.target.join("bpf/cargo"), arch);
+    cargo.arg("--message-format=json-render-diagnostics");
+    if quiet {
+        cargo.arg("--quiet");
+    }
+    let output = cargo
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo for the kernel programs")?;
+    if !output.status.success() {
+        bail!("building the kernel programs in tracer-ebpf failed ({})", output.status);
+    }
+    let built = executable(&String::from_utf8_lossy(&output.stdout))
+        .context("cargo built no program in tracer-ebpf: it needs one binary")?;
+    toolchain::check_object(&built)?;
+    let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let object = workspace.bpf_object();
+    if fs::read(&object).is_ok_and(|last| last == bytes) {
+        return Ok(());
+    }
+    // Renamed into its place, so that a build going on beside this one never embeds half of it.
+    let half = object.with_extension("half");
+    fs::write(&half, bytes)
+        .and_then(|()| fs::rename(&half, &object))
+        .with_context(|| format!("cannot write {}", object.display()))
+}
+
+/// The path of the program in cargo's messages.
+fn executable(messages: &str) -> Option<PathBuf> {
+    messages.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        message.get("executable")?.as_str().map(PathBuf::from)
+    })
+}
+
+/// Checks that a standard library and a linker for `triple` are there.
+fn ensure_target(workspace: &Workspace, triple: &str) -> Result<()> {
+    const ARM64: &str = "aarch64-unknown-linux-gnu";
+    ensure!(
+        triple == ARM64 || triple == "x86_64-unknown-linux-gnu",
+        "cannot build for {triple}: the kernel programs know amd64 and arm64, {ARM64} is the one to ask for"
+    );
+    let mut rustc = workspace.cargo();
+    rustc.args(["rustc", "--package", "xtask", "--bin", "xtask", "--target", triple, "--quiet", "--"]);
+    rustc.args(["--print", "target-libdir"]);
+    let there = cmd::answer(&mut rustc).is_some_and(|folder| PathBuf::from(folder).is_dir());
+    ensure!(there, "no standard library for {triple}: `rustup target add {triple}`, then run again");
+    if triple == ARM64 && env::consts::ARCH != "aarch64" {
+        ensure!(
+            cmd::which("aarch64-linux-gnu-gcc").is_some(),
+            "no linker for {triple}: `apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross`, then run again"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_program_among_cargos_messages() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\nnoise\n\
+            {\"reason\":\"compiler-artifact\",\"executable\":\"/t/release/probes\"}\n";
+        assert_eq!(executable(messages), Some(PathBuf::from("/t/release/probes")));
+        assert_eq!(executable("{\"executable\":null}\n"), None);
+    }
+}

@@ -1,0 +1,255 @@
+//! `cargo xtask setup`: what a machine lacks for building, showing or testing iotrail, and its installation.
+//!
+//! Looking is quick and repeats at every command; what is missing is said in full before anything is installed.
+
+use crate::{
+    cmd,
+    toolchain::{self, Toolchain},
+    workspace::Workspace,
+};
+use anyhow::{Context as _, Result, ensure};
+use std::{env, fs, path::PathBuf, process::Command};
+
+mod apt;
+
+/// The linker's version that was tried with Debian's compiler.
+const LINKER_VERSION: &str = "0.13.0";
+/// LLVM of Debian's `rustc-web`, which the linker has to match.
+const LLVM: &str = "22";
+/// Where there is neither Debian's compiler nor a nightly.
+const WITHOUT_DEBIAN: &str = "`rustup toolchain install nightly --component rust-src` and `cargo install bpf-linker` (or your system's package of it)";
+
+/// Install what the other commands need
+///
+/// Needs Debian and root where something is missing; says first what it will install. The other commands
+/// do this by themselves.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// What is to be done on this machine.
+    #[arg(long = "for", value_enum, default_value_t = Level::Test, value_name = "WHAT")]
+    level: Level,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum Level {
+    /// Check the sources.
+    Check,
+    /// Build the kernel programs and iotrail.
+    Build,
+    /// Show the demo.
+    Demo,
+    /// Run all tests.
+    Test,
+    /// Measure against other tracers.
+    Bench,
+}
+
+impl Level {
+    fn builds(self) -> bool {
+        self != Self::Check
+    }
+
+    fn runs_a_broker(self) -> bool {
+        !matches!(self, Self::Check | Self::Build)
+    }
+
+    fn checks(self) -> bool {
+        matches!(self, Self::Check | Self::Test)
+    }
+}
+
+/// What will be installed.
+#[derive(Default, Debug, PartialEq, Eq)]
+struct Plan {
+    /// Debian packages and what each is for.
+    packages: Vec<(String, &'static str)>,
+    /// Components of the rustup toolchain.
+    components: Vec<&'static str>,
+    /// Compile the linker, if what is installed before does not make a working pair.
+    linker: bool,
+}
+
+/// Sets up and says that it is done.
+pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
+    let working = prepare(workspace, options.level)?;
+    if let Some(toolchain) = working {
+        eprintln!("setup: kernel programs: {}", toolchain.about());
+    }
+    eprintln!("setup: everything is there");
+    Ok(())
+}
+
+/// Sets up for a level that builds; says nothing where nothing is missing.
+pub(crate) fn ensure(workspace: &Workspace, level: Level) -> Result<Toolchain> {
+    prepare(workspace, level)?.with_context(|| format!("{level:?} needs no compiler for the kernel"))
+}
+
+/// Sets up; the compiler for the kernel programs, if the level needs one.
+pub(crate) fn prepare(workspace: &Workspace, level: Level) -> Result<Option<Toolchain>> {
+    let mut plan = Plan::default();
+    let mut working = None;
+    if level.builds() {
+        let found = toolchain::find(workspace)?;
+        if found.working.is_none() {
+            plan.compiler(&found)?;
+        }
+        working = found.working;
+    }
+    plan.parts(workspace, level);
+    if plan == Plan::default() {
+        return Ok(working);
+    }
+    plan.say();
+    plan.install(workspace)?;
+    if level.builds() && working.is_none() {
+        working = toolchain::find(workspace)?.working;
+        if working.is_none() && plan.linker {
+            install_linker(workspace)?;
+            working = toolchain::find(workspace)?.working;
+        }
+        ensure!(
+            working.is_some(),
+            "no compiler and linker that can build kernel programs, after everything was installed; \
+             instead try {WITHOUT_DEBIAN}"
+        );
+    }
+    let mut left = Plan::default();
+    left.parts(workspace, level);
+    ensure!(left == Plan::default(), "still missing after the installation: {}", left.names());
+    Ok(working)
+}
+
+/// Fails with one clear line unless this process is root.
+pub(crate) fn must_be_root(what: &str) -> Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "{what} needs root, because it loads programs into the kernel: \
+         run `sudo -E env \"PATH=$PATH\" cargo xtask …`"
+    );
+    Ok(())
+}
+
+impl Plan {
+    /// What it takes to get a working compiler and linker for the kernel programs.
+    fn compiler(&mut self, found: &toolchain::Found) -> Result<()> {
+        ensure!(
+            cmd::which("apt-get").is_some(),
+            "no compiler for kernel programs ({}), and no Debian to install one from (no apt-get): {WITHOUT_DEBIAN}, then run again",
+            found.about()
+        );
+        ensure!(
+            env::var(toolchain::CHOICE).as_deref() != Ok("nightly"),
+            "no rustup nightly that can build kernel programs ({}): {WITHOUT_DEBIAN}, then run again",
+            found.about()
+        );
+        self.packages.extend(
+            [
+                ("rustc-web", "compiler for the kernel programs"),
+                ("libstd-rust-web-dev-bpf", "its core library for BPF"),
+                ("llvm-22-dev", "what bpf-linker links with"),
+            ]
+            .into_iter()
+            .filter(|(package, _)| !apt::installed(package))
+            .map(|(package, why)| (package.to_owned(), why)),
+        );
+        self.linker = true;
+        Ok(())
+    }
+
+    /// Programs and libraries that are missing for `level`.
+    fn parts(&mut self, workspace: &Workspace, level: Level) {
+        let mut package = |name: &str, why| self.packages.push((name.to_owned(), why));
+        if level.runs_a_broker() && cmd::which("mosquitto").is_none() {
+            package("mosquitto", "MQTT broker; its service is stopped and switched off again");
+        }
+        if level == Level::Test && cmd::which("mosquitto_pub").is_none() {
+            package("mosquitto-clients", "MQTT clients for the tests");
+        }
+        if level == Level::Test && cfg!(target_arch = "x86_64") && !gcc_file(&["-m32"], "crt1.o") {
+            package("libc6-dev-i386", "32-bit programs for the tests");
+        }
+        if level == Level::Test && cfg!(target_arch = "x86_64") && !gcc_file(&["-m32"], "libgcc.a") {
+            let version = cmd::answer(Command::new("gcc").arg("-dumpversion")).unwrap_or_else(|| "12".into());
+            let major = version.split('.').next().unwrap_or(&version);
+            package(&format!("lib32gcc-{major}-dev"), "32-bit programs for the tests");
+        }
+        if level == Level::Bench {
+            for tool in ["bpftrace", "strace"] {
+                if cmd::which(tool).is_none() {
+                    package(tool, "what iotrail is measured against");
+                }
+            }
+        }
+        if level.checks() {
+            for (command, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+                if cmd::answer(workspace.cargo().args([command, "--version"])).is_none() {
+                    self.components.push(component);
+                }
+            }
+        }
+    }
+
+    fn names(&self) -> String {
+        let Self { packages, components, linker } = self;
+        let mut names: Vec<&str> = packages.iter().map(|(package, _)| package.as_str()).collect();
+        names.extend(components);
+        names.extend(linker.then_some("bpf-linker"));
+        names.join(" ")
+    }
+
+    fn say(&self) {
+        let Self { packages, components, linker } = self;
+        eprintln!("setup: will install");
+        for (package, why) in packages {
+            eprintln!("  Debian package {package}: {why}");
+        }
+        for component in components {
+            eprintln!("  rustup component {component}");
+        }
+        if *linker {
+            eprintln!(
+                "  bpf-linker {LINKER_VERSION}, compiled by cargo in a few minutes, unless one is there that fits"
+            );
+        }
+    }
+
+    fn install(&self, workspace: &Workspace) -> Result<()> {
+        let Self { packages, components, linker: _ } = self;
+        if !packages.is_empty() {
+            let packages: Vec<&str> = packages.iter().map(|(package, _)| package.as_str()).collect();
+            apt::install(workspace, &packages)?;
+        }
+        if !components.is_empty() {
+            ensure!(
+                cmd::which("rustup").is_some(),
+                "cargo lacks {} and there is no rustup to add it: install it the way cargo was, then run again",
+                components.join(" and ")
+            );
+            let mut rustup = Command::new("rustup");
+            rustup.args(["component", "add"]).args(components);
+            cmd::quiet(workspace, "adding rustup components", "rustup", &mut rustup)?;
+        }
+        Ok(())
+    }
+}
+
+/// Compiles the linker: where cargo puts programs, or, if there is one already that did not fit, for this repository alone.
+fn install_linker(workspace: &Workspace) -> Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo
+        .args(["install", "bpf-linker", "--locked", "--version", LINKER_VERSION])
+        .args(["--no-default-features", "--features", &format!("llvm-{LLVM}")])
+        .env("LLVM_PREFIX", format!("/usr/lib/llvm-{LLVM}"))
+        .env_remove("RUSTC");
+    if !cmd::all("bpf-linker").is_empty() {
+        cargo.arg("--force").arg("--root").arg(workspace.target.join("tools"));
+    }
+    cmd::quiet(workspace, &format!("compiling bpf-linker {LINKER_VERSION}"), "bpf-linker", &mut cargo)
+}
+
+/// Whether gcc has a file of its own or the C library's with these flags: it answers with a path only then.
+fn gcc_file(flags: &[&str], file: &str) -> bool {
+    let path = cmd::answer(Command::new("gcc").args(flags).arg(format!("-print-file-name={file}")));
+    path.is_some_and(|path| path != file && fs::exists(PathBuf::from(path)).unwrap_or(false))
+}
