@@ -3,5 +3,6 @@
 //! The modules lie in the order of the data's way; dependencies go one way only (`ARCHITECTURE.md`).
 #![warn(unreachable_pub)]
 
+pub mod export;
 pub mod model;
 pub mod names;
