@@ -16,6 +16,7 @@ mod samples;
 mod send;
 #[cfg(test)]
 mod tests;
+pub mod tree;
 mod worker;
 
 use std::fmt;
@@ -33,9 +34,10 @@ use self::lines::Lines;
 use self::metrics::Telemetry;
 use self::otlp::{Encoder, Host};
 use self::payload::{DigestKey, PayloadPolicy};
-use self::queue::{BATCH_LINGER, Queue};
+use self::queue::{BATCH_LINGER, Queue, TREE_LINGER};
 use self::send::Client;
 pub use self::send::{Backoff, ClientError};
+use self::tree::Look;
 use self::worker::Worker;
 use crate::model::span::Span;
 
@@ -147,7 +149,8 @@ pub fn start(
     let mut exporters = Vec::new();
     for destination in destinations {
         let stage = telemetry.stage(&format!("export:{destination}"));
-        let queue = Arc::new(Queue::new(stage, BATCH_LINGER));
+        let linger = if *destination == Destination::Tree { TREE_LINGER } else { BATCH_LINGER };
+        let queue = Arc::new(Queue::new(stage, linger));
         let health = Arc::new(Health::new(destination.to_string()));
         let encoder = encoder.clone();
         let (to, state) = (Arc::clone(&queue), Arc::clone(&health));
@@ -165,7 +168,9 @@ pub fn start(
             Destination::Stdout => {
                 worker::lines(runtime, to, state, Lines::stream(Box::new(std::io::stdout()), encoder))
             }
-            Destination::Tree => todo!(),
+            Destination::Tree => {
+                worker::tree(runtime, to, state, Box::new(std::io::stdout()), Look::of_stdout)
+            }
         };
         exporters.push(Exporter { queue, health, worker });
     }

@@ -33,6 +33,9 @@ pub(crate) const BATCH_ENOUGH: usize = 512;
 /// How long fewer spans wait for company.
 pub(crate) const BATCH_LINGER: Duration = Duration::from_millis(200);
 
+/// As [`BATCH_LINGER`], for the tree: somebody is looking.
+pub(crate) const TREE_LINGER: Duration = Duration::from_millis(20);
+
 /// Why spans were lost on the way into or out of the queue.
 pub(crate) mod reason {
     /// The line of successes was full.

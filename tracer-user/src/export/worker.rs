@@ -1,18 +1,23 @@
 //! What takes spans from a queue and brings them to their destination.
 
 use std::future::Future;
+use std::io::Write;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::health::Health;
 use super::lines::{Lines, explain};
 use super::otlp::Encoder;
 use super::queue::Queue;
 use super::send::{Backoff, Client, Delivery};
+use super::tree::book::{Book, Trace};
+use super::tree::{Look, render};
 
 /// Requests that may be under way at once: over a slow line one at a time would not keep up.
 const IN_FLIGHT: usize = 4;
@@ -27,6 +32,8 @@ mod reason {
     pub(super) const UNREACHABLE: &str = "unreachable";
     /// A file or stream could not be written.
     pub(super) const WRITE: &str = "write_failed";
+    /// A trace had more spans than a tree shows.
+    pub(super) const TOO_LONG: &str = "trace_too_long";
 }
 
 /// A running worker.
@@ -104,12 +111,60 @@ pub(crate) fn lines(runtime: &Handle, queue: Arc<Queue>, health: Arc<Health>, mu
     })
 }
 
-/// Runs `work`, which may hang in a write for as long as a terminal or pipe takes, on a thread of its own.
-pub(crate) fn blocking(
+/// How often the tree's worker looks for complete traces.
+const TREE_TICK: Duration = Duration::from_millis(100);
+
+/// Prints traces to `out` as they complete.
+pub(crate) fn tree(
     runtime: &Handle,
-    name: &'static str,
-    work: impl Future<Output = ()> + Send + 'static,
+    queue: Arc<Queue>,
+    health: Arc<Health>,
+    mut out: Box<dyn Write + Send>,
+    look: fn() -> Look,
 ) -> Worker {
+    let mut print = move |queue: &Queue, trace: Trace| {
+        // The window may have another size by now.
+        let text = render(&trace.spans, trace.hidden, look());
+        let count = trace.spans.len();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => {
+                health.succeed();
+                queue.settle(count, &[(reason::TOO_LONG, trace.hidden)]);
+            }
+            Err(error) => {
+                health.fail(explain(&error));
+                queue.settle(0, &[(reason::WRITE, count), (reason::TOO_LONG, trace.hidden)]);
+            }
+        }
+    };
+    blocking(runtime, "tree", async move {
+        let mut book = Book::default();
+        let mut tick = tokio::time::interval(TREE_TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                spans = queue.next() => {
+                    let Some(spans) = spans else { break };
+                    for span in spans {
+                        if let Some(trace) = book.add(span, Instant::now()) {
+                            print(&queue, trace);
+                        }
+                    }
+                }
+                _ = tick.tick() => {}
+            }
+            for trace in book.complete(Instant::now()) {
+                print(&queue, trace);
+            }
+        }
+        for trace in book.all() {
+            print(&queue, trace);
+        }
+    })
+}
+
+/// Runs `work`, which may hang in a write for as long as a terminal or pipe takes, on a thread of its own.
+fn blocking(runtime: &Handle, name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> Worker {
     let (finish, done) = oneshot::channel();
     let runtime = runtime.clone();
     let run = move || {
