@@ -5,6 +5,7 @@
 
 pub mod decode;
 pub mod device;
+pub mod export;
 pub mod host;
 pub mod kernel;
 pub mod model;

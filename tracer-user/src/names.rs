@@ -146,6 +146,8 @@ pub mod metric {
     pub const SERVICE_GRAPH_REQUEST_SERVER: &str = "traces_service_graph_request_server_seconds";
     /// Tempo: their duration at the client.
     pub const SERVICE_GRAPH_REQUEST_CLIENT: &str = "traces_service_graph_request_client_seconds";
+    /// Tempo: time between the two, where a messaging system lies in between.
+    pub const SERVICE_GRAPH_REQUEST_MESSAGING: &str = "traces_service_graph_request_messaging_system_seconds";
     /// Tempo: calls by span.
     pub const SPANMETRICS_CALLS: &str = "traces_spanmetrics_calls";
     /// Tempo: latency by span.
@@ -158,6 +160,8 @@ pub mod metric {
     pub const IOTRAIL_QUEUE_DEPTH: &str = "iotrail_queue_depth";
     /// How far the analysis is behind the kernel.
     pub const IOTRAIL_LAG: &str = "iotrail_lag_seconds";
+    /// Label sets that were folded into `__overflow__`, by metric.
+    pub const IOTRAIL_LABEL_OVERFLOW: &str = "iotrail_label_overflow";
     /// Prometheus: CPU time of iotrail.
     pub const PROCESS_CPU: &str = "process_cpu_seconds";
     /// Prometheus: resident memory of iotrail.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::command::{Device, Status, Value};
 use super::ids::{SpanId, TraceId};
+use super::payload::Payload;
 use super::process::Process;
 use super::time::Interval;
 
@@ -150,4 +151,8 @@ pub struct Span {
     pub subject: Subject,
     /// Attributes beyond those that the exporter derives (keys from `names`).
     pub attributes: Vec<(&'static str, Value)>,
+    /// The request or the body of the message.
+    pub payload: Option<Payload>,
+    /// The device's answer.
+    pub reply: Option<Payload>,
 }

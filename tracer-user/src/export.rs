@@ -1,0 +1,209 @@
+//! Where finished spans go: OTLP over the network, OTLP/JSON in files, a tree for people; and metrics made of
+//! them.
+//!
+//! [`start`] makes one bounded queue and one worker per [`Destination`]. [`Exporters::offer`] never waits: a
+//! destination that is down or slow loses its own spans, counted by reason, and nobody else's.
+
+pub mod config;
+pub mod health;
+mod lines;
+pub mod metrics;
+pub mod otlp;
+pub mod payload;
+mod queue;
+#[cfg(test)]
+mod samples;
+mod send;
+#[cfg(test)]
+mod tests;
+pub mod tree;
+mod worker;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use self::config::{OtlpConfig, Protocol};
+use self::health::Health;
+use self::lines::Lines;
+use self::metrics::Telemetry;
+use self::otlp::{Encoder, Host};
+use self::payload::{DigestKey, PayloadPolicy};
+use self::queue::{BATCH_LINGER, Queue, TREE_LINGER};
+use self::send::Client;
+pub use self::send::{Backoff, ClientError};
+use self::tree::Look;
+use self::worker::Worker;
+use crate::model::span::Span;
+
+/// Where spans can go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// An OTLP endpoint.
+    Otlp,
+    /// OTLP/JSON lines in a file.
+    File(PathBuf),
+    /// OTLP/JSON lines on standard output.
+    Stdout,
+    /// Traces as trees on standard output.
+    Tree,
+}
+
+/// A destination that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown destination `{0}`: use otlp, file:PATH, - (OTLP/JSON on standard output) or tree")]
+pub struct DestinationError(String);
+
+impl FromStr for Destination {
+    type Err = DestinationError;
+
+    fn from_str(text: &str) -> Result<Self, DestinationError> {
+        match text {
+            "otlp" => Ok(Self::Otlp),
+            "-" => Ok(Self::Stdout),
+            "tree" => Ok(Self::Tree),
+            _ => match text.strip_prefix("file:") {
+                Some(path) if !path.is_empty() => Ok(Self::File(path.into())),
+                _ => Err(DestinationError(text.to_owned())),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Otlp => f.write_str("otlp"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Stdout => f.write_str("-"),
+            Self::Tree => f.write_str("tree"),
+        }
+    }
+}
+
+/// What all destinations share.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The host of the traced processes.
+    pub host: Host,
+    /// What of payloads is exported.
+    pub payload: PayloadPolicy,
+    /// Secret of the payload digests.
+    pub key: DigestKey,
+    /// The environment's settings.
+    pub otlp: OtlpConfig,
+    /// When requests are repeated.
+    pub backoff: Backoff,
+}
+
+/// A destination that could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file.
+    #[error("cannot write {}: {source}; choose another path with --export file:PATH", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The OTLP client.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+struct Exporter {
+    queue: Arc<Queue>,
+    health: Arc<Health>,
+    worker: Worker,
+}
+
+/// The running destinations.
+pub struct Exporters(Vec<Exporter>);
+
+/// Opens the destinations and starts a worker for each on `runtime`. Their spans are counted in stages named
+/// `export:` and the destination.
+///
+/// # Errors
+/// If a file cannot be made or the settings of OTLP make no sense. That nobody listens at the endpoint is no
+/// error: it may come later.
+pub fn start(
+    runtime: &Handle,
+    destinations: &[Destination],
+    settings: &Settings,
+    telemetry: &Telemetry,
+) -> Result<Exporters, StartError> {
+    let encoder = Encoder {
+        host: settings.host.clone(),
+        resource: settings.otlp.resource.clone(),
+        payload: settings.payload,
+        key: settings.key.clone(),
+    };
+    // The OTLP client wants to be made within the runtime.
+    let _inside = runtime.enter();
+    let mut exporters = Vec::new();
+    for destination in destinations {
+        let stage = telemetry.stage(&format!("export:{destination}"));
+        let linger = if *destination == Destination::Tree { TREE_LINGER } else { BATCH_LINGER };
+        let queue = Arc::new(Queue::new(stage, linger));
+        let health = Arc::new(Health::new(destination.to_string()));
+        let encoder = encoder.clone();
+        let (to, state) = (Arc::clone(&queue), Arc::clone(&health));
+        let worker = match destination {
+            Destination::Otlp => {
+                let client = Client::new(&settings.otlp)?;
+                let json = settings.otlp.protocol == Protocol::HttpJson;
+                worker::network(runtime, to, state, client, encoder, json, settings.backoff)
+            }
+            Destination::File(path) => {
+                let lines = Lines::create(path, encoder)
+                    .map_err(|source| StartError::File { path: path.clone(), source })?;
+                worker::lines(runtime, to, state, lines)
+            }
+            Destination::Stdout => {
+                worker::lines(runtime, to, state, Lines::stream(Box::new(std::io::stdout()), encoder))
+            }
+            Destination::Tree => {
+                worker::tree(runtime, to, state, Box::new(std::io::stdout()), Look::of_stdout)
+            }
+        };
+        exporters.push(Exporter { queue, health, worker });
+    }
+    Ok(Exporters(exporters))
+}
+
+impl Exporters {
+    /// Offers the spans to every destination. Never waits; what does not fit is counted.
+    pub fn offer(&self, spans: &[Arc<Span>]) {
+        for exporter in &self.0 {
+            exporter.queue.offer(spans);
+        }
+    }
+
+    /// How each destination is doing.
+    #[must_use]
+    pub fn status(&self) -> Vec<health::Status> {
+        self.0.iter().map(|exporter| exporter.health.status()).collect()
+    }
+
+    /// Delivers what waits, for at most `limit`; what is left then is counted as lost.
+    pub async fn shutdown(self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        for exporter in &self.0 {
+            exporter.queue.close();
+        }
+        for Exporter { queue, health: _, worker } in self.0 {
+            // An error means that the worker is gone, which is an end too.
+            let _ = tokio::time::timeout_at(deadline, worker.done).await;
+            if let Some(task) = worker.abort {
+                task.abort();
+            }
+            queue.give_up();
+        }
+    }
+}

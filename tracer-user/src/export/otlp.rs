@@ -1,0 +1,155 @@
+//! Spans as OTLP: what each span says ([`attributes`]), in protobuf ([`wire`]) and in JSON ([`json`]).
+//!
+//! Both are written straight from the span, in one pass, without the tree of owned messages of
+//! `opentelemetry-proto` in between; the tests hold each against those messages.
+
+pub(crate) mod attributes;
+pub(crate) mod json;
+pub(crate) mod wire;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::payload::{DigestKey, PayloadPolicy};
+use crate::model::ids::SpanId;
+use crate::model::span::{Edge, Evidence, Owner, Span, SpanKind};
+
+/// Name of the instrumentation scope.
+pub(crate) const SCOPE: &str = "iotrail";
+/// Its version.
+pub(crate) const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The host that iotrail runs on.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// `host.name`.
+    pub name: String,
+    /// `host.id`: the machine id.
+    pub id: String,
+}
+
+/// Takes attributes one by one.
+pub(crate) trait Attributes {
+    /// A text.
+    fn text(&mut self, key: &str, value: &str);
+    /// A whole number.
+    fn int(&mut self, key: &str, value: i64);
+    /// A fraction.
+    fn float(&mut self, key: &str, value: f64);
+    /// Yes or no.
+    fn bool(&mut self, key: &str, value: bool);
+    /// Several texts.
+    fn texts(&mut self, key: &str, values: &[Arc<str>]);
+}
+
+/// Turns spans into `ExportTraceServiceRequest`s: one `ResourceSpans` per owner.
+#[derive(Clone, Debug)]
+pub struct Encoder {
+    /// Where the traced processes run.
+    pub host: Host,
+    /// Further resource attributes (`OTEL_RESOURCE_ATTRIBUTES`); those that iotrail sets itself win.
+    pub resource: Vec<(String, String)>,
+    /// What of payloads is exported.
+    pub payload: PayloadPolicy,
+    /// Secret of the digests.
+    pub key: DigestKey,
+}
+
+impl Encoder {
+    /// The request as protobuf.
+    #[must_use]
+    pub fn protobuf(&self, spans: &[Arc<Span>]) -> Vec<u8> {
+        wire::request(self, spans)
+    }
+
+    /// Appends the request as one line of OTLP/JSON, the line's end included.
+    pub fn json_line(&self, spans: &[Arc<Span>], out: &mut Vec<u8>) {
+        json::request(self, spans, out);
+        out.push(b'\n');
+    }
+}
+
+/// Spans of one owner, already encoded.
+struct Group<'a> {
+    owner: &'a Owner,
+    spans: Vec<u8>,
+}
+
+/// Which owners are the same: a process by its address (there is one per process), a peer by its name.
+#[derive(PartialEq, Eq, Hash)]
+enum OwnerKey<'a> {
+    Process(usize),
+    Remote(&'a str, &'a str),
+}
+
+/// Encodes each span with `encode` and gathers them by owner, in order of first appearance.
+fn group<'a>(spans: &'a [Arc<Span>], mut encode: impl FnMut(&Span, &mut Vec<u8>)) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    let mut places = HashMap::new();
+    for span in spans {
+        let key = match &span.owner {
+            Owner::Process(process) => OwnerKey::Process(Arc::as_ptr(process) as usize),
+            Owner::Remote { name, address } => OwnerKey::Remote(name, address),
+        };
+        let place = *places.entry(key).or_insert_with(|| {
+            groups.push(Group { owner: &span.owner, spans: Vec::new() });
+            groups.len() - 1
+        });
+        encode(span, &mut groups[place].spans);
+    }
+    groups
+}
+
+/// Whether the edge to the parent can be OTLP's parent: it has to lie in the same trace.
+fn parent_edge(span: &Span) -> Option<&Edge> {
+    span.parent.as_ref().filter(|edge| edge.trace == span.trace)
+}
+
+/// The parent's id: the edge's if it lies in this trace, else the remote one.
+fn parent_id(span: &Span) -> Option<SpanId> {
+    parent_edge(span).map(|edge| edge.span).or(span.remote_parent)
+}
+
+/// OTLP's links: the span's, and its parent if that lies in another trace.
+fn links(span: &Span) -> impl Iterator<Item = &Edge> {
+    let elsewhere = span.parent.as_ref().filter(|edge| edge.trace != span.trace);
+    span.links.iter().chain(elsewhere)
+}
+
+/// `Span.flags`: sampled, and whether the parent is remote where that is known (`SPAN_FLAGS_CONTEXT_*`).
+fn flags(span: &Span) -> u32 {
+    const SAMPLED: u32 = 0x001;
+    const HAS_IS_REMOTE: u32 = 0x100;
+    const IS_REMOTE: u32 = 0x200;
+    match (parent_edge(span), span.remote_parent) {
+        (None, Some(_)) => SAMPLED | HAS_IS_REMOTE | IS_REMOTE,
+        _ => SAMPLED,
+    }
+}
+
+/// `Span.kind`.
+fn kind(kind: SpanKind) -> u8 {
+    match kind {
+        SpanKind::Internal => 1,
+        SpanKind::Client => 3,
+        SpanKind::Producer => 4,
+        SpanKind::Consumer => 5,
+    }
+}
+
+/// `STATUS_CODE_ERROR`. Success stays unset: `Ok` is the application's word (trace API, "Set Status").
+const STATUS_ERROR: u8 = 2;
+
+/// The value of `iotrail.link.evidence`.
+pub(crate) fn evidence(edge: &Edge) -> Cow<'static, str> {
+    match edge.evidence.as_slice() {
+        [] => Cow::Borrowed(""),
+        [only] => Cow::Borrowed(only.name()),
+        all => Cow::Owned(all.iter().map(|one: &Evidence| one.name()).collect::<Vec<_>>().join("+")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
