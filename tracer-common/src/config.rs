@@ -94,8 +94,8 @@ pub struct Config {
     pub any_port: u32,
     /// 1: the kernel has `bpf_loop`.
     pub loops: u32,
-    /// Padding, zero.
-    pub pad: u32,
+    /// 1: the children of `own_tgid` are selected.
+    pub own_children: u32,
     /// Where things are in the kernel's structures.
     pub offsets: Offsets,
 }

@@ -21,6 +21,10 @@ pub(crate) fn fork(child: u64) -> Option<()> {
 /// A process `child` was born of the current one, which is selected or not.
 #[inline(always)]
 pub(crate) fn born(child: u32) -> Option<()> {
+    if config!(own_children) != 0 && follow::current().tgid == config!(own_tgid) {
+        select_process(child);
+        return None;
+    }
     let who = select::who()?;
     if config!(only_processes) != 0 {
         select_process(child);

@@ -21,7 +21,7 @@ static CONFIG: Config = Config {
     unix_paths: 0,
     any_port: 0,
     loops: 0,
-    pad: 0,
+    own_children: 0,
     offsets: Offsets {
         task_files: 0,
         files_fdt: 0,

@@ -6,6 +6,7 @@
 
 pub mod engine;
 pub mod follow;
+pub mod report;
 pub mod run;
 pub mod select;
 pub mod totals;

@@ -1,1 +1,181 @@
-//! What this kernel allows.
+//! What this kernel allows: each facility is tried, never derived from a version number.
+
+use std::path::Path;
+
+use aya::maps::MapType;
+use aya::programs::ProgramType;
+use aya::sys::{BpfHelper, is_helper_supported, is_map_supported, is_program_supported};
+
+use super::btf;
+use super::load::{self, Hooks, LoadError, Options};
+use super::selection::Selection;
+
+/// One facility of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// What it is called.
+    pub name: &'static str,
+    /// Whether it is there.
+    pub available: bool,
+    /// Whether iotrail cannot trace at all without it.
+    pub required: bool,
+    /// What is known beyond that.
+    pub detail: String,
+    /// What its absence costs the user.
+    pub consequence: &'static str,
+    /// What the user can do about it.
+    pub remedy: &'static str,
+}
+
+/// What a trial load showed.
+#[derive(Clone, Debug, Default)]
+pub struct Trial {
+    /// Programs by name with the instructions that the verifier walked.
+    pub programs: Vec<(String, u32)>,
+}
+
+/// Tries everything. Attaches the kernel programs for a moment, with nothing selected.
+#[must_use]
+pub fn probe() -> (Vec<Feature>, Trial) {
+    let mut trial = Trial::default();
+    let mut features = vec![rights(), ring(), raw_tracepoints(), types()];
+    let has_btf = features.iter().any(|feature| feature.name == "btf" && feature.available);
+    for (name, hooks, btf, required) in [
+        ("system calls (raw tracepoints)", Hooks::Raw, has_btf, true),
+        ("system calls (typed raw tracepoints)", Hooks::Btf, has_btf, false),
+        ("system calls (one tracepoint each)", Hooks::Each, has_btf, false),
+        ("system calls (raw tracepoints, descriptors followed)", Hooks::Raw, false, false),
+    ] {
+        let options = Options { selection: nothing(), ..Options::new(hooks, btf) };
+        let loaded = load::load(&options);
+        let (available, detail) = match &loaded {
+            Ok(kernel) => {
+                let suffix = if btf { "" } else { ":no-btf" };
+                trial.programs.extend(kernel.programs.iter().map(|(name, count)| (format!("{name}{suffix}"), *count)));
+                (true, format!("{} programs", kernel.programs.len()))
+            }
+            Err(error) => (false, chain(error)),
+        };
+        features.push(Feature {
+            name,
+            available,
+            required,
+            detail,
+            consequence: match hooks {
+                Hooks::Raw => "nothing can be traced",
+                Hooks::Btf => "none: raw tracepoints serve as well",
+                Hooks::Each => "none by default; `--hooks each` does not work",
+            },
+            remedy: "a kernel with CONFIG_BPF_EVENTS, CONFIG_HAVE_SYSCALL_TRACEPOINTS and, for one tracepoint each, \
+                     CONFIG_FTRACE_SYSCALLS and a mounted tracefs (mount -t tracefs tracefs /sys/kernel/tracing)",
+        });
+    }
+    trial.programs.sort();
+    trial.programs.dedup();
+    features.push(helper(
+        "bpf_loop",
+        BpfHelper::BPF_FUNC_loop,
+        "of a readv or writev with many segments only the first four are captured; the rest is counted as cut",
+    ));
+    features.push(tracefs());
+    (features, trial)
+}
+
+/// An error with its causes on one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        // A verifier's log is no line: its last words say what it did not like.
+        let last = words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+        if !text.contains(last) {
+            text.push_str(": ");
+            text.push_str(last);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+fn nothing() -> Selection {
+    Selection { processes: Some([].into()), ..Selection::default() }
+}
+
+fn rights() -> Feature {
+    let allowed = is_program_supported(ProgramType::SocketFilter);
+    let available = matches!(allowed, Ok(true));
+    Feature {
+        name: "rights",
+        available,
+        required: true,
+        detail: if available { "BPF programs may be loaded".to_owned() } else { format!("{allowed:?}") },
+        consequence: "nothing can be traced",
+        remedy: "run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
+    }
+}
+
+fn ring() -> Feature {
+    Feature {
+        name: "ring buffer",
+        available: is_map_supported(MapType::RingBuf).unwrap_or(false),
+        required: true,
+        detail: String::new(),
+        consequence: "nothing can be traced",
+        remedy: "a kernel from 5.8 on",
+    }
+}
+
+fn raw_tracepoints() -> Feature {
+    Feature {
+        name: "raw tracepoints",
+        available: is_program_supported(ProgramType::RawTracePoint).unwrap_or(false),
+        required: true,
+        detail: String::new(),
+        consequence: "nothing can be traced",
+        remedy: "a kernel with CONFIG_BPF_EVENTS, which needs CONFIG_PERF_EVENTS and CONFIG_KPROBE_EVENTS or CONFIG_UPROBE_EVENTS",
+    }
+}
+
+fn types() -> Feature {
+    let read = btf::read(Path::new(btf::VMLINUX));
+    Feature {
+        name: "btf",
+        available: read.is_ok(),
+        required: false,
+        detail: read.err().map(|error| error.to_string()).unwrap_or_default(),
+        consequence: "descriptors are followed through open, dup and /proc instead of looked up, and sockets show no \
+                      stream positions: messages are joined by content and order",
+        remedy: "a kernel with CONFIG_DEBUG_INFO_BTF",
+    }
+}
+
+fn helper(name: &'static str, helper: BpfHelper, consequence: &'static str) -> Feature {
+    Feature {
+        name,
+        available: is_helper_supported(ProgramType::RawTracePoint, helper).unwrap_or(false),
+        required: false,
+        detail: String::new(),
+        consequence,
+        remedy: "a newer kernel",
+    }
+}
+
+fn tracefs() -> Feature {
+    let mounted = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
+    Feature {
+        name: "tracefs",
+        available: mounted.iter().any(|path| Path::new(path).exists()),
+        required: false,
+        detail: String::new(),
+        consequence: "none by default; `--hooks each` does not work",
+        remedy: "mount -t tracefs tracefs /sys/kernel/tracing",
+    }
+}
+
+/// Whether an error means that the kernel or the rights do not allow tracing, as opposed to a fault of ours.
+#[must_use]
+pub fn is_denied(error: &LoadError) -> bool {
+    !matches!(error, LoadError::NoObject | LoadError::Filters(_))
+}

@@ -42,8 +42,27 @@ pub struct Options {
     pub data_ring: u32,
     /// Size of the error and lifecycle ring in bytes.
     pub lifecycle_ring: u32,
+    /// Select the processes that this one starts from now on.
+    pub own_children: bool,
     /// Who and what.
     pub selection: Selection,
+}
+
+impl Options {
+    /// The defaults: 4 KiB of payload a record, 8 MiB of data ring (0.3 s of 100,000 records a second), 1 MiB for
+    /// errors and lifecycle, nothing selected.
+    #[must_use]
+    pub fn new(hooks: Hooks, btf: bool) -> Self {
+        Self {
+            hooks,
+            btf,
+            capture_bytes: 4096,
+            data_ring: 8 << 20,
+            lifecycle_ring: 1 << 20,
+            own_children: false,
+            selection: Selection::default(),
+        }
+    }
 }
 
 /// Why the kernel programs do not run.
@@ -100,8 +119,8 @@ pub struct Kernel {
     pub live: Live,
     /// Programs by name with the instructions that the verifier walked, 0 if the kernel does not tell.
     pub programs: Vec<(String, u32)>,
-    // Holds programs and links: dropped last, which detaches.
-    _bpf: Ebpf,
+    /// Holds programs and links: dropping it detaches them.
+    pub attached: Ebpf,
 }
 
 /// Loads and attaches.
@@ -123,7 +142,7 @@ pub fn load(options: &Options) -> Result<Kernel, LoadError> {
         unix_paths: u32::from(!options.selection.unix_paths.is_empty()),
         any_port: 0,
         loops: u32::from(has_loops()),
-        pad: 0,
+        own_children: u32::from(options.own_children),
         offsets: layout.map(|layout| layout.offsets).unwrap_or_default(),
     };
     let mut bpf = EbpfLoader::new()
@@ -152,7 +171,7 @@ pub fn load(options: &Options) -> Result<Kernel, LoadError> {
         counters: Counters::new(counters, COUNTERS),
         live,
         programs,
-        _bpf: bpf,
+        attached: bpf,
     })
 }
 

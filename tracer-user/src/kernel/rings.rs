@@ -24,7 +24,7 @@ pub struct Raw {
 
 /// How long a record waits for others that returned before it but were written later, by another CPU or into the other
 /// ring. Programs run with interrupts on but preemption off, so this is generous.
-const REORDER_NS: u64 = 3_000_000;
+pub const REORDER_NS: u64 = 3_000_000;
 
 /// Records that are taken from a ring in one go: bounds the time between two looks at the other ring.
 const BATCH: usize = 8 * 1024;
@@ -121,6 +121,13 @@ impl Reader {
             }
         }
         taken
+    }
+
+    /// By how much the records in hand are behind `now_ns`: what is still in the rings is younger.
+    #[must_use]
+    pub fn lag_ns(&self, now_ns: u64) -> u64 {
+        let newest = self.waiting.iter().map(|Reverse(entry)| entry.exit_ns).max();
+        newest.map_or(REORDER_NS, |newest| now_ns.saturating_sub(newest) + REORDER_NS)
     }
 
     /// Records that wait for their order.

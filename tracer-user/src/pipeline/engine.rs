@@ -157,9 +157,9 @@ impl Engine {
     /// What went in and came out.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        let mut totals = self.totals;
+        let mut totals = self.totals.clone();
         totals.device = self.commands.counts();
-        totals.causality = *self.causality.counts();
+        totals.causality = self.causality.counts().clone();
         for known in self.connections.values() {
             totals.proto.add(&known.connection.counts());
         }
@@ -294,7 +294,7 @@ impl Engine {
         }
         let server = crate::decode::socket_address(address);
         let system = server.and_then(|server| self.protocol(server.port()));
-        self.totals.refused.push(system.map_or("unknown", System::name), server);
+        self.totals.refuse(system.map_or("unknown", System::name), server);
     }
 
     fn data(

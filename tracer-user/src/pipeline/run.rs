@@ -1,1 +1,126 @@
-//! x
+//! One run, from attaching to the last flush.
+
+use std::process::{Child, Command as Program};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::engine::{self, Engine};
+use super::follow::Follower;
+use super::report::Report;
+use crate::decode::Decoder;
+use crate::export::Exporters;
+use crate::export::metrics::Metrics;
+use crate::host::clock;
+use crate::kernel::load::Kernel;
+use crate::kernel::rings::REORDER_NS;
+use crate::kernel::selection::Selection;
+use crate::model::span::Span;
+use crate::model::time::Timestamp;
+
+/// How long the rings are left alone when they were empty: nobody waits for what is not there.
+const IDLE: Duration = Duration::from_millis(20);
+/// How long when there was something.
+const BUSY: Duration = Duration::from_millis(4);
+/// Records in one reading from which on the rings are read again at once.
+const FLOOD: usize = 2048;
+/// How often time is let pass in the analysis.
+const TICK: Duration = Duration::from_millis(25);
+/// How often counters are read and published.
+const REPORT: Duration = Duration::from_millis(500);
+
+/// Everything that the analysis thread needs.
+pub struct Parts {
+    /// The running kernel side.
+    pub kernel: Kernel,
+    /// What it was told.
+    pub selection: Selection,
+    /// Settings of the analysis.
+    pub engine: engine::Settings,
+    /// Where spans go.
+    pub exporters: Arc<Exporters>,
+    /// What spans are counted in.
+    pub metrics: Metrics,
+    /// What the stages are counted in.
+    pub report: Report,
+    /// Set to end the run.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Runs the analysis until told to stop; then everything that is held has been offered to the exporters.
+#[must_use]
+pub fn analyse(parts: Parts) -> Report {
+    let Parts { kernel, selection, engine, exporters, metrics, mut report, stop } = parts;
+    // Programs and links stay attached as long as `_attached` lives.
+    let Kernel { layout, mut reader, counters, live, attached: _attached, .. } = kernel;
+    let decoder: Decoder = engine.decoder;
+    let follower = layout.is_none().then(|| Follower::new(live, selection));
+    let mut engine = Engine::new(engine, follower);
+    let mut records = Vec::new();
+    let mut spans = Vec::new();
+    let mut ticked = Instant::now();
+    let mut reported = Instant::now();
+    let mut taken = 0;
+    loop {
+        let stopping = stop.load(Ordering::Relaxed);
+        if !stopping && taken < FLOOD {
+            reader.wait(if taken == 0 { IDLE } else { BUSY });
+        }
+        let now = clock::monotonic_ns();
+        taken = reader.read(now, stopping, &mut records);
+        for record in records.drain(..) {
+            engine.take(record);
+        }
+        if stopping && taken > 0 {
+            continue;
+        }
+        if stopping || ticked.elapsed() >= TICK {
+            ticked = Instant::now();
+            // Everything that returned before this has been read, unless the rings hold more than one reading.
+            let behind = if taken < FLOOD { REORDER_NS } else { reader.lag_ns(now) };
+            engine.tick(decoder.time(now.saturating_sub(behind)), &mut spans);
+            deliver(&mut spans, &exporters, &metrics);
+            report.lag(behind);
+        }
+        if stopping || reported.elapsed() >= REPORT {
+            reported = Instant::now();
+            let lost = report.update(&counters, &engine.totals(), &reader, &metrics);
+            if lost {
+                engine.lost();
+            }
+        }
+        if stopping {
+            engine.flush(Timestamp(u64::MAX / 2), &mut spans);
+            deliver(&mut spans, &exporters, &metrics);
+            report.update(&counters, &engine.totals(), &reader, &metrics);
+            return report;
+        }
+    }
+}
+
+fn deliver(spans: &mut Vec<Span>, exporters: &Exporters, metrics: &Metrics) {
+    if spans.is_empty() {
+        return;
+    }
+    metrics.observe_all(spans.iter());
+    let shared: Vec<Arc<Span>> = spans.drain(..).map(Arc::new).collect();
+    exporters.offer(&shared);
+}
+
+/// Starts the analysis on a thread of its own.
+///
+/// # Errors
+/// The thread cannot be started.
+pub fn spawn(parts: Parts) -> std::io::Result<thread::JoinHandle<Report>> {
+    thread::Builder::new().name("analysis".to_owned()).spawn(move || analyse(parts))
+}
+
+/// Starts the command that is to be traced.
+///
+/// # Errors
+/// It cannot be started.
+pub fn command(words: &[String]) -> std::io::Result<Option<Child>> {
+    let Some((program, arguments)) = words.split_first() else { return Ok(None) };
+    Program::new(program).args(arguments).spawn().map(Some)
+}

@@ -1,11 +1,12 @@
 //! What went into the analysis and what came out of it.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crate::{causality, device, proto};
 
 /// Counts since the start of the run.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Totals {
     /// Records taken from the rings.
     pub records: u64,
@@ -36,7 +37,9 @@ pub struct Totals {
     /// Processes now.
     pub processes: u64,
     /// Connections to brokers that were refused.
-    pub refused: Refused,
+    pub refused: u64,
+    /// The last few of them: protocol and address.
+    pub last_refused: VecDeque<(&'static str, Option<SocketAddr>)>,
     /// Counts of the device stage.
     pub device: device::Counts,
     /// Counts of the protocol stage.
@@ -45,20 +48,55 @@ pub struct Totals {
     pub causality: causality::Counts,
 }
 
-/// The last few refused connections, until the metrics have taken them.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Refused {
-    last: [Option<(&'static str, Option<SocketAddr>)>; 8],
-    /// How many there were.
-    pub count: u64,
-}
+/// Refused connections that are remembered until the metrics have taken them; all are counted.
+const REFUSED: usize = 64;
 
-impl Refused {
-    /// One more. Between two takings eight are kept, and all are counted.
-    pub fn push(&mut self, system: &'static str, server: Option<SocketAddr>) {
-        self.count += 1;
-        if let Some(slot) = self.last.iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some((system, server));
+impl Totals {
+    /// One more connection was refused.
+    pub fn refuse(&mut self, system: &'static str, server: Option<SocketAddr>) {
+        self.refused += 1;
+        self.last_refused.push_back((system, server));
+        if self.last_refused.len() > REFUSED {
+            self.last_refused.pop_front();
         }
+    }
+
+    /// Those that were refused after the first `known`, as far as they are remembered: protocol and `host:port`.
+    pub fn refused_since(&self, known: u64) -> impl Iterator<Item = (&'static str, String)> {
+        let fresh = usize::try_from(self.refused.saturating_sub(known)).unwrap_or(usize::MAX);
+        let skip = self.last_refused.len().saturating_sub(fresh);
+        self.last_refused.iter().skip(skip).map(|(system, server)| {
+            (*system, server.map_or_else(|| "unknown".to_owned(), |server| server.to_string()))
+        })
+    }
+
+    /// The plain counts by name.
+    #[must_use]
+    pub fn named(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("records", self.records),
+            ("undecoded", self.undecoded),
+            ("not_selected", self.not_selected),
+            ("lifecycle", self.lifecycle),
+            ("device_records", self.device_records),
+            ("socket_records", self.socket_records),
+            ("commands", self.commands),
+            ("publishes", self.publishes),
+            ("deliveries", self.deliveries),
+            ("other_ops", self.other_ops),
+            ("spans", self.spans),
+            ("connections", self.connections),
+            ("evicted_connections", self.evicted_connections),
+            ("processes", self.processes),
+            ("refused", self.refused),
+            ("device.would_block", self.device.would_block),
+            ("device.descriptor_calls", self.device.descriptor_calls),
+            ("device.evicted", self.device.evicted),
+            ("proto.frames", self.proto.frames),
+            ("proto.invalid", self.proto.invalid),
+            ("proto.resyncs", self.proto.resyncs),
+            ("proto.skipped_bytes", self.proto.skipped_bytes),
+            ("proto.gave_up", self.proto.gave_up),
+        ]
     }
 }

@@ -1,0 +1,63 @@
+//! `iotrail doctor`: what this kernel allows, what is missing, what that costs, and the remedy.
+
+use iotrail::kernel::features::{Feature, probe};
+
+use super::ListFormat;
+use super::exit::Failure;
+
+/// Say what this machine allows iotrail to do
+///
+/// Tries each facility of the kernel for a moment and tells what is missing, what its absence costs and what to do
+/// about it. Exit status 3 if nothing can be traced.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    format: ListFormat,
+}
+
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let (features, trial) = probe();
+    match options.format {
+        ListFormat::Table => print_table(&features),
+        ListFormat::Json => {
+            let list: Vec<_> = features
+                .iter()
+                .map(|feature| {
+                    serde_json::json!({
+                        "name": feature.name,
+                        "available": feature.available,
+                        "required": feature.required,
+                        "detail": feature.detail,
+                        "consequence": feature.consequence,
+                        "remedy": feature.remedy,
+                    })
+                })
+                .collect();
+            let programs: serde_json::Map<_, _> =
+                trial.programs.iter().map(|(name, count)| (name.clone(), (*count).into())).collect();
+            println!("{}", serde_json::json!({ "features": list, "verified_instructions": programs }));
+        }
+    }
+    let missing: Vec<_> = features.iter().filter(|feature| feature.required && !feature.available).collect();
+    match missing.first() {
+        None => Ok(()),
+        Some(first) => Err(Failure::denied(format!("this machine lacks {}: {}", first.name, first.remedy))),
+    }
+}
+
+fn print_table(features: &[Feature]) {
+    let width = features.iter().map(|feature| feature.name.len()).max().unwrap_or(0);
+    for feature in features {
+        let mark = match (feature.available, feature.required) {
+            (true, _) => "yes",
+            (false, true) => "NO ",
+            (false, false) => "no ",
+        };
+        println!("{mark}  {:width$}  {}", feature.name, feature.detail);
+        if !feature.available {
+            println!("     without it: {}", feature.consequence);
+            println!("     remedy:     {}", feature.remedy);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What the stages lost, held and passed on: for the metrics, for health and for the last words of a run.
+
+use super::totals::Totals;
+use crate::export::metrics::{Metrics, Stage, Telemetry};
+use crate::kernel::rings::{Counters, Reader};
+
+/// Publishes the counts of the stages.
+pub struct Report {
+    telemetry: Telemetry,
+    kernel: Stage,
+    analysis: Stage,
+    totals: Totals,
+    kernel_counts: Vec<(&'static str, u64)>,
+    lost: u64,
+    refused: u64,
+}
+
+/// Counters of the kernel side that mean lost records.
+const LOSSES: &[&str] =
+    &["data_ring_full", "lifecycle_ring_full", "threads_full", "no_stage", "processes_full", "fds_full", "foreign_abi"];
+
+impl Report {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(telemetry: &Telemetry) -> Self {
+        Self {
+            kernel: telemetry.stage("kernel"),
+            analysis: telemetry.stage("analysis"),
+            telemetry: telemetry.clone(),
+            totals: Totals::default(),
+            kernel_counts: Vec::new(),
+            lost: 0,
+            refused: 0,
+        }
+    }
+
+    /// The analysis is so far behind the kernel, in ns.
+    pub fn lag(&self, nanos: u64) {
+        self.telemetry.set_lag(nanos);
+    }
+
+    /// Reads and publishes all counters. Returns whether records were lost in the kernel since the last time.
+    pub fn update(&mut self, counters: &Counters, totals: &Totals, reader: &Reader, metrics: &Metrics) -> bool {
+        match counters.read() {
+            Ok(counts) => self.kernel_counts = counts,
+            Err(error) => tracing::error!("cannot read the kernel's counters: {error}"),
+        }
+        self.totals = *totals;
+        let count = |name: &str| {
+            self.kernel_counts.iter().find(|(known, _)| *known == name).map_or(0, |(_, count)| *count)
+        };
+        let mut lost = 0;
+        for name in LOSSES {
+            lost += count(name);
+            if count(name) > 0 {
+                self.kernel.set_dropped(name, count(name));
+            }
+        }
+        let passed = count("data") + count("lifecycle");
+        self.kernel.set_in(passed + lost);
+        self.kernel.set_out(passed);
+        self.analysis.set_in(totals.records + reader.malformed());
+        self.analysis.set_out(totals.records - totals.undecoded - totals.not_selected);
+        self.analysis.set_held(reader.waiting() as u64);
+        for (reason, dropped) in [
+            ("malformed", reader.malformed()),
+            ("undecoded", totals.undecoded),
+            ("not_selected", totals.not_selected),
+        ] {
+            if dropped > 0 {
+                self.analysis.set_dropped(reason, dropped);
+            }
+        }
+        for (system, server) in totals.refused_since(self.refused) {
+            metrics.connection_error(system, &server);
+        }
+        self.refused = totals.refused;
+        let more = lost > self.lost;
+        if more {
+            tracing::warn!(
+                lost = lost - self.lost,
+                "records were lost in the kernel: {}",
+                LOSSES.iter().filter(|name| count(name) > 0).copied().collect::<Vec<_>>().join(", ")
+            );
+        }
+        self.lost = lost;
+        more
+    }
+
+    /// The last words of a run, one line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let Totals { records, commands, publishes, deliveries, spans, .. } = self.totals;
+        let lost = match self.lost {
+            0 => "nothing lost".to_owned(),
+            lost => format!("{lost} records lost in the kernel"),
+        };
+        format!(
+            "{records} records, {commands} device commands, {publishes} publishes and {deliveries} deliveries seen, \
+             {spans} spans, {lost}"
+        )
+    }
+
+    /// Everything there is to count, by name: for tests and for `--log-format json`.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(String, u64)> {
+        let mut counts: Vec<(String, u64)> =
+            self.kernel_counts.iter().map(|(name, count)| (format!("kernel.{name}"), *count)).collect();
+        counts.extend(self.totals.named().into_iter().map(|(name, count)| (name.to_owned(), count)));
+        counts
+    }
+}
