@@ -10,3 +10,4 @@ pub mod host;
 pub mod kernel;
 pub mod model;
 pub mod names;
+pub mod serve;
