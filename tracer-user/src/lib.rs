@@ -5,3 +5,5 @@
 
 pub mod model;
 pub mod names;
+pub mod proto;
+pub mod track;

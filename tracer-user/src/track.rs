@@ -1,0 +1,3 @@
+//! Who and what the captures belong to: byte streams with their gaps.
+
+pub mod stream;
