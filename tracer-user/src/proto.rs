@@ -15,6 +15,8 @@ mod connection;
 mod counts;
 pub mod mqtt;
 mod side;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 

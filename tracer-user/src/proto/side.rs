@@ -25,6 +25,9 @@ const ENOUGH_INSIDE: u32 = 4;
 /// The same where nothing else speaks for the protocol.
 const ENOUGH_UNKNOWN: u32 = Header::SIGNATURE;
 
+/// Later starts of calls that are tried while the first candidate is not settled.
+const ALTERNATIVES: usize = 32;
+
 /// What is lastingly known of the connection while one of its sides is worked on.
 #[derive(Debug)]
 pub(super) struct Known<'a> {
@@ -149,7 +152,7 @@ impl Side {
                         return Step::Wait;
                     }
                 }
-                Mode::Search => match self.search(known, protocol) {
+                Mode::Search => match self.search(known, protocol, counts) {
                     Verdict::Wait if self.stream.is_full() => self.pass_over(known, counts),
                     Verdict::Wait => return Step::Wait,
                     Verdict::Refuted => self.pass_over(known, counts),
@@ -190,7 +193,10 @@ impl Side {
                 }
                 self.virgin = false;
                 self.skipping = matches!(outcome, Outcome::Skip { .. });
-                let Some(piece) = self.stream.take(len) else { return false };
+                let Some(piece) = self.stream.take(len) else {
+                    // Not begun: a loss of unknown length cuts it.
+                    return !self.stream.is_partial();
+                };
                 self.fold(piece, known, origin, protocol, counts, out);
                 true
             }
@@ -260,12 +266,28 @@ impl Side {
         }
     }
 
-    /// Whether the read point is a frame boundary.
-    fn search(&mut self, known: &Known<'_>, protocol: &dyn Protocol) -> Verdict {
-        if self.stream.available() == 0 {
-            return Verdict::Wait;
+    /// Looks for a boundary: at the read point, and while that is not settled, where later calls began.
+    fn search(&mut self, known: &Known<'_>, protocol: &dyn Protocol, counts: &mut Counts) -> Verdict {
+        let verdict = self.try_at(0, self.stream.at_chunk_start(), known, protocol);
+        if !matches!(verdict, Verdict::Wait) {
+            return verdict;
         }
-        let at_call = self.stream.at_chunk_start();
+        // A length that is garbage must not make everything behind it wait.
+        let mut offset = 0;
+        for _ in 0..ALTERNATIVES {
+            let Some(next) = self.stream.next_chunk(offset) else { break };
+            offset = next;
+            if let found @ Verdict::Found { .. } = self.try_at(offset, true, known, protocol) {
+                counts.skipped_bytes = counts.skipped_bytes.saturating_add(offset);
+                self.pass(offset);
+                return found;
+            }
+        }
+        Verdict::Wait
+    }
+
+    /// Whether a frame begins `from` bytes behind the read point. `at_call`: a call's bytes begin there.
+    fn try_at(&mut self, from: u64, at_call: bool, known: &Known<'_>, protocol: &dyn Protocol) -> Verdict {
         let sure = known.established || known.hinted;
         let enough = match (sure, at_call) {
             (true, true) => ENOUGH_AT_CALL,
@@ -274,14 +296,15 @@ impl Side {
         };
         // Before the bytes have shown the protocol, a role that was told may be wrong too.
         let direction = if known.established { known.to_server } else { None };
+        let (available, reach) = (self.stream.available(), self.stream.reach());
         let mut weight = u32::from(at_call);
         let (mut to_server, mut opens) = (None, false);
-        let mut offset = 0u64;
+        let mut offset = from;
         loop {
             let peek = self.stream.peek(offset, SEARCH_HEAD, &mut self.scratch);
             if peek.bytes.is_empty() {
-                // All frames so far fit to the last byte, which counts for little until nothing more can come.
-                let last = known.closing && sure && at_call && offset > 0 && !peek.cut;
+                // All frames so far fit to the last byte: that is enough when nothing more can come.
+                let last = known.closing && sure && at_call && offset > from;
                 return match (peek.cut, last) {
                     (true, _) => Verdict::Refuted,
                     (false, true) => Verdict::Found { to_server, opens },
@@ -291,22 +314,24 @@ impl Side {
             let header = match protocol.frame(peek.bytes, direction, Trust::Search) {
                 Outcome::Frame(header) if header.len > 0 => header,
                 Outcome::Skip { len } if len > 0 => Header { len, weight: 0, to_server: None, opens: false },
-                Outcome::NeedMore if peek.cut => return Verdict::Refuted,
-                Outcome::NeedMore => return Verdict::Wait,
+                Outcome::NeedMore if !peek.cut && peek.bytes.len() < SEARCH_HEAD => return Verdict::Wait,
                 _ => return Verdict::Refuted,
             };
             if to_server.is_some() && header.to_server.is_some() && to_server != header.to_server {
                 return Verdict::Refuted;
             }
             to_server = to_server.or(header.to_server);
-            opens |= header.opens && offset == 0;
-            weight = weight.saturating_add(header.weight);
+            opens |= header.opens && offset == from;
             offset = offset.saturating_add(header.len);
-            let whole = offset <= self.stream.available();
-            let ends = whole && self.stream.ends_chunk(offset);
-            // A frame that is not all here yet counts only where a call's bytes begin with it: else its length, which
-            // may be garbage, could swallow much.
-            if weight + u32::from(ends) >= enough && (whole || (at_call && sure)) {
+            if offset > reach && reach < available {
+                return Verdict::Refuted;
+            }
+            let whole = offset <= available;
+            weight = weight.saturating_add(header.weight);
+            weight = weight.saturating_add(u32::from(whole && self.stream.ends_chunk(offset)));
+            // A frame that is not all here yet counts only where a call's bytes begin with it: else its length,
+            // which may be garbage, could swallow much.
+            if weight >= enough && (whole || (at_call && sure && from == 0)) {
                 return Verdict::Found { to_server, opens };
             }
             if !whole {

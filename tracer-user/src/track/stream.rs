@@ -145,7 +145,8 @@ impl Stream {
     }
 
     /// Cuts off the next `len` bytes. If they have not all moved yet, the piece is begun: nothing else can be taken
-    /// until [`Self::resume`] has handed it out.
+    /// until [`Self::resume`] has handed it out. If a loss of unknown length lies in between, the bytes before it are
+    /// dropped and no piece is begun ([`Self::is_partial`] tells), or a begun one is given up.
     pub fn take(&mut self, len: u64) -> Option<Piece> {
         let piece = self.assembly.take(len, &mut self.counts)?;
         Some(self.order.named(piece))
@@ -167,6 +168,18 @@ impl Stream {
     #[must_use]
     pub fn available(&self) -> u64 {
         self.assembly.available()
+    }
+
+    /// Of the [available](Self::available) bytes, those up to the first loss of unknown length.
+    #[must_use]
+    pub fn reach(&self) -> u64 {
+        self.assembly.reach()
+    }
+
+    /// The next place behind `offset` where a call with captured bytes began.
+    #[must_use]
+    pub fn next_chunk(&self, offset: u64) -> Option<u64> {
+        self.assembly.next_chunk(offset)
     }
 
     /// Moves the read point on by `len` bytes, at most to the end of what is there.

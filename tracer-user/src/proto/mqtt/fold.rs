@@ -22,10 +22,7 @@ impl Mqtt {
         let kind = match packet {
             Packet::Connect(connect) => {
                 self.level = connect.level;
-                self.client_id = match connect.client_id {
-                    "" => None,
-                    id => Some(id.into()),
-                };
+                self.client_id = connect.client_id.map(Into::into);
                 self.gone = false;
                 let will = connect.will.map(|will| Box::new(self.will(&view, &will)));
                 OpKind::Connect { will }

@@ -421,8 +421,8 @@ impl<'a> Reader<'a> {
             return Ok(0);
         }
         let code = self.u8()?;
-        // MQTT 5, section 2.4: no reason of these packets lies between.
-        if (0x1a..0x80).contains(&code) || code > 0xa2 {
+        // MQTT 5, section 2.4: the reasons that these packets can have.
+        if !matches!(code, 0x00 | 0x04 | 0x10 | 0x18 | 0x19 | 0x80..=0xa2) {
             return Err(Unusable::Malformed);
         }
         if !self.is_at_end() {

@@ -38,6 +38,8 @@ pub(super) struct Segment {
     pub(super) exact: bool,
     /// Whether no call was seen.
     pub(super) lost: bool,
+    /// Whether nobody knows how long it is: `size` stands for any number, and nothing reaches across.
+    pub(super) broken: bool,
 }
 
 /// See the module.
@@ -81,6 +83,9 @@ enum Gathered {
 impl Assembly {
     pub(super) fn append(&mut self, mut segment: Segment, counts: &mut Counts) {
         let mut trimmed = false;
+        if segment.broken {
+            self.partial = None;
+        }
         if let Some(partial) = &mut self.partial {
             let missing = partial.len - partial.got;
             if missing > 0 {
@@ -154,6 +159,9 @@ impl Assembly {
         let mut partial = Partial::new(len);
         while partial.got < len {
             let Some(front) = self.queue.front_mut() else { break };
+            if front.broken {
+                return None;
+            }
             let (size, captured) = (front.size, front.captured.len());
             partial.absorb(front, counts);
             self.size = self.size.saturating_sub(size - front.size);
@@ -179,13 +187,24 @@ impl Assembly {
         self.partial.is_some()
     }
 
-    /// Gives up the piece that was begun.
-    pub(super) fn abandon(&mut self) {
-        self.partial = None;
-    }
-
     pub(super) fn available(&self) -> u64 {
         self.size
+    }
+
+    pub(super) fn reach(&self) -> u64 {
+        let joined = self.queue.iter().take_while(|segment| !segment.broken);
+        joined.map(|segment| segment.size).fold(0, u64::saturating_add)
+    }
+
+    pub(super) fn next_chunk(&self, offset: u64) -> Option<u64> {
+        let mut start = 0u64;
+        for segment in &self.queue {
+            if start > offset && !segment.captured.is_empty() {
+                return Some(start);
+            }
+            start = start.saturating_add(segment.size);
+        }
+        None
     }
 
     pub(super) fn skip(&mut self, len: u64) {
@@ -249,6 +268,7 @@ impl Segment {
         self.size = self.size.saturating_add(next.size);
         self.exact &= next.exact;
         self.lost &= next.lost;
+        self.broken |= next.broken;
         if !next.lost {
             self.last_enter = next.last_enter;
             self.exit = self.exit.max(next.exit);

@@ -76,6 +76,7 @@ impl Order {
             tid: chunk.tid,
             exact: false,
             lost: false,
+            broken: false,
         };
         segment.limit();
         match chunk.position {
@@ -96,11 +97,7 @@ impl Order {
             Position::Contested(_) | Position::Unknown | Position::Offset(_) => {
                 self.release_all(to, counts);
                 if std::mem::take(&mut self.lossy) {
-                    // How much is missing is unknown: the rest of a piece that was begun is not to be found, and
-                    // one byte stands for what is missing so that nothing joins across.
-                    to.abandon();
-                    self.lose(1, to, counts);
-                    counts.gap_bytes -= 1;
+                    self.lose(None, to, counts);
                 }
                 segment.start = self.end;
                 self.append(segment, to, counts);
@@ -159,12 +156,12 @@ impl Order {
         }
     }
 
-    /// The 64-bit position of a TCP number: the one nearest to `end`.
+    /// The 64-bit position of a TCP number: up to [`BACKWARD`] before `end`, else behind it.
     fn locate(&mut self, number: u32) -> u64 {
         let shift = *self.shift.get_or_insert(number.wrapping_sub(self.end as u32));
         let forward = number.wrapping_sub((self.end as u32).wrapping_add(shift));
         let backward = forward.wrapping_neg();
-        if backward <= BACKWARD && forward != 0 {
+        if backward <= BACKWARD {
             self.end.saturating_sub(u64::from(backward))
         } else {
             self.end.saturating_add(u64::from(forward))
@@ -226,7 +223,7 @@ impl Order {
             let before = self.contested.len();
             self.contested.retain(|s| s.start >= until);
             counts.unplaced += (before - self.contested.len()) as u64;
-            self.lose(missing, to, counts);
+            self.lose(Some(missing), to, counts);
         }
         self.drain(to, counts);
     }
@@ -246,9 +243,11 @@ impl Order {
         self.release_contested(to, counts);
     }
 
-    fn lose(&mut self, size: u64, to: &mut Assembly, counts: &mut Counts) {
+    /// `missing` bytes are lost, or nobody knows how many: then one stands for them.
+    fn lose(&mut self, missing: Option<u64>, to: &mut Assembly, counts: &mut Counts) {
         counts.gaps += 1;
-        counts.gap_bytes = counts.gap_bytes.saturating_add(size);
+        counts.gap_bytes = counts.gap_bytes.saturating_add(missing.unwrap_or(0));
+        let size = missing.unwrap_or(1);
         let lost = Segment {
             start: self.end,
             size,
@@ -259,6 +258,7 @@ impl Order {
             tid: 0,
             exact: self.shift.is_some(),
             lost: true,
+            broken: missing.is_none(),
         };
         self.end = self.end.saturating_add(size);
         to.append(lost, counts);

@@ -7,8 +7,8 @@ use crate::proto::Unusable;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::proto::mqtt) struct Connect<'a> {
     pub(in crate::proto::mqtt) level: Level,
-    /// Empty: the server gives it one.
-    pub(in crate::proto::mqtt) client_id: &'a str,
+    /// `None`: the server gives it one, or it was not captured.
+    pub(in crate::proto::mqtt) client_id: Option<&'a str>,
     pub(in crate::proto::mqtt) will: Option<Will<'a>>,
 }
 
@@ -56,7 +56,12 @@ impl<'a> Connect<'a> {
         }
         let _keep_alive = reader.u16()?;
         reader.properties(five)?;
-        let client_id = reader.text()?;
+        let client_id = match reader.text() {
+            Ok("") => None,
+            Ok(id) => Some(id),
+            Err(Unusable::Cut) => return Ok(Self { level, client_id: None, will: None }),
+            Err(Unusable::Malformed) => return Err(Unusable::Malformed),
+        };
         let will = if will { Self::will(reader, five, qos, retain)? } else { None };
         Ok(Self { level, client_id, will })
     }
