@@ -10,6 +10,7 @@
 //! out the role, and withdraws wrong guesses. Nothing guarantees that the first byte seen begins a frame.
 //!
 //! To add a protocol: a file beside [`mqtt`] with these four functions, and its row in [`table`].
+#![forbid(unsafe_code)]
 
 mod connection;
 mod counts;
