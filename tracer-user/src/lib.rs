@@ -10,4 +10,7 @@ pub mod host;
 pub mod kernel;
 pub mod model;
 pub mod names;
+pub mod pipeline;
+pub mod proto;
 pub mod serve;
+pub mod track;

@@ -1,0 +1,202 @@
+//! Brokers' protocols: from the bytes of a connection to operations on messages.
+//!
+//! Terms: a *stream* is one direction of a connection, a *frame* is what the protocol cuts it into (a packet of
+//! MQTT), an *op* ([`Op`]) is what a frame means to causality.
+//!
+//! Every protocol is the same few functions. Two of them are in its [`Row`] of the [`table`] and know no state:
+//! `detect` (could this be mine?) and `resync` (where might a frame begin?). Two are methods of its [`Protocol`]
+//! state: `frame` (how long is the frame that begins here?) and `fold` (what does this whole frame mean?). The loop
+//! around them is shared ([`Connection`]): it gathers frames over chunks and holes, recovers after losses, finds
+//! out the role, and withdraws wrong guesses. Nothing guarantees that the first byte seen begins a frame.
+//!
+//! To add a protocol: a file beside [`mqtt`] with these four functions, and its row in [`table`].
+#![forbid(unsafe_code)]
+
+mod connection;
+mod counts;
+pub mod mqtt;
+mod side;
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::model::net::{Role, SocketEnd};
+use crate::model::op::{Op, OpKind, Place, System};
+use crate::model::process::ProcessKey;
+use crate::model::time::{Interval, Timestamp};
+
+pub use connection::Connection;
+pub use counts::Counts;
+
+/// The protocols there are.
+#[must_use]
+pub fn table() -> &'static [Row] {
+    &[mqtt::ROW]
+}
+
+/// A protocol's entry in the [`table`].
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Which protocol.
+    pub system: System,
+    /// Ports on which its brokers listen by convention: tell the role where the bytes do not.
+    pub ports: &'static [u16],
+    /// How sure it is that these bytes, from where a call began, are this protocol's. May be given a beginning only.
+    pub detect: fn(head: &[u8], hint: bool) -> Score,
+    /// Where at `from` or behind it a frame could begin. A cheap sieve: the loop confirms what it finds.
+    pub resync: fn(bytes: &[u8], from: usize) -> Option<usize>,
+    /// State for a connection of which nothing is known yet.
+    pub start: fn() -> Box<dyn Protocol>,
+}
+
+/// How sure a protocol is that bytes are its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Score {
+    /// They are not, as far as can be seen.
+    No,
+    /// They could be the middle of a frame, and the port says so.
+    Hinted,
+    /// A frame could begin here.
+    Possible,
+    /// A signature.
+    Sure,
+}
+
+/// A protocol's state for one connection.
+pub trait Protocol: std::fmt::Debug + Send {
+    /// How many bytes of a frame [`Self::frame`] looks at. The loop waits for so many (or the whole frame, or a
+    /// hole) before it believes the answer, which therefore does not depend on how the stream was split.
+    fn head(&self) -> usize;
+
+    /// What begins at the first byte of `head`. `to_server`: which way it goes, if known.
+    fn frame(&self, head: &[u8], to_server: Option<bool>, trust: Trust) -> Outcome;
+
+    /// What a frame means: pushes its ops.
+    ///
+    /// # Errors
+    /// [`Unusable`] if it means nothing; then nothing was pushed.
+    fn fold(&mut self, view: FrameView<'_>, out: &mut Vec<Op>) -> Result<(), Unusable>;
+
+    /// `client.id` of the connection's client, if the protocol told it.
+    fn client_id(&self) -> Option<&Arc<str>>;
+
+    /// Whether a client is connected as far as is known, so that the end of the connection means its loss.
+    fn is_connected(&self) -> bool;
+}
+
+/// How far to trust that the bytes begin a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// The frame before ended here: accept what brokers accept.
+    Follow,
+    /// They may begin anywhere: accept only what well-behaved programs send. `head` may be longer then.
+    Search,
+}
+
+/// What begins at some byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A frame.
+    Frame(Header),
+    /// Not enough bytes to tell. Never the answer to [`Protocol::head`] bytes.
+    NeedMore,
+    /// `len` bytes of no interest.
+    Skip {
+        /// How many, at least 1.
+        len: u64,
+    },
+    /// Nothing of this protocol.
+    Invalid,
+    /// The protocol ends here (another one follows): the rest of the direction is ignored.
+    End,
+}
+
+/// What a frame's first bytes tell of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Its whole length, at least 1.
+    pub len: u64,
+    /// How much it speaks for the protocol that such bytes are seen here: 0 little, 1 some, 2 much, up to
+    /// [`Header::SIGNATURE`].
+    pub weight: u32,
+    /// Which way such a frame goes, if only one way is possible.
+    pub to_server: Option<bool>,
+    /// Whether it can only be a connection's first.
+    pub opens: bool,
+}
+
+impl Header {
+    /// Weight of a frame that alone proves the protocol.
+    pub const SIGNATURE: u32 = 6;
+}
+
+/// Why a frame has no meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// It breaks the protocol's rules.
+    Malformed,
+    /// Too little of it was captured.
+    Cut,
+}
+
+/// The end of a connection that a frame was seen at.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// Which protocol.
+    pub system: System,
+    /// Who saw it.
+    pub process: ProcessKey,
+    /// On which socket.
+    pub socket: SocketEnd,
+    /// As which side.
+    pub viewpoint: Role,
+}
+
+/// A whole frame: all of its bytes have moved, the first of them are known.
+#[derive(Debug)]
+pub struct FrameView<'a> {
+    /// Its captured beginning, `bytes.len() <= len`. Shorter where the capture limit, a hole or a loss cuts it.
+    pub bytes: Bytes,
+    /// Its length.
+    pub len: u64,
+    /// Whether it goes from client to server.
+    pub to_server: bool,
+    /// Where it lies.
+    pub place: Place,
+    /// From the entry of the call that moved its first byte to the exit of the call that moved its last.
+    pub at: Interval,
+    /// Entry of the call that moved its last byte.
+    pub last_enter: Timestamp,
+    /// The thread that moved its last byte.
+    pub tid: u32,
+    /// Who saw it.
+    pub origin: &'a Origin,
+}
+
+impl FrameView<'_> {
+    /// Whether every byte is known.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.bytes.len() as u64 == self.len
+    }
+
+    /// An op that this frame carried.
+    #[must_use]
+    pub fn op(&self, client_id: Option<&Arc<str>>, kind: OpKind) -> Op {
+        Op {
+            system: self.origin.system,
+            viewpoint: self.origin.viewpoint,
+            socket: self.origin.socket,
+            place: self.place,
+            process: self.origin.process,
+            tid: self.tid,
+            at: self.at,
+            last_enter: self.last_enter,
+            client_id: client_id.cloned(),
+            kind,
+        }
+    }
+}

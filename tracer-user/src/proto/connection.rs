@@ -1,0 +1,390 @@
+//! One process' end of one connection: two streams, one protocol.
+
+use std::sync::Arc;
+
+use super::counts::Counts;
+use super::side::{Known, Side, Step};
+use super::{Origin, Protocol, Row, Score, table};
+use crate::model::capture::Position;
+use crate::model::net::{ConnectionKey, Direction, Role, SocketEnd, Transport};
+use crate::model::op::{Op, OpKind, Place, System};
+use crate::model::payload::Payload;
+use crate::model::process::ProcessKey;
+use crate::model::time::{Interval, Timestamp};
+use crate::track::stream::{Chunk, Stream};
+
+#[cfg(test)]
+mod tests;
+
+/// Strikes (chunks without a frame, broken frames) after which a protocol that the bytes have shown is given up: a
+/// stretch of losses must not end it.
+const PATIENCE_ESTABLISHED: u32 = 256;
+
+/// The same where only the port speaks for the protocol: a great message may be under way.
+const PATIENCE_HINTED: u32 = 64;
+
+/// The same where nothing does.
+const PATIENCE_UNKNOWN: u32 = 8;
+
+/// The same where nothing does and the connection's first bytes were seen.
+const PATIENCE_FIRST: u32 = 2;
+
+/// Bytes that [`Row::detect`] is given.
+const DETECT_HEAD: usize = 64;
+
+/// Ports from here on are given out by the kernel to connecting sockets (`net.ipv4.ip_local_port_range`).
+const EPHEMERAL: u16 = 32768;
+
+/// Decodes what one process moves over one connection.
+///
+/// Bounded whatever comes: two [`Stream`]s and the protocol's state.
+#[derive(Debug)]
+pub struct Connection {
+    process: ProcessKey,
+    socket: SocketEnd,
+    key: ConnectionKey,
+    role: Option<Role>,
+    hint: Option<System>,
+    from_start: bool,
+    /// The protocol that is believed or tried.
+    guess: Option<Guess>,
+    /// Rows of the table that were tried in vain, one bit each.
+    tried: u32,
+    established: bool,
+    /// Nothing more is decoded.
+    over: bool,
+    inward: Side,
+    outward: Side,
+    counts: Counts,
+}
+
+#[derive(Debug)]
+struct Guess {
+    row: &'static Row,
+    index: u32,
+    protocol: Box<dyn Protocol>,
+}
+
+impl Connection {
+    /// A connection of which nothing was seen yet. `role`: what this process is in it, if known; else the bytes or
+    /// the ports tell. `hint`: the protocol that belongs to the port. `from_start`: whether its first bytes will be seen.
+    #[must_use]
+    pub fn new(
+        process: ProcessKey,
+        socket: SocketEnd,
+        role: Option<Role>,
+        hint: Option<System>,
+        from_start: bool,
+    ) -> Self {
+        Self {
+            process,
+            socket,
+            key: socket.connection(),
+            role,
+            hint,
+            from_start,
+            guess: None,
+            tried: 0,
+            established: false,
+            over: false,
+            inward: Side::default(),
+            outward: Side::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes in what one call moved and pushes the ops that are thereby complete.
+    pub fn feed(&mut self, direction: Direction, chunk: Chunk, out: &mut Vec<Op>) {
+        if self.over {
+            self.counts.ignored += 1;
+            return;
+        }
+        let now = chunk.at.end;
+        self.side(direction).stream.push(chunk);
+        self.run(direction, false, out);
+        let reverse = direction.reverse();
+        if self.side(reverse).stream.is_waiting() {
+            self.side(reverse).stream.expire(now);
+            self.run(reverse, false, out);
+        }
+    }
+
+    /// `length` bytes moved that no system call shows (`sendfile`, `splice`).
+    pub fn unseen(
+        &mut self,
+        direction: Direction,
+        position: Position,
+        at: Interval,
+        tid: u32,
+        length: u64,
+        out: &mut Vec<Op>,
+    ) {
+        let payload = Payload { captured: bytes::Bytes::new(), size: length };
+        self.feed(direction, Chunk { position, at, tid, payload }, out);
+    }
+
+    /// A call looked at bytes without taking them: nothing moved.
+    pub fn peeked(&mut self) {
+        self.counts.peeked += 1;
+    }
+
+    /// An unknown number of events was lost that may have been this connection's.
+    pub fn gap(&mut self, direction: Direction, out: &mut Vec<Op>) {
+        if self.over {
+            return;
+        }
+        self.side(direction).stream.gap();
+        self.run(direction, false, out);
+    }
+
+    /// Time has come to `now`, and every event up to a little before it was fed: ends the wait for late chunks.
+    /// Without a call of this, a chunk after a loss waits until the next one comes.
+    pub fn expire(&mut self, now: Timestamp, out: &mut Vec<Op>) {
+        for direction in [Direction::Inward, Direction::Outward] {
+            if !self.over && self.side(direction).stream.is_waiting() {
+                self.side(direction).stream.expire(now);
+                self.run(direction, false, out);
+            }
+        }
+    }
+
+    /// Whether [`Self::expire`] may bring something to light.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !self.over && (self.inward.stream.is_waiting() || self.outward.stream.is_waiting())
+    }
+
+    /// The connection ended, or the process did. Pushes [`OpKind::Disconnect`] if a client was connected that did not
+    /// say good-bye.
+    pub fn close(&mut self, at: Timestamp, tid: u32, out: &mut Vec<Op>) {
+        for direction in [Direction::Inward, Direction::Outward] {
+            if !self.over {
+                self.side(direction).stream.flush();
+                self.run(direction, true, out);
+            }
+        }
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        let (Some(guess), Some(role), true) = (&self.guess, self.role, self.established) else { return };
+        if !guess.protocol.is_connected() {
+            return;
+        }
+        let (start, exact) = match role {
+            Role::Client => self.outward.stream.end(),
+            Role::Server => self.inward.stream.end(),
+        };
+        self.counts.ops += 1;
+        out.push(Op {
+            system: guess.row.system,
+            viewpoint: role,
+            socket: self.socket,
+            place: Place { connection: self.key, to_server: true, start, length: 0, exact },
+            process: self.process,
+            tid,
+            at: Interval { start: at, end: at },
+            last_enter: at,
+            client_id: guess.protocol.client_id().cloned(),
+            kind: OpKind::Disconnect { clean: false },
+        });
+    }
+
+    /// What became of the bytes.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = self.counts;
+        counts.stream.add(self.inward.stream.counts());
+        counts.stream.add(self.outward.stream.counts());
+        counts
+    }
+
+    /// The protocol, once the bytes have shown it.
+    #[must_use]
+    pub fn system(&self) -> Option<System> {
+        self.guess.as_ref().filter(|_| self.established).map(|guess| guess.row.system)
+    }
+
+    /// What this process is in the connection, once known.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    /// `client.id` of the connection's client, if the protocol told it.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&Arc<str>> {
+        self.guess.as_ref().and_then(|guess| guess.protocol.client_id())
+    }
+
+    /// Whether a frame is half here in that direction: a program that reads on is not yet back for the next message.
+    #[must_use]
+    pub fn is_half(&self, direction: Direction) -> bool {
+        !self.over
+            && match direction {
+                Direction::Inward => self.inward.is_half(),
+                Direction::Outward => self.outward.is_half(),
+            }
+    }
+
+    fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Inward => &mut self.inward,
+            Direction::Outward => &mut self.outward,
+        }
+    }
+
+    /// Works on one side as far as its bytes go, and on the other one if this one brought news for it.
+    fn run(&mut self, direction: Direction, closing: bool, out: &mut Vec<Op>) {
+        let before = (self.established, self.role);
+        self.work(direction, closing, out);
+        if before != (self.established, self.role) {
+            self.work(direction.reverse(), closing, out);
+        }
+    }
+
+    fn work(&mut self, direction: Direction, closing: bool, out: &mut Vec<Op>) {
+        while !self.over && self.guess(direction) {
+            let hint = self.hint;
+            let Some(guess) = &mut self.guess else { return };
+            let known = Known {
+                row: guess.row,
+                to_server: self.role.map(|role| to_server(role, direction)),
+                established: self.established,
+                hinted: hint == Some(guess.row.system),
+                closing,
+                connection: self.key,
+                origin: self.role.map(|viewpoint| Origin {
+                    system: guess.row.system,
+                    process: self.process,
+                    socket: self.socket,
+                    viewpoint,
+                }),
+            };
+            let side = match direction {
+                Direction::Inward => &mut self.inward,
+                Direction::Outward => &mut self.outward,
+            };
+            let step = side.advance(&known, &mut *guess.protocol, &mut self.counts, out);
+            let strikes = side.strikes;
+            match step {
+                Step::Found { to_server, opens } => {
+                    let told = to_server.map(|to_server| role(to_server, direction));
+                    // Before the protocol is established, bytes know better than whoever told the role.
+                    let role = if self.established { self.role.or(told) } else { told.or(self.role) };
+                    match role.or_else(|| role_by_ports(&self.socket, guess.row)) {
+                        Some(role) => {
+                            side.follow(&mut self.counts);
+                            self.role = Some(role);
+                            self.established = true;
+                            if opens {
+                                self.side(direction.reverse()).begin();
+                            }
+                        }
+                        // Frames, but nobody knows from whom.
+                        None if side.wait(&known, &mut self.counts) => {}
+                        None => return,
+                    }
+                }
+                Step::Wait if strikes > self.patience() => self.withdraw(),
+                Step::Wait => return,
+            }
+        }
+    }
+
+    /// Makes a guess at the protocol if there is none; `false` if that has to wait.
+    fn guess(&mut self, direction: Direction) -> bool {
+        if self.guess.is_some() {
+            return true;
+        }
+        let patience = self.patience();
+        loop {
+            let hint = self.hint;
+            let tried = self.tried;
+            let side = self.side(direction);
+            if side.stream.available() == 0 {
+                return false;
+            }
+            let front = side.stream.front();
+            let head = front.get(..DETECT_HEAD).unwrap_or(front);
+            let best = (0u32..)
+                .zip(table())
+                .filter(|(index, _)| tried & (1 << index) == 0)
+                .map(|(index, row)| ((row.detect)(head, hint == Some(row.system)), index, row))
+                .filter(|(score, ..)| *score > Score::No && !head.is_empty())
+                // The first of the best.
+                .reduce(|best, next| if next.0 > best.0 { next } else { best });
+            if let Some((_, index, row)) = best {
+                self.guess = Some(Guess { row, index, protocol: (row.start)() });
+                return true;
+            }
+            let size = side.stream.front_size();
+            side.strikes += u32::from(!head.is_empty());
+            side.pass(size);
+            let strikes = side.strikes;
+            self.counts.skipped_bytes = self.counts.skipped_bytes.saturating_add(size);
+            if strikes > patience {
+                self.give_up();
+                return false;
+            }
+        }
+    }
+
+    fn patience(&self) -> u32 {
+        match (self.established, self.hint, self.from_start) {
+            (true, ..) => PATIENCE_ESTABLISHED,
+            (false, Some(_), _) => PATIENCE_HINTED,
+            (false, None, false) => PATIENCE_UNKNOWN,
+            (false, None, true) => PATIENCE_FIRST,
+        }
+    }
+
+    /// The guess was wrong.
+    fn withdraw(&mut self) {
+        if let Some(guess) = self.guess.take() {
+            self.tried |= 1 << guess.index;
+        }
+        self.established = false;
+        self.inward.restart();
+        self.outward.restart();
+        if self.tried.count_ones() as usize >= table().len() {
+            self.give_up();
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.over = true;
+        self.counts.gave_up = 1;
+        for direction in [Direction::Inward, Direction::Outward] {
+            let side = self.side(direction);
+            let counts = *side.stream.counts();
+            side.stream = Stream::default();
+            self.counts.stream.add(&counts);
+        }
+    }
+}
+
+fn to_server(role: Role, direction: Direction) -> bool {
+    (role == Role::Client) == (direction == Direction::Outward)
+}
+
+fn role(to_server: bool, direction: Direction) -> Role {
+    if to_server == (direction == Direction::Outward) { Role::Client } else { Role::Server }
+}
+
+/// Who listens, as far as the port numbers tell.
+fn role_by_ports(socket: &SocketEnd, row: &Row) -> Option<Role> {
+    if socket.transport != Transport::Tcp {
+        return None;
+    }
+    let (local, remote) = (socket.local.port(), socket.remote.port());
+    match (row.ports.contains(&local), row.ports.contains(&remote)) {
+        (true, false) => return Some(Role::Server),
+        (false, true) => return Some(Role::Client),
+        _ => {}
+    }
+    match (local < EPHEMERAL, remote < EPHEMERAL) {
+        (true, false) => Some(Role::Server),
+        (false, true) => Some(Role::Client),
+        _ => None,
+    }
+}

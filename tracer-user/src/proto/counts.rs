@@ -1,0 +1,44 @@
+//! What became of a connection's bytes.
+
+use crate::track::stream;
+
+/// Counters of one connection end, both directions together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// What the streams below the frames lost or repeated.
+    pub stream: stream::Counts,
+    /// Frames found, of any kind.
+    pub frames: u64,
+    /// Ops made of them.
+    pub ops: u64,
+    /// Frames too little of which was captured to mean anything.
+    pub cut_frames: u64,
+    /// Places where a frame should begin and none does, and frames that break the protocol's rules.
+    pub invalid: u64,
+    /// Times that a frame boundary was found again.
+    pub resyncs: u64,
+    /// Bytes passed over without knowing what they are.
+    pub skipped_bytes: u64,
+    /// Calls that only peeked.
+    pub peeked: u64,
+    /// 1 if no protocol explained the bytes and the connection is ignored.
+    pub gave_up: u64,
+    /// Chunks ignored since.
+    pub ignored: u64,
+}
+
+impl Counts {
+    /// Adds `other` to this.
+    pub fn add(&mut self, other: &Self) {
+        self.stream.add(&other.stream);
+        self.frames += other.frames;
+        self.ops += other.ops;
+        self.cut_frames += other.cut_frames;
+        self.invalid += other.invalid;
+        self.resyncs += other.resyncs;
+        self.skipped_bytes += other.skipped_bytes;
+        self.peeked += other.peeked;
+        self.gave_up += other.gave_up;
+        self.ignored += other.ignored;
+    }
+}

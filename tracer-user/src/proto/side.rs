@@ -1,0 +1,362 @@
+//! The loop that is shared by all protocols, for one direction of a connection.
+//!
+//! It is in one of two modes. *Follow*: the read point is a frame boundary; frames are taken one after the other.
+//! *Search*: it is not known where frames begin. Candidates are tried: the start of a call's bytes first, for
+//! programs seldom write half frames, then every place that the protocol's `resync` finds plausible. A candidate is
+//! believed once the frames that follow from it weigh enough; until then no op is made of it.
+
+use super::{FrameView, Header, Origin, Outcome, Protocol, Row, Trust, Unusable};
+use crate::model::net::ConnectionKey;
+use crate::model::op::{Op, Place};
+use crate::track::stream::{Piece, Stream};
+
+use super::counts::Counts;
+
+/// Bytes of a frame that a search looks at: enough for the names that tell a frame from garbage.
+const SEARCH_HEAD: usize = 512;
+
+/// Weight at which a candidate is believed that begins where a call's bytes begin, in a connection whose protocol is
+/// known or told by its port.
+const ENOUGH_AT_CALL: u32 = 3;
+
+/// The same for a candidate in the middle of a call's bytes.
+const ENOUGH_INSIDE: u32 = 4;
+
+/// The same where nothing else speaks for the protocol.
+const ENOUGH_UNKNOWN: u32 = Header::SIGNATURE;
+
+/// Later starts of calls that are tried while the first candidate is not settled.
+const ALTERNATIVES: usize = 32;
+
+/// What is lastingly known of the connection while one of its sides is worked on.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    /// The protocol's row.
+    pub(super) row: &'a Row,
+    /// Which way this side's bytes go, if the role is known.
+    pub(super) to_server: Option<bool>,
+    /// Whether the protocol was confirmed by bytes of either side.
+    pub(super) established: bool,
+    /// Whether the port told the protocol.
+    pub(super) hinted: bool,
+    /// Nothing more will come.
+    pub(super) closing: bool,
+    /// The connection.
+    pub(super) connection: ConnectionKey,
+    /// The end that saw the frames, if the role is known.
+    pub(super) origin: Option<Origin>,
+}
+
+/// How far the loop came.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// As far as the bytes go.
+    Wait,
+    /// A boundary is believed. `to_server` and `opens` are what the frames told of it; the caller says how to go on.
+    Found { to_server: Option<bool>, opens: bool },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Follow,
+    Search,
+    /// The protocol ended.
+    Over,
+}
+
+/// One direction.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) stream: Stream,
+    mode: Mode,
+    /// Whether nothing was passed over yet: the read point may be the connection's first byte.
+    virgin: bool,
+    /// The piece that was begun is of no interest.
+    skipping: bool,
+    /// What spoke against the protocol lately: chunks in which no frame begins, broken frames.
+    pub(super) strikes: u32,
+    scratch: Vec<u8>,
+}
+
+impl Default for Side {
+    fn default() -> Self {
+        Self {
+            stream: Stream::default(),
+            mode: Mode::Search,
+            virgin: true,
+            skipping: false,
+            strikes: 0,
+            scratch: Vec::new(),
+        }
+    }
+}
+
+impl Side {
+    /// The other side saw the connection begin: so does this one, if it missed nothing.
+    pub(super) fn begin(&mut self) {
+        if self.virgin && self.mode == Mode::Search {
+            self.mode = Mode::Follow;
+        }
+    }
+
+    /// The boundary that was found is accepted.
+    pub(super) fn follow(&mut self, counts: &mut Counts) {
+        self.mode = Mode::Follow;
+        counts.resyncs += u64::from(!self.virgin);
+        self.virgin = false;
+    }
+
+    /// The boundary that was found is not accepted: it waits for more, or is passed over if there is no room.
+    pub(super) fn wait(&mut self, known: &Known<'_>, counts: &mut Counts) -> bool {
+        let full = self.stream.is_full();
+        if full {
+            self.pass_over(known, counts);
+        }
+        full
+    }
+
+    /// Passes over `len` bytes that no protocol explains.
+    pub(super) fn pass(&mut self, len: u64) {
+        self.virgin = false;
+        self.stream.skip(len);
+    }
+
+    /// Forgets what it believed.
+    pub(super) fn restart(&mut self) {
+        self.mode = Mode::Search;
+        self.strikes = 0;
+    }
+
+    /// Whether a frame is half here.
+    pub(super) fn is_half(&self) -> bool {
+        self.mode != Mode::Over && self.stream.is_half()
+    }
+
+    /// Makes ops of what the stream holds, as far as it goes.
+    pub(super) fn advance(
+        &mut self,
+        known: &Known<'_>,
+        protocol: &mut dyn Protocol,
+        counts: &mut Counts,
+        out: &mut Vec<Op>,
+    ) -> Step {
+        loop {
+            match self.mode {
+                Mode::Over => {
+                    self.stream.skip(u64::MAX);
+                    return Step::Wait;
+                }
+                Mode::Follow => {
+                    let Some(origin) = &known.origin else { return Step::Wait };
+                    if !self.step(known, origin, protocol, counts, out) {
+                        return Step::Wait;
+                    }
+                }
+                Mode::Search => match self.search(known, protocol, counts) {
+                    Verdict::Wait if self.stream.is_full() => self.pass_over(known, counts),
+                    Verdict::Wait => return Step::Wait,
+                    Verdict::Refuted => self.pass_over(known, counts),
+                    Verdict::Found { to_server, opens } => return Step::Found { to_server, opens },
+                },
+            }
+        }
+    }
+
+    /// One step in follow mode; `false` if it has to wait.
+    fn step(
+        &mut self,
+        known: &Known<'_>,
+        origin: &Origin,
+        protocol: &mut dyn Protocol,
+        counts: &mut Counts,
+        out: &mut Vec<Op>,
+    ) -> bool {
+        if self.stream.is_partial() {
+            let Some(piece) = self.stream.resume() else { return false };
+            self.fold(piece, known, origin, protocol, counts, out);
+            return true;
+        }
+        let want = protocol.head();
+        let peek = self.stream.peek(0, want, &mut self.scratch);
+        if peek.bytes.is_empty() && !peek.cut {
+            return false;
+        }
+        let seen = peek.bytes.len() as u64;
+        let outcome = match peek.bytes {
+            [] => Outcome::NeedMore,
+            bytes => protocol.frame(bytes, known.to_server, Trust::Follow),
+        };
+        match outcome {
+            Outcome::Frame(Header { len, .. }) | Outcome::Skip { len } if len > 0 => {
+                if seen < len.min(want as u64) && !peek.cut && !known.closing {
+                    return false;
+                }
+                self.virgin = false;
+                self.skipping = matches!(outcome, Outcome::Skip { .. });
+                let Some(piece) = self.stream.take(len) else {
+                    // Not begun: a loss of unknown length cuts it.
+                    return !self.stream.is_partial();
+                };
+                self.fold(piece, known, origin, protocol, counts, out);
+                true
+            }
+            Outcome::NeedMore if !peek.cut && seen < want as u64 => false,
+            // The header lies in a hole.
+            Outcome::NeedMore if peek.cut => {
+                self.mode = Mode::Search;
+                self.virgin = false;
+                true
+            }
+            Outcome::End => {
+                self.mode = Mode::Over;
+                true
+            }
+            Outcome::NeedMore | Outcome::Frame(_) | Outcome::Skip { .. } | Outcome::Invalid => {
+                counts.invalid += 1;
+                self.strikes += 1;
+                self.mode = Mode::Search;
+                true
+            }
+        }
+    }
+
+    fn fold(
+        &mut self,
+        piece: Piece,
+        known: &Known<'_>,
+        origin: &Origin,
+        protocol: &mut dyn Protocol,
+        counts: &mut Counts,
+        out: &mut Vec<Op>,
+    ) {
+        if std::mem::take(&mut self.skipping) {
+            counts.skipped_bytes = counts.skipped_bytes.saturating_add(piece.len);
+            return;
+        }
+        counts.frames += 1;
+        let to_server = known.to_server == Some(true);
+        let view = FrameView {
+            bytes: piece.bytes,
+            len: piece.len,
+            to_server,
+            place: Place {
+                connection: known.connection,
+                to_server,
+                start: piece.start,
+                length: piece.len,
+                exact: piece.exact,
+            },
+            at: piece.at,
+            last_enter: piece.last_enter,
+            tid: piece.tid,
+            origin,
+        };
+        let before = out.len();
+        match protocol.fold(view, out) {
+            Ok(()) => {
+                counts.ops += out.len().saturating_sub(before) as u64;
+                self.strikes = self.strikes.saturating_sub(1);
+            }
+            Err(Unusable::Cut) => counts.cut_frames += 1,
+            // Its length may still be right, so the next frame is tried where it ends.
+            Err(Unusable::Malformed) => {
+                counts.invalid += 1;
+                self.strikes += 1;
+            }
+        }
+    }
+
+    /// Looks for a boundary: at the read point, and while that is not settled, where later calls began.
+    fn search(&mut self, known: &Known<'_>, protocol: &dyn Protocol, counts: &mut Counts) -> Verdict {
+        let verdict = self.try_at(0, self.stream.at_chunk_start(), known, protocol);
+        if !matches!(verdict, Verdict::Wait) {
+            return verdict;
+        }
+        // A length that is garbage must not make everything behind it wait.
+        let mut offset = 0;
+        for _ in 0..ALTERNATIVES {
+            let Some(next) = self.stream.next_chunk(offset) else { break };
+            offset = next;
+            if let found @ Verdict::Found { .. } = self.try_at(offset, true, known, protocol) {
+                counts.skipped_bytes = counts.skipped_bytes.saturating_add(offset);
+                self.pass(offset);
+                return found;
+            }
+        }
+        Verdict::Wait
+    }
+
+    /// Whether a frame begins `from` bytes behind the read point. `at_call`: a call's bytes begin there.
+    fn try_at(&mut self, from: u64, at_call: bool, known: &Known<'_>, protocol: &dyn Protocol) -> Verdict {
+        let sure = known.established || known.hinted;
+        let enough = match (sure, at_call) {
+            (true, true) => ENOUGH_AT_CALL,
+            (true, false) => ENOUGH_INSIDE,
+            (false, _) => ENOUGH_UNKNOWN,
+        };
+        // Before the bytes have shown the protocol, a role that was told may be wrong too.
+        let direction = if known.established { known.to_server } else { None };
+        let (available, reach) = (self.stream.available(), self.stream.reach());
+        let mut weight = u32::from(at_call);
+        let (mut to_server, mut opens) = (None, false);
+        let mut offset = from;
+        loop {
+            let peek = self.stream.peek(offset, SEARCH_HEAD, &mut self.scratch);
+            if peek.bytes.is_empty() {
+                // All frames so far fit to the last byte: that is enough when nothing more can come.
+                let last = known.closing && sure && at_call && offset > from;
+                return match (peek.cut, last) {
+                    (true, _) => Verdict::Refuted,
+                    (false, true) => Verdict::Found { to_server, opens },
+                    (false, false) => Verdict::Wait,
+                };
+            }
+            let header = match protocol.frame(peek.bytes, direction, Trust::Search) {
+                Outcome::Frame(header) if header.len > 0 => header,
+                Outcome::Skip { len } if len > 0 => Header { len, weight: 0, to_server: None, opens: false },
+                Outcome::NeedMore if !peek.cut && peek.bytes.len() < SEARCH_HEAD => return Verdict::Wait,
+                _ => return Verdict::Refuted,
+            };
+            if to_server.is_some() && header.to_server.is_some() && to_server != header.to_server {
+                return Verdict::Refuted;
+            }
+            to_server = to_server.or(header.to_server);
+            opens |= header.opens && offset == from;
+            offset = offset.saturating_add(header.len);
+            if offset > reach && reach < available {
+                return Verdict::Refuted;
+            }
+            let whole = offset <= available;
+            weight = weight.saturating_add(header.weight);
+            weight = weight.saturating_add(u32::from(whole && self.stream.ends_chunk(offset)));
+            // A frame that is not all here yet counts only where a call's bytes begin with it: else its length,
+            // which may be garbage, could swallow much.
+            if weight >= enough && (whole || (at_call && sure && from == 0)) {
+                return Verdict::Found { to_server, opens };
+            }
+            if !whole {
+                return Verdict::Wait;
+            }
+        }
+    }
+
+    /// Goes on to the next candidate.
+    fn pass_over(&mut self, known: &Known<'_>, counts: &mut Counts) {
+        let front = self.stream.front();
+        let len = match (known.row.resync)(front, 1) {
+            Some(index) if index > 0 && index < front.len() => index as u64,
+            _ => {
+                self.strikes += u32::from(!front.is_empty());
+                self.stream.front_size()
+            }
+        };
+        counts.skipped_bytes = counts.skipped_bytes.saturating_add(len);
+        self.pass(len);
+    }
+}
+
+enum Verdict {
+    Found { to_server: Option<bool>, opens: bool },
+    Wait,
+    Refuted,
+}
