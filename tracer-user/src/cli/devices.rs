@@ -1,5 +1,6 @@
 //! `iotrail devices`: the device nodes of this host.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use iotrail::host::devices;
 use iotrail::model::command::Device;
 
 use super::ListFormat;
-use super::exit::Failure;
+use super::exit::{Failure, print};
 
 /// List the device nodes that iotrail can trace
 #[derive(clap::Args)]
@@ -25,13 +26,18 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     if let Some(class) = &options.class
         && !known.contains(&class.as_str())
     {
-        return Err(Failure::usage(format!("unknown device class `{class}`: use one of {}", known.join(", "))));
+        return Err(Failure::usage(format!(
+            "unknown device class `{class}`: use one of {}",
+            known.join(", ")
+        )));
     }
     let mut paths = Vec::new();
     nodes(Path::new("/dev"), &mut paths);
     let mut found: Vec<Device> = paths
         .iter()
-        .filter_map(|path| Some(Device { path: path.to_str()?.into(), ..devices::describe(devices::node_number(path)?) }))
+        .filter_map(|path| {
+            Some(Device { path: path.to_str()?.into(), ..devices::describe(devices::node_number(path)?) })
+        })
         .filter(|device| match &options.class {
             Some(class) => device.class == class,
             None => known.contains(&device.class),
@@ -41,10 +47,13 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     match options.format {
         ListFormat::Table => {
             let width = found.iter().map(|device| device.path.len()).max().unwrap_or(4);
-            println!("{:8}  {:width$}  {:>8}  ID", "CLASS", "PATH", "NUMBER");
+            let mut text = format!("{:8}  {:width$}  {:>8}  ID\n", "CLASS", "PATH", "NUMBER");
             for Device { number, class, path, id } in &found {
-                println!("{class:8}  {path:width$}  {:>8}  {id}", format!("{}:{}", number.major, number.minor));
+                let number = format!("{}:{}", number.major, number.minor);
+                // Writing to memory does not fail.
+                let _ = writeln!(text, "{class:8}  {path:width$}  {number:>8}  {id}");
             }
+            print(&text)
         }
         ListFormat::Json => {
             let list: Vec<_> = found
@@ -56,10 +65,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
                     })
                 })
                 .collect();
-            println!("{}", serde_json::Value::from(list));
+            print(&format!("{}\n", serde_json::Value::from(list)))
         }
     }
-    Ok(())
 }
 
 /// Device nodes below a folder; links are other names of them and left out.

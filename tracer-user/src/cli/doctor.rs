@@ -3,7 +3,7 @@
 use iotrail::kernel::features::{Feature, probe};
 
 use super::ListFormat;
-use super::exit::Failure;
+use super::exit::{Failure, print};
 
 /// Say what this machine allows iotrail to do
 ///
@@ -19,7 +19,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let (features, trial) = probe();
     match options.format {
-        ListFormat::Table => print_table(&features),
+        ListFormat::Table => print(&table(&features))?,
         ListFormat::Json => {
             let list: Vec<_> = features
                 .iter()
@@ -36,7 +36,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
                 .collect();
             let programs: serde_json::Map<_, _> =
                 trial.programs.iter().map(|(name, count)| (name.clone(), (*count).into())).collect();
-            println!("{}", serde_json::json!({ "features": list, "verified_instructions": programs }));
+            print(&format!(
+                "{}\n",
+                serde_json::json!({ "features": list, "verified_instructions": programs })
+            ))?;
         }
     }
     let missing: Vec<_> = features.iter().filter(|feature| feature.required && !feature.available).collect();
@@ -46,7 +49,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     }
 }
 
-fn print_table(features: &[Feature]) {
+fn table(features: &[Feature]) -> String {
+    let mut text = String::new();
     let width = features.iter().map(|feature| feature.name.len()).max().unwrap_or(0);
     for feature in features {
         let mark = match (feature.available, feature.required) {
@@ -54,10 +58,11 @@ fn print_table(features: &[Feature]) {
             (false, true) => "NO ",
             (false, false) => "no ",
         };
-        println!("{mark}  {:width$}  {}", feature.name, feature.detail);
+        text += &format!("{mark}  {:width$}  {}\n", feature.name, feature.detail);
         if !feature.available {
-            println!("     without it: {}", feature.consequence);
-            println!("     remedy:     {}", feature.remedy);
+            text += &format!("     without it: {}\n", feature.consequence);
+            text += &format!("     remedy:     {}\n", feature.remedy);
         }
     }
+    text
 }

@@ -1,5 +1,6 @@
 //! How a run ends: exit codes and the one line that an error gets.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use iotrail::kernel::features::{chain, is_denied};
@@ -59,4 +60,14 @@ pub(crate) fn code(outcome: Result<(), Failure>, format: LogFormat) -> ExitCode 
         }
     }
     ExitCode::from(code)
+}
+
+/// Prints a list. A reader that has seen enough (`| head`) is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
 }

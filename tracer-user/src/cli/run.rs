@@ -199,15 +199,18 @@ fn exporters(
         host: Host { name: identity.name.to_string(), id: identity.id.to_string() },
         payload: options.payload,
         key: DigestKey::new(random_key()?),
-        otlp: OtlpConfig::from_env(|name| std::env::var(name).ok()).map_err(|error| Failure::usage(chain(&error)))?,
+        otlp: OtlpConfig::from_env(|name| std::env::var(name).ok())
+            .map_err(|error| Failure::usage(chain(&error)))?,
         backoff: Backoff::default(),
     };
-    export::start(runtime.handle(), &destinations, &settings, telemetry).map_err(|error| Failure::new(chain(&error)))
+    export::start(runtime.handle(), &destinations, &settings, telemetry)
+        .map_err(|error| Failure::new(chain(&error)))
 }
 
 fn random_key() -> Result<[u8; 32], Failure> {
     let mut key = [0; 32];
-    let mut random = std::fs::File::open("/dev/urandom").map_err(|error| Failure::new(format!("cannot open /dev/urandom: {error}")))?;
+    let mut random = std::fs::File::open("/dev/urandom")
+        .map_err(|error| Failure::new(format!("cannot open /dev/urandom: {error}")))?;
     std::io::Read::read_exact(&mut random, &mut key)
         .map_err(|error| Failure::new(format!("cannot read /dev/urandom: {error}")))?;
     Ok(key)
@@ -279,8 +282,11 @@ fn trace(
     let stop = Arc::new(AtomicBool::new(false));
     let parts = Parts {
         engine: engine::Settings {
-            decoder: Decoder { layout: kernel.layout.map(|layout| layout.sock), clock_offset: clock::offset_ns() },
-            host_id: identity.id,
+            decoder: Decoder {
+                layout: kernel.layout.map(|layout| layout.sock),
+                clock_offset: clock::offset_ns(),
+            },
+            host_id: Arc::clone(&identity.id),
             brokers: plan.ports,
             device: device::Settings {
                 reply_timeout_ns: u64::try_from(options.reply_timeout.as_nanos()).unwrap_or(u64::MAX),
@@ -288,7 +294,7 @@ fn trace(
                 presume_awaited: false,
                 ..device::Settings::default()
             },
-            causality: causality::Settings::default(),
+            causality: causality::Settings { host_id: identity.id, ..causality::Settings::default() },
         },
         selection: plan.selection,
         kernel,
@@ -297,7 +303,8 @@ fn trace(
         report: Report::new(telemetry),
         stop: Arc::clone(&stop),
     };
-    let analysis = run::spawn(parts).map_err(|error| Failure::new(format!("cannot start a thread: {error}")))?;
+    let analysis =
+        run::spawn(parts).map_err(|error| Failure::new(format!("cannot start a thread: {error}")))?;
     let child = run::command(&options.command).map_err(|error| {
         stop.store(true, Ordering::Relaxed);
         Failure::new(format!("cannot start {}: {error}", options.command.join(" ")))
@@ -307,7 +314,9 @@ fn trace(
     runtime.block_on(wait(options.duration, child, state, telemetry, exporters));
     state.set_ready(false);
     stop.store(true, Ordering::Relaxed);
-    analysis.join().map_err(|_| Failure::new("the analysis ended in a panic; please report it with its message above"))
+    analysis
+        .join()
+        .map_err(|_| Failure::new("the analysis ended in a panic; please report it with its message above"))
 }
 
 /// Until a signal, the end of the command or of the time.

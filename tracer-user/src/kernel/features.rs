@@ -51,7 +51,9 @@ pub fn probe() -> (Vec<Feature>, Trial) {
         let (available, detail) = match &loaded {
             Ok(kernel) => {
                 let suffix = if btf { "" } else { ":no-btf" };
-                trial.programs.extend(kernel.programs.iter().map(|(name, count)| (format!("{name}{suffix}"), *count)));
+                trial
+                    .programs
+                    .extend(kernel.programs.iter().map(|(name, count)| (format!("{name}{suffix}"), *count)));
                 (true, format!("{} programs", kernel.programs.len()))
             }
             Err(error) => (false, chain(error)),

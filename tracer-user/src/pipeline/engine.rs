@@ -237,24 +237,21 @@ impl Engine {
             }
         }
         let process = self.process(&capture);
-        let device = Arc::clone(self.devices.entry(number).or_insert_with(|| Arc::new(host::devices::describe(number))));
+        let device = Arc::clone(
+            self.devices.entry(number).or_insert_with(|| Arc::new(host::devices::describe(number))),
+        );
         self.commands.feed(&capture, process, &device, &mut self.finished);
         self.pass_commands();
     }
 
     fn socket(&mut self, capture: Capture, socket: SocketEnd) {
         self.totals.socket_records += 1;
-        let end = End {
-            pid: capture.pid,
-            sock: socket.id,
-            fd: if socket.id == 0 { capture.fd } else { -1 },
-        };
+        let end = End { pid: capture.pid, sock: socket.id, fd: if socket.id == 0 { capture.fd } else { -1 } };
         match capture.body {
             Body::Data { direction, position, peek, ref payload, .. } => {
                 let process = self.process(&capture);
                 self.ensure(end, socket, process, capture.at.start, false);
-                let chunk =
-                    Chunk { position, at: capture.at, tid: capture.tid, payload: payload.clone() };
+                let chunk = Chunk { position, at: capture.at, tid: capture.tid, payload: payload.clone() };
                 self.data(end, process, &capture, direction, peek, chunk);
             }
             Body::Unseen { direction, position, length } => {
@@ -262,7 +259,14 @@ impl Engine {
                 self.ensure(end, socket, process, capture.at.start, false);
                 if let Some(known) = self.connections.get_mut(&end) {
                     known.used = capture.at.end;
-                    known.connection.unseen(direction, position, capture.at, capture.tid, length, &mut self.ops);
+                    known.connection.unseen(
+                        direction,
+                        position,
+                        capture.at,
+                        capture.tid,
+                        length,
+                        &mut self.ops,
+                    );
                 }
                 self.pass_ops();
             }
@@ -337,7 +341,8 @@ impl Engine {
     fn ensure(&mut self, end: End, socket: SocketEnd, process: ProcessKey, at: Timestamp, from_start: bool) {
         if let Some(known) = self.connections.get_mut(&end) {
             // A socket that was connected under our eyes learns its own address only now.
-            let same = known.socket.connection() == socket.connection() || known.connection.system().is_some();
+            let same =
+                known.socket.connection() == socket.connection() || known.connection.system().is_some();
             if same && !from_start {
                 return;
             }
@@ -399,4 +404,3 @@ impl Engine {
         }
     }
 }
-

@@ -100,7 +100,11 @@ impl Follower {
                 }
                 return !matches!(capture.target, Target::None);
             }
-            Body::Data { .. } | Body::Unseen { .. } | Body::Ioctl { .. } | Body::Waiting | Body::Aborted
+            Body::Data { .. }
+            | Body::Unseen { .. }
+            | Body::Ioctl { .. }
+            | Body::Waiting
+            | Body::Aborted
             | Body::Shutdown { .. } => {
                 if let Body::Ioctl { command: TIOCGPTPEER, .. } = capture.body
                     && let Ok(peer) = i32::try_from(capture.result)

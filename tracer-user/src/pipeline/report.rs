@@ -16,8 +16,15 @@ pub struct Report {
 }
 
 /// Counters of the kernel side that mean lost records.
-const LOSSES: &[&str] =
-    &["data_ring_full", "lifecycle_ring_full", "threads_full", "no_stage", "processes_full", "fds_full", "foreign_abi"];
+const LOSSES: &[&str] = &[
+    "data_ring_full",
+    "lifecycle_ring_full",
+    "threads_full",
+    "no_stage",
+    "processes_full",
+    "fds_full",
+    "foreign_abi",
+];
 
 impl Report {
     /// Nothing yet.
@@ -40,12 +47,18 @@ impl Report {
     }
 
     /// Reads and publishes all counters. Returns whether records were lost in the kernel since the last time.
-    pub fn update(&mut self, counters: &Counters, totals: &Totals, reader: &Reader, metrics: &Metrics) -> bool {
+    pub fn update(
+        &mut self,
+        counters: &Counters,
+        totals: &Totals,
+        reader: &Reader,
+        metrics: &Metrics,
+    ) -> bool {
         match counters.read() {
             Ok(counts) => self.kernel_counts = counts,
             Err(error) => tracing::error!("cannot read the kernel's counters: {error}"),
         }
-        self.totals = *totals;
+        self.totals = totals.clone();
         let count = |name: &str| {
             self.kernel_counts.iter().find(|(known, _)| *known == name).map_or(0, |(_, count)| *count)
         };

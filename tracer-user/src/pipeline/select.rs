@@ -136,7 +136,8 @@ pub fn resolve(request: &Request) -> Result<Plan, SelectError> {
         }
         pids.extend(processes::named(&request.comms));
         selection.processes = Some(pids);
-        selection.comms = request.comms.iter().map(|comm| padded(&comm.as_bytes()[..comm.len().min(15)])).collect();
+        selection.comms =
+            request.comms.iter().map(|comm| padded(&comm.as_bytes()[..comm.len().min(15)])).collect();
     }
     Ok(Plan { selection, ports })
 }
