@@ -1,6 +1,7 @@
 //! How a destination is doing, for people.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What is known of a destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,32 +16,57 @@ pub struct Status {
 
 /// Shared between a destination's worker and those who ask.
 #[derive(Debug)]
-pub(crate) struct Health(Mutex<Status>);
+pub(crate) struct Health(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    status: Status,
+    /// When a failure was last said aloud.
+    said: Option<Instant>,
+    /// Whether the last word was that it fails.
+    complained: bool,
+}
+
+/// A destination that fails now and then is not worth a line each time.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 impl Health {
     pub(crate) fn new(name: String) -> Self {
-        Self(Mutex::new(Status { name, failing: false, last_error: None }))
+        Self(Mutex::new(Inner {
+            status: Status { name, failing: false, last_error: None },
+            said: None,
+            complained: false,
+        }))
     }
 
-    /// An attempt failed. Said aloud when it is the first or another failure.
+    /// An attempt failed.
     pub(crate) fn fail(&self, why: String) {
-        let mut status = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !status.failing || status.last_error.as_ref() != Some(&why) {
-            tracing::warn!(destination = status.name, error = why, "export fails");
+        let mut inner = self.inner();
+        let now = Instant::now();
+        let news = !inner.status.failing || inner.status.last_error.as_ref() != Some(&why);
+        if news && inner.said.is_none_or(|said| now.duration_since(said) >= SAY_EVERY) {
+            tracing::warn!(destination = inner.status.name, error = why, "export fails");
+            inner.said = Some(now);
+            inner.complained = true;
         }
-        status.failing = true;
-        status.last_error = Some(why);
+        inner.status.failing = true;
+        inner.status.last_error = Some(why);
     }
 
-    /// An attempt succeeded. Said aloud when the one before had failed.
+    /// An attempt succeeded.
     pub(crate) fn succeed(&self) {
-        let mut status = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::take(&mut status.failing) {
-            tracing::info!(destination = status.name, "export works again");
+        let mut inner = self.inner();
+        inner.status.failing = false;
+        if std::mem::take(&mut inner.complained) {
+            tracing::info!(destination = inner.status.name, "export works again");
         }
     }
 
     pub(crate) fn status(&self) -> Status {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inner().status.clone()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! Traces as trees, for people at a terminal.
 //!
-//! [`render`] is pure: spans in, text out. [`book`] decides when a trace is complete.
+//! [`render`] is pure: spans in, text out. `book` decides when a trace is complete.
 
 pub(crate) mod book;
 mod text;

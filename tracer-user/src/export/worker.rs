@@ -143,6 +143,8 @@ pub(crate) fn tree(
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                // The queue first: once it has ended there may be no clock any more.
+                biased;
                 spans = queue.next() => {
                     let Some(spans) = spans else { break };
                     for span in spans {

@@ -2,6 +2,7 @@
 //!
 //! Each stage keeps `in = out + dropped + held`. Some numbers are counted here ([`Stage::add_in`] and its
 //! kin), some are absolute because the kernel side counts them ([`Stage::set_in`] and its kin).
+//! `iotrail_events_total` is what went out.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -58,7 +58,8 @@ async fn bytes_are_bounded() {
     let (queue, stage) = queue(QUEUE_SPANS, ERROR_QUEUE_SPANS);
     let mut big = success(1).as_ref().clone();
     big.payload = Some(Payload::whole(vec![0; 64 * 1024]));
-    let big = vec![Arc::new(big); 300];
+    let big = Arc::new(big);
+    let big = vec![big; 300];
     queue.offer(&big);
     let held = stage.numbers().held;
     assert!((150..=QUEUE_BYTES as u64 / (64 * 1024)).contains(&held), "{held}");

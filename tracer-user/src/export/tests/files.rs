@@ -82,7 +82,8 @@ fn big_payloads_make_short_lines() {
     let (stream, taken) = pipe(usize::MAX);
     let mut big = trail()[0].as_ref().clone();
     big.payload = Some(Payload::whole(vec![0xff; 64 * 1024]));
-    let spans = vec![Arc::new(big); 8];
+    let big = Arc::new(big);
+    let spans = vec![big; 8];
     Lines::stream(stream, encoder(PayloadPolicy::Full)).write(&spans).unwrap();
     let text = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
     let longest = text.lines().map(str::len).max().unwrap();

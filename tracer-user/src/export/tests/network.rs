@@ -221,6 +221,10 @@ async fn settings_that_make_no_sense_are_said() {
              check OTEL_EXPORTER_OTLP_CERTIFICATE and its kin"
         );
     }
+    // Both take TLS without more settings.
+    for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+        open(Destination::Otlp, &settings(protocol, "https://localhost:1"));
+    }
     let mut wrong = settings(Protocol::Grpc, "http://localhost:1");
     wrong.otlp.headers = vec![("a b".into(), "c".into())];
     assert!(start(&Handle::current(), &[Destination::Otlp], &wrong, &Telemetry::default()).is_err());

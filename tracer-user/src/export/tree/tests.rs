@@ -1,6 +1,7 @@
 //! Trees as they are printed.
 
 use expect_test::expect;
+use proptest::prelude::*;
 
 use super::*;
 use crate::export::samples::{edge, id, message, process, remote, span, trace, trail};
@@ -93,4 +94,23 @@ fn circles_end() {
         .into();
     assert_eq!(render(&spans, 0, PLAIN).lines().count(), 4);
     assert_eq!(render(&[], 0, PLAIN).lines().count(), 1);
+}
+
+proptest! {
+    #[test]
+    fn any_name_at_any_width(names in prop::collection::vec(any::<String>(), 1..6), width in 0..300_usize) {
+        let spans: Vec<_> = names
+            .iter()
+            .zip(1..)
+            .map(|(name, number)| {
+                let owner = process(name, 1);
+                let mut one = span(number, &owner, name, SpanKind::Internal, Subject::Broker(message(name)));
+                one.parent = (number > 1).then(|| edge(number - 1, &[Evidence::Thread], 0.9));
+                Arc::new(one)
+            })
+            .collect();
+        let text = render(&spans, 0, Look { width: Some(width), colour: false });
+        prop_assert_eq!(text.lines().count(), names.len() + 1);
+        prop_assert!(!text.contains(|char: char| char.is_control() && char != '\n'));
+    }
 }
