@@ -3,5 +3,7 @@
 //! The modules lie in the order of the data's way; dependencies go one way only (`ARCHITECTURE.md`).
 #![warn(unreachable_pub)]
 
+pub mod causality;
 pub mod model;
 pub mod names;
+pub mod span;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::command::{Device, Status, Value};
 use super::ids::{SpanId, TraceId};
+use super::payload::Payload;
 use super::process::Process;
 use super::time::Interval;
 
@@ -148,6 +149,11 @@ pub struct Span {
     pub status: Status,
     /// What it is about.
     pub subject: Subject,
-    /// Attributes beyond those that the exporter derives (keys from `names`).
+    /// Attributes beyond those that the exporter derives (keys from `names`): it adds `error.type` from
+    /// [`Self::status`], the evidence of edges, and what the payload policy allows of the two payloads.
     pub attributes: Vec<(&'static str, Value)>,
+    /// What was sent: a device command's request or event, or a message's body. For the payload policy.
+    pub payload: Option<Payload>,
+    /// What a device answered. For the payload policy.
+    pub reply: Option<Payload>,
 }
