@@ -94,6 +94,8 @@ pub struct Causality {
     due: BinaryHeap<Reverse<(Timestamp, u64, Handle)>>,
     scheduled: u64,
     keys: ArgumentKeys,
+    /// Set when the run is over: nothing lasts longer.
+    closing: Option<Timestamp>,
 }
 
 impl Causality {
@@ -116,6 +118,7 @@ impl Causality {
             due: BinaryHeap::new(),
             scheduled: 0,
             keys: ArgumentKeys::default(),
+            closing: None,
         }
     }
 
@@ -157,6 +160,7 @@ impl Causality {
     /// The run is over: everything goes `out`.
     pub fn flush(&mut self, out: &mut Vec<Span>) {
         self.handle_until(Timestamp(u64::MAX), out);
+        self.closing = Some(self.frontier);
         self.emit_due(Timestamp(u64::MAX), out);
     }
 

@@ -32,7 +32,9 @@ impl Causality {
         }
         let now = watermark.min(self.frontier.plus(self.settings.reorder_ns));
         while let Some(forgotten) = self.nodes.forget(now) {
-            if let Some(key) = forgotten.awaited {
+            if let Some(key) = forgotten.awaited
+                && self.joins.get(&key) == Some(&forgotten.node)
+            {
                 self.joins.remove(&key);
             }
             if let Some(topic) = forgotten.topic {
@@ -96,7 +98,8 @@ impl Causality {
                 self.emit_residence(&delivery, trace, span, parent, out);
                 let frame = self.frame(trace, span, parent, remote_parent, links);
                 let published = self.publish_start(&delivery);
-                out.push(process_span(&delivery, published, self.settings.hold_ns, frame));
+                let limit = (self.settings.hold_ns, self.closing);
+                out.push(process_span(&delivery, published, limit, frame));
                 self.counts.spans += 1;
             }
             What::Settle(settle) => {
@@ -206,10 +209,15 @@ fn publish_span(publish: &Publish, source: Option<Arc<str>>, frame: Frame) -> Sp
     message::publish(seen, frame)
 }
 
-fn process_span(delivery: &Delivery, published: Option<Timestamp>, hold_ns: u64, frame: Frame) -> Span {
+fn process_span(
+    delivery: &Delivery,
+    published: Option<Timestamp>,
+    (hold_ns, closing): (u64, Option<Timestamp>),
+    frame: Frame,
+) -> Span {
     let view = delivery.client.as_ref().or(delivery.broker.as_ref());
     let start = view.map(|view| view.at.end).unwrap_or_default();
-    let limit = start.plus(hold_ns);
+    let limit = start.plus(hold_ns).min(closing.unwrap_or(Timestamp(u64::MAX)));
     let settled = delivery.settled.filter(|&at| at <= limit);
     let killed = delivery.killed.filter(|_| settled.is_none());
     let end = match (killed, settled, &delivery.client) {

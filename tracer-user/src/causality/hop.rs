@@ -187,7 +187,7 @@ impl Topics {
             let lane = topic.sent.get_or_insert_default();
             // What the broker was seen to read in the meantime is in the other lane.
             lane.trim(|entry| nodes.get(entry).is_none_or(|node| node.routed.is_some()));
-            *evicted += u64::from(lane.push(node, print, at));
+            lane.push(node, print, at);
             topic.keep(message, node, print);
         }
         slot
@@ -210,7 +210,7 @@ impl Topics {
                 lane.trim(|entry| nodes.get(entry).is_none_or(|node| node.routed.is_some()));
             }
             topic.routed.trim(|entry| nodes.get(entry).is_none());
-            *evicted += u64::from(topic.routed.push(node, print, at));
+            topic.routed.push(node, print, at);
             topic.keep(message, node, print);
         }
         slot
@@ -233,6 +233,7 @@ impl Topics {
         destination: &str,
         wanted: &Wanted,
         nodes: &Nodes,
+        evicted: &mut u64,
     ) -> Option<Match> {
         let slot = self.table.find(&Name { broker, destination })?;
         let topic = self.table.get_mut(slot)?;
@@ -242,6 +243,7 @@ impl Topics {
             return (likeness != Likeness::Different && nodes.get(kept.node).is_some())
                 .then_some(Match { publish: kept.node, ambiguous: likeness == Likeness::Alike });
         }
+        *evicted += u64::from(topic.routed.is_behind(wanted.subscriber));
         let alive = |node: Handle| nodes.get(node).is_some();
         if let Some(found) = topic.routed.find(wanted, alive) {
             return Some(found);

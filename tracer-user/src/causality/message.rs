@@ -1,36 +1,21 @@
 //! Message operations: the views of both ends are joined, deliveries and publishes begin and end.
 
+mod end;
+mod settle;
 mod view;
 
-use std::sync::Arc;
-
+pub(super) use self::settle::SettleKey;
 use super::Causality;
 use super::confidence::Proof;
 use super::conn::Conn;
 use super::hop::{Print, Wanted};
-use super::node::{Delivery, Detail, Handle, Publish, Settle, View, What};
+use super::node::{Delivery, Detail, Handle, Publish, View, What};
 use crate::model::command::Status;
-use crate::model::net::{ConnectionKey, Role};
+use crate::model::net::Role;
 use crate::model::op::{Message, Op, OpKind};
-use crate::model::payload::Payload;
-use crate::model::process::ProcessKey;
 use crate::model::span::Evidence;
 use crate::model::time::Timestamp;
 use crate::span::event;
-
-/// Most publishes, and most deliveries, that are followed until they are settled: a client has at most 65,535.
-const MAX_SETTLES: usize = 65_536;
-
-/// How long the will of a vanished client may be delivered.
-const WILL_NS: u64 = 60_000_000_000;
-
-/// A delivery that is to be settled; its span may have gone out before.
-pub(super) struct SettleKey {
-    delivery: Handle,
-    destination: Arc<str>,
-    id: Option<Arc<str>>,
-    size: u64,
-}
 
 fn refusal(error: Option<std::borrow::Cow<'static, str>>) -> Option<Status> {
     error.map(|kind| Status::Error { kind, message: String::new() })
@@ -269,7 +254,8 @@ impl Causality {
             retained: message.retained,
             redelivered: message.redelivered,
         };
-        let found = self.topics.find(conn.broker, &message.destination, &wanted, &self.nodes)?;
+        let evicted = &mut self.counts.evicted;
+        let found = self.topics.find(conn.broker, &message.destination, &wanted, &self.nodes, evicted)?;
         if let Some(publish) = self.nodes.publish_mut(found.publish)
             && publish.will == Some(false)
         {
@@ -277,230 +263,5 @@ impl Causality {
             self.schedule(found.publish, at.plus(self.settings.settle_ns));
         }
         Some((found.publish, proof.ambiguous(found.ambiguous)))
-    }
-
-    /// The broker answered a publish.
-    fn answered(&mut self, op: &Op, slot: u32, id: u64, error: Option<Status>) {
-        let Some(conn) = self.conns.get(slot) else { return };
-        let key = (conn.subscriber, id);
-        let Some(&handle) = self.publishes.get(&key) else {
-            // The second view of an answer finds it settled.
-            self.counts.unmatched_answers += u64::from(!(conn.broker_seen && conn.client.is_some()));
-            return;
-        };
-        // The client's view is the better one: the broker's only counts where there will be none.
-        let is_last = op.viewpoint == Role::Client || conn.client.is_none();
-        if is_last {
-            self.publishes.remove(&key);
-        }
-        if let Some(publish) = self.nodes.publish_mut(handle) {
-            publish.answered = Some(op.at.end);
-            if error.is_some() {
-                publish.error = error;
-            }
-            if is_last {
-                self.schedule(handle, op.at.end.plus(self.settings.settle_ns));
-            }
-        }
-    }
-
-    /// A client settled deliveries.
-    fn settled(
-        &mut self,
-        op: &Op,
-        slot: u32,
-        view: View,
-        name: &'static str,
-        ids: &[u64],
-        error: Option<Status>,
-    ) {
-        let Some(conn) = self.conns.get(slot) else { return };
-        let (serial, subscriber) = (conn.serial, conn.subscriber);
-        let both_seen = conn.broker_seen && conn.client.is_some();
-        let (line, client_id) = (conn.line.clone(), conn.client_id.clone());
-        let is_client = op.viewpoint == Role::Client;
-        let mut settled = Vec::with_capacity(ids.len());
-        for &id in ids {
-            self.unsettled.remove(subscriber, id);
-            match self.settles.remove(&(serial, id)) {
-                Some(key) => settled.push(key),
-                None => self.counts.unmatched_settles += u64::from(!both_seen),
-            }
-        }
-        for key in &settled {
-            self.finish_delivery(
-                key.delivery,
-                &view,
-                error.as_ref(),
-                if is_client { op.at.start } else { op.at.end },
-            );
-        }
-        let mut keys = settled.into_iter();
-        let Some(first) = keys.next() else { return };
-        // The settle id is the broker's name for the delivery.
-        let proof = Proof::of(&[Evidence::BrokerId]);
-        let parent = self.nodes.cause(first.delivery, proof);
-        let links: Vec<_> = keys.filter_map(|key| self.nodes.cause(key.delivery, proof)).collect();
-        self.counts.forgotten_causes += u64::from(parent.is_none());
-        let message = Message {
-            destination: first.destination,
-            id: first.id,
-            body: Payload { size: first.size, ..Payload::default() },
-            ..Message::default()
-        };
-        let facts = self.facts(name, op, slot);
-        let settle = Settle {
-            name,
-            count: ids.len(),
-            system: op.system,
-            message: Box::new(message),
-            line,
-            client_id,
-            view,
-            from_broker: !is_client,
-            error,
-        };
-        let detail =
-            Detail { parent, remote_parent: None, links, due: None, what: What::Settle(Box::new(settle)) };
-        let handle = self.nodes.add(&facts, op.at.start, Print::default(), detail);
-        self.schedule(handle, op.at.end.plus(self.settings.settle_ns));
-    }
-
-    /// A delivery was settled: its handling is over.
-    fn finish_delivery(&mut self, handle: Handle, view: &View, error: Option<&Status>, left: Timestamp) {
-        let settle_ns = self.settings.settle_ns;
-        let Some(delivery) = self.nodes.delivery_mut(handle) else { return };
-        delivery.settled.get_or_insert(view.at.end);
-        if delivery.error.is_none() {
-            delivery.error = error.cloned();
-        }
-        let reader = delivery.client.as_ref().map(|client| client.process.key);
-        if delivery.client.is_some() || delivery.reader.is_none() {
-            self.schedule(handle, view.at.end.plus(settle_ns));
-        }
-        if let Some(proc) = reader.and_then(|reader| self.processes.get_mut(reader)) {
-            proc.threads_mut().for_each(|thread| thread.finish(handle, left));
-        }
-    }
-
-    /// A thread came back to read a connection.
-    pub(super) fn handle_returned(
-        &mut self,
-        process: ProcessKey,
-        tid: u32,
-        key: &ConnectionKey,
-        at: Timestamp,
-    ) {
-        let Some(slot) = self.conns.find(key) else { return };
-        let settle_ns = self.settings.settle_ns;
-        let Some(conn) = self.conns.get_mut(slot).filter(|conn| conn.client == Some(process)) else { return };
-        let serial = conn.serial;
-        let mut open = std::mem::take(&mut conn.open);
-        if let Some(proc) = self.processes.get_mut(process) {
-            proc.thread(tid, at).leave(serial, at);
-        }
-        for &handle in &open {
-            let Some(delivery) = self.nodes.delivery_mut(handle) else { continue };
-            delivery.returned.get_or_insert(at);
-            // One that is to be settled goes on until then.
-            if !delivery.message.needs_settle && delivery.settled.is_none() {
-                self.schedule(handle, at.plus(settle_ns));
-            }
-        }
-        open.clear();
-        if let Some(conn) = self.conns.get_mut(slot) {
-            conn.open = open;
-        }
-    }
-
-    /// A process ended.
-    pub(super) fn handle_gone(&mut self, process: ProcessKey, at: Timestamp) {
-        let (hold_ns, settle_ns) = (self.settings.hold_ns, self.settings.settle_ns);
-        self.conns.broker_gone(process);
-        let Some(proc) = self.processes.get_mut(process) else { return };
-        let slots = std::mem::take(&mut proc.connections);
-        proc.end();
-        for slot in slots {
-            let Some(conn) = self.conns.get_mut(slot).filter(|conn| conn.client == Some(process)) else {
-                continue;
-            };
-            let (open, unread) = (std::mem::take(&mut conn.open), std::mem::take(&mut conn.unread));
-            for handle in open {
-                let Some(delivery) = self.nodes.delivery_mut(handle) else { continue };
-                let began = delivery.client.as_ref().map_or(at, |client| client.at.end);
-                if delivery.settled.is_none() && delivery.returned.is_none() && at.since(began) <= hold_ns {
-                    delivery.killed = Some(at);
-                    self.schedule(handle, at.plus(settle_ns));
-                }
-            }
-            self.give_up_unread(unread, at);
-        }
-    }
-
-    /// A connection ended.
-    fn disconnected(&mut self, slot: u32, clean: bool, at: Timestamp) {
-        let Some(conn) = self.conns.get_mut(slot) else { return };
-        let will = conn.will.take().filter(|_| !clean);
-        let unread = std::mem::take(&mut conn.unread);
-        let (line, client_id, client, broker) =
-            (conn.line.clone(), conn.client_id.clone(), conn.client, conn.broker);
-        self.give_up_unread(unread, at);
-        let Some((message, op)) = will else { return };
-
-        // The broker now publishes the will; it is known to have when somebody receives it.
-        let facts = self.facts("will", &op, slot);
-        let print = Print::of(&message);
-        let source = self.remote_name(slot);
-        let process =
-            client.and_then(|client| self.processes.get_mut(client)).map(|proc| proc.process.clone());
-        let source = process.as_ref().map_or(source, |process| process.service_name.clone());
-        let moment = crate::model::time::Interval { start: at, end: at };
-        let view = process.map(|process| View { process, tid: 0, at: moment });
-        let publish = Publish {
-            system: op.system,
-            message,
-            line,
-            client_id,
-            client: view,
-            broker: None,
-            answered: None,
-            error: None,
-            will: Some(false),
-        };
-        let what = What::Publish(Box::new(publish));
-        let detail = Detail { parent: None, remote_parent: None, links: Vec::new(), due: None, what };
-        let handle = self.nodes.add(&facts, at, print, detail);
-        if let Some(node) = self.nodes.get_mut(handle) {
-            node.joined = true;
-            node.source = Some(source);
-        }
-        self.schedule(handle, at.plus(WILL_NS));
-        let Some(publish) = self.nodes.publish_mut(handle) else { return };
-        let message = publish.message.clone();
-        let topic = self.topics.routed(broker, &message, handle, at, &self.nodes, &mut self.counts.evicted);
-        if let Some(node) = self.nodes.get_mut(handle) {
-            node.topic = Some(topic);
-        }
-    }
-
-    /// Keeps the tables of what is to be settled within their bounds.
-    fn make_room(&mut self) {
-        if self.publishes.len() >= MAX_SETTLES {
-            let before = self.publishes.len();
-            self.publishes.retain(|_, &mut handle| self.nodes.detail_mut(handle).is_some());
-            if self.publishes.len() >= MAX_SETTLES {
-                self.publishes.clear();
-            }
-            self.counts.evicted += (before - self.publishes.len()) as u64;
-        }
-        if self.settles.len() >= MAX_SETTLES {
-            let before = self.settles.len();
-            self.settles.retain(|_, key| self.nodes.get(key.delivery).is_some());
-            if self.settles.len() >= MAX_SETTLES {
-                self.settles.clear();
-            }
-            self.counts.evicted += (before - self.settles.len()) as u64;
-            self.unsettled.retain(|publish| self.nodes.get(publish).is_some());
-        }
     }
 }

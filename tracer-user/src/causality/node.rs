@@ -169,6 +169,7 @@ pub(super) struct Nodes {
 
 /// A node that was forgotten: what else refers to it.
 pub(super) struct Forgotten {
+    pub(super) node: Handle,
     pub(super) awaited: Option<super::conn::PlaceKey>,
     pub(super) topic: Option<u32>,
 }
@@ -336,7 +337,7 @@ impl Nodes {
         let node = self.get_mut(handle)?;
         node.generation = node.generation.wrapping_add(1);
         node.source = None;
-        let forgotten = Forgotten { awaited: node.awaited.take(), topic: node.topic.take() };
+        let forgotten = Forgotten { node: handle, awaited: node.awaited.take(), topic: node.topic.take() };
         self.free.push(handle.index);
         Some(forgotten)
     }

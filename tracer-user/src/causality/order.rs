@@ -19,6 +19,10 @@ use crate::model::time::Timestamp;
 const MAX_WAITING: usize = 50_000;
 
 /// One thing that happened.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "operations are most of them, and lie in slots that are used again"
+)]
 pub(super) enum Event {
     Command(Box<Command>),
     Op(Op),

@@ -62,8 +62,8 @@ impl Proc {
         self.threads.get(&tid)
     }
 
-    pub(super) fn threads_mut(&mut self) -> impl Iterator<Item = &mut Thread> {
-        self.threads.values_mut()
+    pub(super) fn known_thread_mut(&mut self, tid: u32) -> Option<&mut Thread> {
+        self.threads.get_mut(&tid)
     }
 
     pub(super) fn connected(&mut self, slot: u32) {

@@ -76,3 +76,78 @@ pub fn span(command: Command, owner: Arc<Process>, frame: Frame, keys: &mut Argu
         reply: command.reply,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::model::capture::{DeviceKind, DeviceNumber};
+    use crate::model::command::{Device, Status};
+    use crate::model::ids::IdBuilder;
+    use crate::model::payload::Payload;
+    use crate::model::process::ProcessKey;
+    use crate::model::time::{Interval, Timestamp};
+
+    #[test]
+    fn names_and_attributes() {
+        let key = ProcessKey { pid: 1, generation: 0 };
+        let process = Process {
+            key,
+            service_name: "s".into(),
+            service_instance: "s-1".into(),
+            executable: "s".into(),
+            args: Vec::new(),
+            container: None,
+            started: Timestamp(0),
+        };
+        let command = |unsolicited| Command {
+            unsolicited,
+            name: "I2C_RDWR".into(),
+            device: Arc::new(Device {
+                number: DeviceNumber { kind: DeviceKind::Char, major: 89, minor: 1 },
+                class: "i2c",
+                path: "/dev/i2c-1".into(),
+                id: "i2c-1".into(),
+            }),
+            process: key,
+            tid: 4,
+            end_tid: 4,
+            at: Interval { start: Timestamp(0), end: Timestamp(250_000) },
+            serial: 3,
+            status: Status::Ok,
+            request: Payload::whole(&b"\x01"[..]),
+            reply: None,
+            args: vec![("address", Value::Int(0x40)), ("messages", Value::Int(2))],
+        };
+        let id = IdBuilder::new("test");
+        let mut keys = ArgumentKeys::default();
+        let mut span = |unsolicited| {
+            let frame = Frame {
+                trace: id.trace(),
+                id: id.span(),
+                parent: None,
+                remote_parent: None,
+                links: Vec::new(),
+            };
+            super::span(command(unsolicited), Arc::new(process.clone()), frame, &mut keys)
+        };
+        let executed = span(false);
+        let lines: Vec<_> =
+            executed.attributes.iter().map(|(key, value)| format!("{key} = {value:?}\n")).collect();
+        expect![[r#"
+            iotrail.device.id = Shared("i2c-1")
+            iotrail.device.class = Text("i2c")
+            iotrail.device.path = Shared("/dev/i2c-1")
+            iotrail.device.command = Text("I2C_RDWR")
+            thread.id = Int(4)
+            iotrail.latency_ms = Float(0.25)
+            iotrail.device.args.address = Int(64)
+            iotrail.device.args.messages = Int(2)
+        "#]]
+        .assert_eq(&lines.concat());
+        assert_eq!((&*executed.name, executed.kind), ("peripheral.execute I2C_RDWR", SpanKind::Client));
+        let event = span(true);
+        assert_eq!((&*event.name, event.kind), ("peripheral.event I2C_RDWR", SpanKind::Internal));
+    }
+}

@@ -74,10 +74,7 @@ impl CloudEvent {
         }
         let key = b"\"specversion\"";
         let head = body.get(..ENVELOPE_BYTES).unwrap_or(body);
-        // The first byte is rare enough in what is not an envelope to make this cheap.
-        if !head.windows(key.len()).any(|window| window == key) {
-            return None;
-        }
+        memchr::memmem::find(head, key)?;
         let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
         let shared = |text: Option<std::borrow::Cow<'_, str>>| text.map(|text| Arc::from(&*text));
         Some(Self {

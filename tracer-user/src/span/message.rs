@@ -185,3 +185,95 @@ fn base(
         reply: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::model::ids::IdBuilder;
+    use crate::model::payload::Payload;
+    use crate::model::time::Timestamp;
+
+    fn seen(message: &Message, from_broker: bool) -> Span {
+        let line = Line {
+            server: "10.0.0.1:1883".into(),
+            server_address: "10.0.0.1".into(),
+            server_port: 1883,
+            client: "10.0.0.2:40000".into(),
+        };
+        let id = IdBuilder::new("test");
+        let frame =
+            Frame { trace: id.trace(), id: id.span(), parent: None, remote_parent: None, links: Vec::new() };
+        let seen = Seen {
+            system: System::Mqtt,
+            message,
+            line: &line,
+            client_id: Some(&"pump".into()),
+            owner: Owner::Remote { name: "pump".into(), address: line.client.clone() },
+            from_broker,
+            tid: 7,
+            at: Interval { start: Timestamp(1_000_000), end: Timestamp(3_500_000) },
+            status: Status::Ok,
+            source: Some("pump-service".into()),
+        };
+        process(seen, frame, Some(1_500_000), None)
+    }
+
+    #[test]
+    fn attributes_say_what_the_conventions_want() {
+        let message = Message {
+            destination: "plant/pump".into(),
+            body: Payload::whole(&br#"{"specversion":"1.0","type":"pump.on","id":"4","source":"/plc"}"#[..]),
+            headers: vec![("correlation-id".into(), "c-1".into())],
+            attributes: vec![(attribute::MQTT_QOS, Value::Int(1))],
+            ..Message::default()
+        };
+        let span = seen(&message, true);
+        let lines: Vec<_> =
+            span.attributes.iter().map(|(key, value)| format!("{key} = {value:?}\n")).collect();
+        expect![[r#"
+            messaging.system = Text("mqtt")
+            messaging.operation.name = Text("process")
+            messaging.operation.type = Text("process")
+            messaging.destination.name = Shared("plant/pump")
+            messaging.message.body.size = Int(63)
+            messaging.client.id = Shared("pump")
+            server.address = Shared("10.0.0.1")
+            server.port = Int(1883)
+            iotrail.viewpoint = Text("broker")
+            iotrail.latency_ms = Float(1.5)
+            iotrail.correlation_id = Shared("c-1")
+            iotrail.mqtt.qos = Int(1)
+            event.type = Shared("pump.on")
+            event.source = Shared("/plc")
+            event.id = Shared("4")
+        "#]]
+        .assert_eq(&lines.concat());
+        expect![[r#"
+            (
+                "process plant/pump",
+                Consumer,
+                Process(
+                    MessageSubject {
+                        system: "mqtt",
+                        destination: "plant/pump",
+                        server: "10.0.0.1:1883",
+                        event_type: "pump.on",
+                        source: "/plc",
+                        body_size: 63,
+                    },
+                    None,
+                ),
+            )
+        "#]]
+        .assert_debug_eq(&(&span.name, span.kind, &span.subject));
+    }
+
+    #[test]
+    fn without_a_cloud_event_the_destination_is_the_type_and_the_publisher_the_source() {
+        let message = Message { destination: "a/b".into(), ..Message::default() };
+        let Subject::Process(subject, _) = seen(&message, false).subject else { panic!("a process span") };
+        assert_eq!((&*subject.event_type, &*subject.source), ("a/b", "pump-service"));
+    }
+}

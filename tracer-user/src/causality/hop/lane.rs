@@ -62,15 +62,18 @@ pub(in crate::causality) struct Lane {
 }
 
 impl Lane {
-    /// Adds a publish; whether an older one had to make room.
-    pub(super) fn push(&mut self, node: Handle, print: Print, at: Timestamp) -> bool {
-        let full = self.entries.len() >= MAX_ENTRIES;
-        if full {
+    /// Adds a publish. An older one may have to make room; who still needed it is counted when it is missed.
+    pub(super) fn push(&mut self, node: Handle, print: Print, at: Timestamp) {
+        if self.entries.len() >= MAX_ENTRIES {
             self.entries.pop_front();
             self.base += 1;
         }
         self.entries.push_back(Entry { node, print, at });
-        full
+    }
+
+    /// Whether publishes were forgotten that `subscriber` had not received.
+    pub(super) fn is_behind(&self, subscriber: u32) -> bool {
+        self.cursors.get(&subscriber).is_some_and(|cursor| cursor.next < self.base)
     }
 
     /// Drops the oldest publishes that are `done`.

@@ -19,7 +19,9 @@ fn fan_out() {
     for name in ["actuator", "other", "third"] {
         world.back(name, 1, 1300);
     }
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [sensor] 1000..1020
           broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
           broker t [broker] 1010..1120 tcp-position+fingerprint 0.99
@@ -27,7 +29,8 @@ fn fan_out() {
           process t [actuator] 1110..1300 tcp-position+fingerprint 0.99
           process t [other] 1130..1300 tcp-position+fingerprint 0.99
           process t [third] 1150..1300 tcp-position+fingerprint 0.99
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -46,7 +49,9 @@ fn identical_messages_in_a_row_match_in_order() {
         world.back("actuator", 1, at + 25);
     }
     world.back("other", 1, 1900);
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [sensor] 1000..1020
           broker t [broker] 1010..1200 tcp-position+fingerprint 0.99
           broker t [broker] 1010..1200 tcp-position+fingerprint 0.99
@@ -67,15 +72,14 @@ fn identical_messages_in_a_row_match_in_order() {
           broker t [broker] 1100..1500 tcp-position+fingerprint 0.99
           process t [actuator] 1300..1315 tcp-position+fingerprint 0.99
           process t [other] 1510..1900 tcp-position+fingerprint 0.99
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn several_publishers_on_one_topic_in_the_broker_s_order() {
     let mut world = World::new();
-    for name in ["actuator"] {
-        world.subscribe(name, 100, "t");
-    }
+    world.subscribe("actuator", 100, "t");
     let at = |start, end| crate::model::time::Interval {
         start: super::world::us(start),
         end: super::world::us(end),
@@ -88,14 +92,17 @@ fn several_publishers_on_one_topic_in_the_broker_s_order() {
     world.back("actuator", 1, 1090);
     world.deliver("actuator", 1, 1110, "t", "on");
     world.back("actuator", 1, 1190);
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [third] 1000..1010
           broker t [broker] 1100..1110 tcp-position+fingerprint 0.99
           process t [actuator] 1120..1190 tcp-position+fingerprint 0.99
         publish t [sensor] 1020..1030
           broker t [broker] 1050..1060 tcp-position+fingerprint 0.99
           process t [actuator] 1070..1090 tcp-position+fingerprint 0.99
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -107,13 +114,16 @@ fn dropped_for_a_slow_subscriber() {
     }
     world.deliver("actuator", 1, 1200, "t", "c");
     world.back("actuator", 1, 1250);
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [sensor] 1000..1020
         publish t [sensor] 1030..1050
         publish t [sensor] 1060..1080
           broker t [broker] 1070..1200 tcp-position+fingerprint 0.99
           process t [actuator] 1210..1250 tcp-position+fingerprint 0.99
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -130,7 +140,9 @@ fn retained_comes_from_the_last_retained_publish() {
     world.publish("sensor", 1, 5_001_000, "t", "off");
     world.deliver("actuator", 1, 5_001_100, "t", "off");
     world.back("actuator", 1, 5_001_200);
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [sensor] 1000..1020
         publish t [sensor] 1100..1120
           process t [actuator] 5000110..5000200 tcp-position+fingerprint 0.99
@@ -138,7 +150,8 @@ fn retained_comes_from_the_last_retained_publish() {
         publish t [sensor] 5001000..5001020
           broker t [broker] 5001010..5001100 tcp-position+fingerprint 0.99
           process t [actuator] 5001110..5001200 tcp-position+fingerprint 0.99
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -150,13 +163,16 @@ fn subscriber_that_joins_late_gets_none_of_the_earlier() {
     world.publish("sensor", 1, 1300, "t", "on");
     world.deliver("actuator", 1, 1400, "t", "on");
     world.back("actuator", 1, 1450);
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [sensor] 1000..1020
         publish t [sensor] 1100..1120
         publish t [sensor] 1300..1320
           broker t [broker] 1310..1400 tcp-position+fingerprint 0.99
           process t [actuator] 1410..1450 tcp-position+fingerprint 0.99
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -166,12 +182,15 @@ fn attached_in_mid_stream_equal_messages_are_ambiguous() {
     world.publish("sensor", 1, 900_000, "t", "on");
     world.deliver("actuator", 1, 900_100, "t", "on");
     world.back("actuator", 1, 900_200);
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [sensor] 1000..1020
         publish t [sensor] 900000..900020
           broker t [broker] 900010..900100 tcp-position+fingerprint 0.8
           process t [actuator] 900110..900200 tcp-position+fingerprint 0.8
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -186,14 +205,17 @@ fn sent_again_is_the_same_publish() {
     world.op("sensor", 1, 2050, false, OpKind::PublishSettled { id: 3, error: None });
     world.op("actuator", 1, 3000, false, OpKind::Deliver(Box::new(again(acked("t", "go", 8)))));
     world.ack("actuator", 1, 3100, &[8]);
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [sensor] 1000..2060
           broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
           broker t [broker] 1010..3000 tcp-position+fingerprint 0.99
           process t [actuator] 1110..1200 tcp-position+fingerprint 0.99
           process t [actuator] 3010..3120 tcp-position+fingerprint 0.99
             ack t [actuator] 3100..3120 broker-id 1
-    "#]]);
+    "#]],
+    );
     assert_eq!(world.run().1.counts().resent, 2);
 }
 
@@ -209,7 +231,9 @@ fn overlapping_subscriptions_bring_a_message_twice() {
         world.back(client, 1, at + 20);
     }
     // The other one has one subscription: its second message is one whose publish was not seen.
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [sensor] 1000..1020
           broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
           broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
@@ -218,7 +242,8 @@ fn overlapping_subscriptions_bring_a_message_twice() {
           process t [actuator] 1110..1120 tcp-position+fingerprint 0.99
           process t [actuator] 1140..1150 tcp-position+fingerprint 0.8
         process t [other] 1140..1150
-    "#]]);
+    "#]],
+    );
     assert_eq!(world.run().1.counts().unmatched_deliveries, 1);
 }
 
@@ -229,11 +254,14 @@ fn unmatched_delivery_is_a_root() {
     world.deliver("actuator", 1, 1100, "t", "off");
     world.deliver("actuator", 1, 1130, "u", "on");
     world.back("actuator", 1, 1200);
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [sensor] 1000..1020
         process t [actuator] 1110..1200
         process u [actuator] 1140..1200
-    "#]]);
+    "#]],
+    );
     assert_eq!(world.run().1.counts().unmatched_deliveries, 2);
 }
 
@@ -249,7 +277,9 @@ fn lost_delivery_does_not_shift_the_following() {
             world.back("actuator", 1, second * 1_000_000 + 200);
         }
     }
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [sensor] 1000000..1000020
           broker t [broker] 1000010..1000100 tcp-position+fingerprint 0.99
           process t [actuator] 1000110..1000200 tcp-position+fingerprint 0.99
@@ -257,18 +287,28 @@ fn lost_delivery_does_not_shift_the_following() {
         publish t [sensor] 3000000..3000020
           broker t [broker] 3000010..3000100 tcp-position+fingerprint 0.8
           process t [actuator] 3000110..3000200 tcp-position+fingerprint 0.8
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn last_will_is_a_publish_of_the_vanished_client() {
     let will = || OpKind::Connect { will: Some(Box::new(message("state/sensor", "offline"))) };
-    for (clean, expected) in [(false, expect![[r#"
+    for (clean, expected) in [
+        (
+            false,
+            expect![[r#"
         publish state/sensor [sensor] 2010..2010
           process state/sensor [actuator] 2110..2200 tcp-position+fingerprint 0.99
-    "#]]), (true, expect![[r#"
+    "#]],
+        ),
+        (
+            true,
+            expect![[r#"
         process state/sensor [actuator] 2110..2200
-    "#]])] {
+    "#]],
+        ),
+    ] {
         let mut world = World::new();
         world.op("sensor", 1, 1000, true, will());
         world.subscribe("actuator", 1100, "state/+");
@@ -294,7 +334,9 @@ fn quality_of_service_two_is_overtaken() {
     world.op("sensor", 1, 1200, false, OpKind::PublishSettled { id: 1, error: None });
     world.op("actuator", 1, 1230, false, OpKind::Deliver(Box::new(acked("t", "first", 1))));
     world.ack("actuator", 1, 1300, &[1]);
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [sensor] 1000..1210
           broker t [broker] 1010..1230 tcp-position+fingerprint 0.8
           process t [actuator] 1240..1320 tcp-position+fingerprint 0.8
@@ -302,5 +344,6 @@ fn quality_of_service_two_is_overtaken() {
         publish t [sensor] 1030..1050
           broker t [broker] 1040..1100 tcp-position+fingerprint 0.99
           process t [actuator] 1110..1150 tcp-position+fingerprint 0.99
-    "#]]);
+    "#]],
+    );
 }

@@ -250,21 +250,25 @@ pub(super) fn run(inputs: &[Input], tick_ns: u64) -> (Vec<Span>, Causality) {
     let mut ticked = 0;
     for input in inputs {
         newest = newest.max(input.known());
-        match input.clone() {
-            Input::Command(command) => engine.command(command),
-            Input::Op(op) => engine.op(op),
-            Input::Returned(process, tid, connection, at) => engine.returned(process, tid, connection, at),
-            Input::Gone(process, at) => engine.process_gone(process, at),
-        }
+        give(&mut engine, input.clone());
         if newest - ticked >= tick_ns {
             engine.tick(Timestamp(newest - 5_000_000), &mut out);
             ticked = newest;
         }
     }
-    // The last spans come out by time alone.
     engine.tick(Timestamp(newest + 2_000_000_000), &mut out);
     engine.flush(&mut out);
     (out, engine)
+}
+
+/// Gives one input to the engine.
+pub(super) fn give(engine: &mut Causality, input: Input) {
+    match input {
+        Input::Command(command) => engine.command(command),
+        Input::Op(op) => engine.op(op),
+        Input::Returned(process, tid, connection, at) => engine.returned(process, tid, connection, at),
+        Input::Gone(process, at) => engine.process_gone(process, at),
+    }
 }
 
 /// Spans as trees: times in µs, the evidence of the edge to the parent and how sure it is.
