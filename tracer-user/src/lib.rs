@@ -3,6 +3,7 @@
 //! The modules lie in the order of the data's way; dependencies go one way only (`ARCHITECTURE.md`).
 #![warn(unreachable_pub)]
 
+pub mod causality;
 pub mod decode;
 pub mod device;
 pub mod export;
@@ -13,4 +14,5 @@ pub mod names;
 pub mod pipeline;
 pub mod proto;
 pub mod serve;
+pub mod span;
 pub mod track;

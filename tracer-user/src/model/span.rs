@@ -149,10 +149,11 @@ pub struct Span {
     pub status: Status,
     /// What it is about.
     pub subject: Subject,
-    /// Attributes beyond those that the exporter derives (keys from `names`).
+    /// Attributes beyond those that the exporter derives (keys from `names`): it adds `error.type` from
+    /// [`Self::status`], the evidence of edges, and what the payload policy allows of the two payloads.
     pub attributes: Vec<(&'static str, Value)>,
-    /// The request or the body of the message.
+    /// What was sent: a device command's request or event, or a message's body. For the payload policy.
     pub payload: Option<Payload>,
-    /// The device's answer.
+    /// What a device answered. For the payload policy.
     pub reply: Option<Payload>,
 }

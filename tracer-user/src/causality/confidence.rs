@@ -1,0 +1,129 @@
+//! How sure edges are, by what they rest on.
+//!
+//! The figures of [`TABLE`] are *measured* precision: of the edges with that evidence, the part that joins a true
+//! cause to its effect, as found by the accuracy harness over its workloads. They are kept in this one table so that the
+//! harness can check them. Until a row has been measured it holds a conservative guess.
+
+use crate::model::span::Evidence;
+
+/// What an edge rests on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Proof {
+    bits: u8,
+    /// Whether other candidates fitted too and the choice was made by order or recency.
+    pub ambiguous: bool,
+}
+
+/// All kinds of evidence, strongest first: the order of `iotrail.link.evidence`.
+const ALL: [Evidence; 7] = [
+    Evidence::Traceparent,
+    Evidence::BrokerId,
+    Evidence::TcpPosition,
+    Evidence::Fingerprint,
+    Evidence::Sdk,
+    Evidence::Thread,
+    Evidence::Containment,
+];
+
+/// Number of different combinations of evidence.
+pub const COMBINATIONS: usize = 1 << ALL.len();
+
+/// Precision of edges: evidence, whether ambiguous, precision. The first row whose evidence an edge has wholly
+/// applies, so rows with more evidence come first.
+pub const TABLE: [(&[Evidence], bool, f64); 16] = [
+    (&[Evidence::Traceparent], false, 1.0),
+    (&[Evidence::Traceparent], true, 0.99),
+    (&[Evidence::BrokerId], false, 1.0),
+    (&[Evidence::BrokerId], true, 0.99),
+    // Through a broker an edge is as sure as the way through it, however exact the two ends are.
+    (&[Evidence::Fingerprint], false, 0.99),
+    (&[Evidence::Fingerprint], true, 0.8),
+    (&[Evidence::TcpPosition], false, 1.0),
+    (&[Evidence::TcpPosition], true, 0.9),
+    (&[Evidence::Sdk], false, 1.0),
+    (&[Evidence::Sdk], true, 0.9),
+    (&[Evidence::Thread, Evidence::Containment], false, 0.98),
+    (&[Evidence::Thread, Evidence::Containment], true, 0.9),
+    (&[Evidence::Thread], false, 0.9),
+    (&[Evidence::Thread], true, 0.7),
+    (&[Evidence::Containment], false, 0.85),
+    (&[Evidence::Containment], true, 0.6),
+];
+
+impl Proof {
+    /// Proof by `evidence`.
+    #[must_use]
+    pub fn of(evidence: &[Evidence]) -> Self {
+        evidence.iter().fold(Self::default(), |proof, &kind| proof.with(kind))
+    }
+
+    /// The same with more evidence.
+    #[must_use]
+    pub fn with(self, evidence: Evidence) -> Self {
+        Self { bits: self.bits | 1 << evidence as u8, ..self }
+    }
+
+    /// The same with more evidence if `also`.
+    #[must_use]
+    pub fn with_if(self, also: bool, evidence: Evidence) -> Self {
+        if also { self.with(evidence) } else { self }
+    }
+
+    /// The same, ambiguous or not.
+    #[must_use]
+    pub fn ambiguous(self, ambiguous: bool) -> Self {
+        Self { ambiguous, ..self }
+    }
+
+    fn has(self, evidence: Evidence) -> bool {
+        self.bits & 1 << evidence as u8 != 0
+    }
+
+    /// Which of the [`COMBINATIONS`] it is.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.bits) % COMBINATIONS
+    }
+
+    /// The proof with that [`Self::index`].
+    #[must_use]
+    pub fn from_index(index: usize) -> Self {
+        Self { bits: u8::try_from(index % COMBINATIONS).unwrap_or(0), ambiguous: false }
+    }
+
+    /// The kinds of evidence, strongest first.
+    #[must_use]
+    pub fn evidence(self) -> Vec<Evidence> {
+        ALL.into_iter().filter(|&kind| self.has(kind)).collect()
+    }
+
+    /// Precision of such edges.
+    #[must_use]
+    pub fn confidence(self) -> f64 {
+        let fits = |&&(evidence, ambiguous, _): &&(&[Evidence], bool, f64)| {
+            ambiguous == self.ambiguous && evidence.iter().all(|&kind| self.has(kind))
+        };
+        TABLE.iter().find(fits).map_or(0.0, |&(_, _, confidence)| confidence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_evidence_has_a_row_and_ambiguity_costs() {
+        for index in 1..COMBINATIONS {
+            let proof = Proof::from_index(index);
+            assert!(proof.confidence() > 0.0, "{:?}", proof.evidence());
+            assert!(proof.ambiguous(true).confidence() < proof.confidence(), "{:?}", proof.evidence());
+        }
+    }
+
+    #[test]
+    fn rows_with_more_evidence_come_first() {
+        assert_eq!(Proof::of(&[Evidence::Containment, Evidence::Thread]).confidence(), 0.98);
+        assert_eq!(Proof::of(&[Evidence::Thread]).confidence(), 0.9);
+        assert_eq!(Proof::of(&[Evidence::Fingerprint, Evidence::TcpPosition]).confidence(), 0.99);
+    }
+}

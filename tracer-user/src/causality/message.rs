@@ -1,0 +1,267 @@
+//! Message operations: the views of both ends are joined, deliveries and publishes begin and end.
+
+mod end;
+mod settle;
+mod view;
+
+pub(super) use self::settle::SettleKey;
+use super::Causality;
+use super::confidence::Proof;
+use super::conn::Conn;
+use super::hop::{Print, Wanted};
+use super::node::{Delivery, Detail, Handle, Publish, View, What};
+use crate::model::command::Status;
+use crate::model::net::Role;
+use crate::model::op::{Message, Op, OpKind};
+use crate::model::span::Evidence;
+use crate::model::time::Timestamp;
+use crate::span::event;
+
+fn refusal(error: Option<std::borrow::Cow<'static, str>>) -> Option<Status> {
+    error.map(|kind| Status::Error { kind, message: String::new() })
+}
+
+impl Causality {
+    pub(super) fn handle_op(&mut self, mut op: Op) {
+        let Some(proc) = self.processes.get_mut(op.process) else {
+            self.counts.dropped_process += 1;
+            return;
+        };
+        let process = proc.process.clone();
+        let slot = self.conns.enter(&op, &mut self.counts.evicted);
+        if op.viewpoint == Role::Client {
+            proc.connected(slot);
+        }
+        let view = View { process, tid: op.tid, at: op.at };
+        let kind = std::mem::replace(&mut op.kind, OpKind::Disconnect { clean: true });
+        match kind {
+            OpKind::Publish(message) => self.publish(&op, slot, view, message),
+            OpKind::Deliver(message) => self.deliver(&op, slot, view, message),
+            OpKind::PublishSettled { id, error } => self.answered(&op, slot, id, refusal(error)),
+            OpKind::Settle { name, ids, error } => self.settled(&op, slot, view, name, &ids, refusal(error)),
+            OpKind::Connect { will } => {
+                self.counts.control += 1;
+                if let (Some(will), Some(conn)) = (will, self.conns.get_mut(slot)) {
+                    conn.will = Some((will, op));
+                }
+            }
+            OpKind::Connected { error } => {
+                self.counts.control += 1;
+                self.counts.connection_errors += u64::from(error.is_some());
+            }
+            OpKind::Subscribe { filters } => {
+                self.counts.control += 1;
+                let at = if op.viewpoint == Role::Server { op.at.end } else { op.last_enter };
+                self.conns.subscribed(slot, &filters, at, &mut self.counts.evicted);
+            }
+            OpKind::Disconnect { clean } => {
+                self.counts.control += 1;
+                self.disconnected(slot, clean, op.at.end);
+            }
+            OpKind::Error { .. } => self.counts.protocol_errors += 1,
+        }
+    }
+
+    fn publish(&mut self, op: &Op, slot: u32, view: View, message: Box<Message>) {
+        if let Some(handle) = self.join(op, slot, &message) {
+            return self.publish_seen_again(op, slot, view, handle);
+        }
+        let print = Print::of(&message);
+        if message.redelivered
+            && let Some(handle) = self.known_publish(slot, &message, print)
+        {
+            // Sent again: the broker may also deliver it again.
+            self.counts.resent += 1;
+            if op.viewpoint == Role::Server {
+                self.route(slot, &message, handle, op.at.end);
+            }
+            return;
+        }
+        let is_client = op.viewpoint == Role::Client;
+        let traceparent = event::traceparent(&message);
+        let mut causes = match is_client {
+            true => self.causes_of_publish(op.process, op.tid, op.at.start, &message.body),
+            false => super::cause::Causes::default(),
+        };
+        if traceparent.is_some() {
+            // The header says what it came from; what we found is a further cause.
+            causes.links.extend(causes.parent.take());
+        }
+        let facts = self.facts("publish", op, slot);
+        let Some(conn) = self.conns.get(slot) else { return };
+        let (line, client_id, subscriber) = (conn.line.clone(), conn.client_id.clone(), conn.subscriber);
+        let source = if is_client { view.process.service_name.clone() } else { self.remote_name(slot) };
+        let (start, end) = if is_client { (op.at.start, op.at.end) } else { (op.at.end, op.at.end) };
+        let wait = if message.needs_settle { self.settings.hold_ns } else { 0 };
+        let settle_id = message.settle_id.filter(|_| message.needs_settle);
+        let (client, broker) = if is_client { (Some(view), None) } else { (None, Some(view)) };
+        let publish = Publish {
+            system: op.system,
+            message,
+            line,
+            client_id,
+            client,
+            broker,
+            answered: None,
+            error: None,
+            will: None,
+        };
+        let detail = Detail {
+            parent: causes.parent,
+            remote_parent: traceparent.map(|(_, span)| span),
+            links: causes.links,
+            due: None,
+            what: What::Publish(Box::new(publish)),
+        };
+        let handle = self.nodes.add(&facts, start, print, detail);
+        if let Some((trace, _)) = traceparent {
+            self.nodes.adopt(handle, trace);
+        }
+        if let Some(node) = self.nodes.get_mut(handle) {
+            node.source = Some(source);
+        }
+        self.await_other_end(op, slot, handle);
+        if let Some(id) = settle_id {
+            self.make_room();
+            self.publishes.insert((subscriber, id), handle);
+        }
+        self.schedule(handle, end.plus(wait).plus(self.settings.settle_ns));
+        if is_client {
+            self.client_published(op, handle);
+            self.send(slot, handle, op.last_enter);
+        } else {
+            self.broker_read(slot, handle, op.at.end);
+        }
+    }
+
+    /// What the publishing thread had taken in is used up; what it asked for may be answered.
+    fn client_published(&mut self, op: &Op, handle: Handle) {
+        let message = self.nodes.publish_mut(handle).map(|publish| &*publish.message);
+        let (Some(message), Some(proc)) = (message, self.processes.get_mut(op.process)) else { return };
+        let thread = proc.thread(op.tid, op.last_enter);
+        thread.input = None;
+        let context = thread.at(op.at.start);
+        proc.asked(message, &context);
+    }
+
+    fn deliver(&mut self, op: &Op, slot: u32, view: View, message: Box<Message>) {
+        if let Some(handle) = self.join(op, slot, &message) {
+            return self.delivery_seen_again(op, slot, view, handle);
+        }
+        let print = Print::of(&message);
+        let is_client = op.viewpoint == Role::Client;
+        let at = if is_client { op.at.end } else { op.last_enter };
+        let found = self.publish_of(slot, &message, print, at);
+        let facts = self.facts("deliver", op, slot);
+        let Some(conn) = self.conns.get(slot) else { return };
+        let (line, client_id, serial, reader) =
+            (conn.line.clone(), conn.client_id.clone(), conn.serial, conn.client);
+        let subscriber = conn.subscriber;
+        let traceparent = event::traceparent(&message);
+        let mut delivery = Delivery {
+            system: op.system,
+            message,
+            line,
+            client_id,
+            client: None,
+            broker: None,
+            reader,
+            publish: None,
+            published: None,
+            routed: None,
+            source: None,
+            settled: None,
+            returned: None,
+            killed: None,
+            error: None,
+        };
+        let mut parent = None;
+        if let Some((publish, proof)) = found {
+            let proof = proof.with_if(traceparent.is_some(), Evidence::Traceparent);
+            parent = self.nodes.cause(publish, proof);
+            delivery.publish = Some(publish);
+            if let Some(node) = self.nodes.get(publish) {
+                delivery.published = Some(node.start);
+                delivery.routed = node.routed;
+                delivery.source.clone_from(&node.source);
+            }
+        } else {
+            self.counts.unmatched_deliveries += 1;
+        }
+        let outside = traceparent.filter(|_| parent.is_none());
+        let settle_id = delivery.message.settle_id.filter(|_| delivery.message.needs_settle);
+        let (destination, id) = (delivery.message.destination.clone(), delivery.message.id.clone());
+        let size = delivery.message.body.size;
+        let detail = Detail {
+            parent,
+            remote_parent: outside.map(|(_, span)| span),
+            links: Vec::new(),
+            due: None,
+            what: What::Delivery(Box::new(delivery)),
+        };
+        let handle = self.nodes.add(&facts, at, print, detail);
+        if let Some((trace, _)) = outside {
+            self.nodes.adopt(handle, trace);
+        }
+        self.await_other_end(op, slot, handle);
+        if let Some(settle_id) = settle_id {
+            self.make_room();
+            self.settles.insert((serial, settle_id), SettleKey { delivery: handle, destination, id, size });
+            if let Some((publish, _)) = found {
+                self.counts.evicted +=
+                    u64::from(!self.unsettled.insert(subscriber, settle_id, publish, print));
+            }
+        }
+        if is_client {
+            self.client_received(op, slot, view, handle);
+        } else {
+            if let Some(delivery) = self.nodes.delivery_mut(handle) {
+                delivery.broker = Some(view);
+            }
+            let wait = if settle_id.is_some() { self.settings.hold_ns } else { 0 };
+            self.schedule(handle, op.at.end.plus(wait).plus(self.settings.settle_ns));
+            if let Some(conn) = self.conns.get_mut(slot)
+                && conn.client.is_some()
+            {
+                Conn::queue(&mut conn.unread, handle);
+            }
+        }
+    }
+
+    /// The publish that a delivery came from, and what that rests on.
+    fn publish_of(
+        &mut self,
+        slot: u32,
+        message: &Message,
+        print: Print,
+        at: Timestamp,
+    ) -> Option<(Handle, Proof)> {
+        let conn = self.conns.get(slot)?;
+        let proof = Proof::of(&[Evidence::Fingerprint]);
+        if message.redelivered
+            && let Some(id) = message.settle_id
+            && let Some(publish) = self.unsettled.find(conn.subscriber, id, print)
+        {
+            return Some((publish, proof));
+        }
+        let subscription = self.conns.subscription(conn, &message.destination);
+        let wanted = Wanted {
+            subscriber: conn.subscriber,
+            print,
+            at,
+            since: subscription.map(|(since, _)| since),
+            overlapping: subscription.map(|(_, overlapping)| overlapping),
+            retained: message.retained,
+            redelivered: message.redelivered,
+        };
+        let evicted = &mut self.counts.evicted;
+        let found = self.topics.find(conn.broker, &message.destination, &wanted, &self.nodes, evicted)?;
+        if let Some(publish) = self.nodes.publish_mut(found.publish)
+            && publish.will == Some(false)
+        {
+            publish.will = Some(true);
+            self.schedule(found.publish, at.plus(self.settings.settle_ns));
+        }
+        Some((found.publish, proof.ambiguous(found.ambiguous)))
+    }
+}

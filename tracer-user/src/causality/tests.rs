@@ -1,0 +1,7 @@
+//! Scenarios and the trees that must come of them; properties that hold for all.
+
+mod broker;
+mod content;
+mod laws;
+mod trail;
+mod world;

@@ -1,0 +1,279 @@
+//! Messages: `publish`, `broker`, `process` and the settlements.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::event::{CloudEvent, correlation};
+use super::{Frame, millis};
+use crate::model::command::{Status, Value};
+use crate::model::op::{Message, System};
+use crate::model::span::{MessageSubject, Owner, Span, SpanKind, Subject};
+use crate::model::time::Interval;
+use crate::names::attribute;
+
+/// The two ends of a connection, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// `host:port` of the broker.
+    pub server: Arc<str>,
+    /// The broker's address alone.
+    pub server_address: Arc<str>,
+    /// The broker's port, 0 for a unix socket.
+    pub server_port: u16,
+    /// `host:port` of the client.
+    pub client: Arc<str>,
+}
+
+/// What is known of one thing that happened to a message.
+pub struct Seen<'a> {
+    /// Protocol.
+    pub system: System,
+    /// The message.
+    pub message: &'a Message,
+    /// Connection.
+    pub line: &'a Line,
+    /// The connection's client as the protocol names it.
+    pub client_id: Option<&'a Arc<str>>,
+    /// Whose span it becomes.
+    pub owner: Owner,
+    /// Whether only the broker's end was seen.
+    pub from_broker: bool,
+    /// Thread.
+    pub tid: u32,
+    /// When.
+    pub at: Interval,
+    /// How it ended.
+    pub status: Status,
+    /// The publisher's service, if known.
+    pub source: Option<Arc<str>>,
+}
+
+/// What the spans of one kind have in common.
+struct Family {
+    /// First word of the name.
+    verb: &'static str,
+    /// `messaging.operation.name`; empty: not an operation of a client.
+    operation: &'static str,
+    /// `messaging.operation.type`.
+    kind_of_operation: &'static str,
+    kind: SpanKind,
+}
+
+const PUBLISH: Family =
+    Family { verb: "publish", operation: "publish", kind_of_operation: "send", kind: SpanKind::Producer };
+const BROKER: Family =
+    Family { verb: "broker", operation: "", kind_of_operation: "", kind: SpanKind::Internal };
+const PROCESS: Family =
+    Family { verb: "process", operation: "process", kind_of_operation: "process", kind: SpanKind::Consumer };
+
+/// `publish {destination}`.
+#[must_use]
+pub fn publish(seen: Seen<'_>, frame: Frame) -> Span {
+    let latency = seen.at.nanos();
+    base(seen, frame, &PUBLISH, Some(latency), Subject::Publish)
+}
+
+/// `broker {destination}`: the time from the broker's last read of the publish to its first write of the delivery.
+#[must_use]
+pub fn broker(seen: Seen<'_>, frame: Frame) -> Span {
+    let latency = seen.at.nanos();
+    let mut span = base(seen, frame, &BROKER, Some(latency), Subject::Broker);
+    // The bytes are on the publish span and on the process span already.
+    span.payload = None;
+    span
+}
+
+/// `process {destination}`; `since_publish`: ns from the publish to the delivery; `dispatch`: the same, unless the
+/// broker kept the message from earlier, so that it says nothing of how fast events are dispatched.
+#[must_use]
+pub fn process(seen: Seen<'_>, frame: Frame, since_publish: Option<u64>, dispatch: Option<u64>) -> Span {
+    base(seen, frame, &PROCESS, since_publish, |subject| Subject::Process(subject, dispatch))
+}
+
+/// `ack {destination}` and its relatives; `count`: how many messages it settles.
+#[must_use]
+pub fn settle(seen: Seen<'_>, frame: Frame, name: &'static str, count: usize) -> Span {
+    let latency = seen.at.nanos();
+    let family = Family { verb: name, operation: name, kind_of_operation: "settle", kind: SpanKind::Client };
+    let mut span = base(seen, frame, &family, Some(latency), Subject::Settle);
+    if count > 1 {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        span.attributes.push((attribute::MESSAGING_BATCH_MESSAGE_COUNT, Value::Int(count)));
+    }
+    span.payload = None;
+    span
+}
+
+fn base(
+    seen: Seen<'_>,
+    frame: Frame,
+    family: &Family,
+    latency: Option<u64>,
+    subject: impl FnOnce(MessageSubject) -> Subject,
+) -> Span {
+    let message = seen.message;
+    let mut attributes = Vec::with_capacity(14 + message.attributes.len());
+    let text = |text: &'static str| Value::Text(Cow::Borrowed(text));
+    attributes.push((attribute::MESSAGING_SYSTEM, text(seen.system.name())));
+    if !family.operation.is_empty() {
+        attributes.push((attribute::MESSAGING_OPERATION_NAME, text(family.operation)));
+        attributes.push((attribute::MESSAGING_OPERATION_TYPE, text(family.kind_of_operation)));
+    }
+    attributes.push((attribute::MESSAGING_DESTINATION_NAME, Value::Shared(message.destination.clone())));
+    let size = i64::try_from(message.body.size).unwrap_or(i64::MAX);
+    attributes.push((attribute::MESSAGING_MESSAGE_BODY_SIZE, Value::Int(size)));
+    if let Some(id) = &message.id {
+        attributes.push((attribute::MESSAGING_MESSAGE_ID, Value::Shared(id.clone())));
+    }
+    if let Some(id) = seen.client_id
+        && family.kind != SpanKind::Internal
+    {
+        attributes.push((attribute::MESSAGING_CLIENT_ID, Value::Shared(id.clone())));
+    }
+    attributes.push((attribute::SERVER_ADDRESS, Value::Shared(seen.line.server_address.clone())));
+    if seen.line.server_port != 0 {
+        attributes.push((attribute::SERVER_PORT, Value::Int(seen.line.server_port.into())));
+    }
+    if matches!(seen.owner, Owner::Process(_)) {
+        attributes.push((attribute::THREAD_ID, Value::Int(seen.tid.into())));
+    }
+    if seen.from_broker {
+        attributes.push((attribute::VIEWPOINT, text("broker")));
+    }
+    if let Some(latency) = latency {
+        attributes.push((attribute::LATENCY_MS, Value::Float(millis(latency))));
+    }
+    if let Some(id) = correlation(message) {
+        attributes.push((attribute::CORRELATION_ID, Value::Shared(id.clone())));
+    }
+    attributes.extend(message.attributes.iter().cloned());
+
+    let event = CloudEvent::of(message).unwrap_or_default();
+    for (key, value) in [
+        (attribute::EVENT_TYPE, &event.kind),
+        (attribute::EVENT_SOURCE, &event.source),
+        (attribute::EVENT_ID, &event.id),
+        (attribute::EVENT_SUBJECT, &event.subject),
+    ] {
+        if let Some(value) = value {
+            attributes.push((key, Value::Shared(value.clone())));
+        }
+    }
+    let about = MessageSubject {
+        system: seen.system.name(),
+        destination: message.destination.clone(),
+        server: seen.line.server.clone(),
+        event_type: event.kind.unwrap_or_else(|| message.destination.clone()),
+        source: event.source.or(seen.source).unwrap_or_default(),
+        body_size: message.body.size,
+    };
+    Span {
+        trace: frame.trace,
+        id: frame.id,
+        parent: frame.parent,
+        remote_parent: frame.remote_parent,
+        links: frame.links,
+        name: [family.verb, " ", &message.destination].concat(),
+        kind: family.kind,
+        owner: seen.owner,
+        tid: seen.tid,
+        at: seen.at,
+        status: seen.status,
+        subject: subject(about),
+        attributes,
+        payload: Some(message.body.clone()),
+        reply: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::model::ids::IdBuilder;
+    use crate::model::payload::Payload;
+    use crate::model::time::Timestamp;
+
+    fn seen(message: &Message, from_broker: bool) -> Span {
+        let line = Line {
+            server: "10.0.0.1:1883".into(),
+            server_address: "10.0.0.1".into(),
+            server_port: 1883,
+            client: "10.0.0.2:40000".into(),
+        };
+        let id = IdBuilder::new("test");
+        let frame =
+            Frame { trace: id.trace(), id: id.span(), parent: None, remote_parent: None, links: Vec::new() };
+        let seen = Seen {
+            system: System::Mqtt,
+            message,
+            line: &line,
+            client_id: Some(&"pump".into()),
+            owner: Owner::Remote { name: "pump".into(), address: line.client.clone() },
+            from_broker,
+            tid: 7,
+            at: Interval { start: Timestamp(1_000_000), end: Timestamp(3_500_000) },
+            status: Status::Ok,
+            source: Some("pump-service".into()),
+        };
+        process(seen, frame, Some(1_500_000), None)
+    }
+
+    #[test]
+    fn attributes_say_what_the_conventions_want() {
+        let message = Message {
+            destination: "plant/pump".into(),
+            body: Payload::whole(&br#"{"specversion":"1.0","type":"pump.on","id":"4","source":"/plc"}"#[..]),
+            headers: vec![("correlation-id".into(), "c-1".into())],
+            attributes: vec![(attribute::MQTT_QOS, Value::Int(1))],
+            ..Message::default()
+        };
+        let span = seen(&message, true);
+        let lines: Vec<_> =
+            span.attributes.iter().map(|(key, value)| format!("{key} = {value:?}\n")).collect();
+        expect![[r#"
+            messaging.system = Text("mqtt")
+            messaging.operation.name = Text("process")
+            messaging.operation.type = Text("process")
+            messaging.destination.name = Shared("plant/pump")
+            messaging.message.body.size = Int(63)
+            messaging.client.id = Shared("pump")
+            server.address = Shared("10.0.0.1")
+            server.port = Int(1883)
+            iotrail.viewpoint = Text("broker")
+            iotrail.latency_ms = Float(1.5)
+            iotrail.correlation_id = Shared("c-1")
+            iotrail.mqtt.qos = Int(1)
+            event.type = Shared("pump.on")
+            event.source = Shared("/plc")
+            event.id = Shared("4")
+        "#]]
+        .assert_eq(&lines.concat());
+        expect![[r#"
+            (
+                "process plant/pump",
+                Consumer,
+                Process(
+                    MessageSubject {
+                        system: "mqtt",
+                        destination: "plant/pump",
+                        server: "10.0.0.1:1883",
+                        event_type: "pump.on",
+                        source: "/plc",
+                        body_size: 63,
+                    },
+                    None,
+                ),
+            )
+        "#]]
+        .assert_debug_eq(&(&span.name, span.kind, &span.subject));
+    }
+
+    #[test]
+    fn without_a_cloud_event_the_destination_is_the_type_and_the_publisher_the_source() {
+        let message = Message { destination: "a/b".into(), ..Message::default() };
+        let Subject::Process(subject, _) = seen(&message, false).subject else { panic!("a process span") };
+        assert_eq!((&*subject.event_type, &*subject.source), ("a/b", "pump-service"));
+    }
+}
