@@ -102,6 +102,8 @@ fn frame(head: &[u8], level: Level, to_server: Option<bool>, trust: Trust) -> Ou
                 Ok((packet, _)) if !packet.is_tidy() => return Outcome::Invalid,
                 // The name of the protocol is in it.
                 _ if opens && looked.is_ok() => Header::SIGNATURE,
+                // What only MQTT 5 would allow says little, but for an acknowledgement with its reason.
+                Ok((_, read)) if *read != level && fixed.remaining > 3 => 0,
                 Err(Unusable::Cut) => 0,
                 Ok((packet, _)) => packet.weight(),
             };

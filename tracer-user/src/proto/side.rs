@@ -294,7 +294,7 @@ impl Side {
             (true, false) => ENOUGH_INSIDE,
             (false, _) => ENOUGH_UNKNOWN,
         };
-        // Before the bytes have shown the protocol, a role that was told may be wrong too.
+        // Before the bytes have shown the protocol, a role that was told may be wrong too; but that takes a signature.
         let direction = if known.established { known.to_server } else { None };
         let (available, reach) = (self.stream.available(), self.stream.reach());
         let mut weight = u32::from(at_call);
@@ -317,7 +317,9 @@ impl Side {
                 Outcome::NeedMore if !peek.cut && peek.bytes.len() < SEARCH_HEAD => return Verdict::Wait,
                 _ => return Verdict::Refuted,
             };
-            if to_server.is_some() && header.to_server.is_some() && to_server != header.to_server {
+            let expected =
+                if header.weight < Header::SIGNATURE { to_server.or(known.to_server) } else { to_server };
+            if expected.is_some() && header.to_server.is_some() && expected != header.to_server {
                 return Verdict::Refuted;
             }
             to_server = to_server.or(header.to_server);

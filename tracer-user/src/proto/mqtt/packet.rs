@@ -28,6 +28,9 @@ const AUTH: u8 = 15;
 /// acknowledgement's properties. Keeps a wrong byte from swallowing what follows.
 const CONTROL_MAX: u32 = 1 << 20;
 
+/// Remaining length that no answer has in practice: two bytes, some reasons, a few short properties.
+const ANSWER_MAX: u32 = 4096;
+
 /// Protocol level (section 3.1.2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Level {
@@ -177,7 +180,7 @@ impl Fixed {
     }
 
     /// Whether a careful program would write it so: the shortest form of the length (MQTT 5 demands it), no DUP with
-    /// QoS 0 [MQTT-3.3.1-2].
+    /// QoS 0 [MQTT-3.3.1-2], answers of moderate length.
     pub(super) fn is_tidy(&self) -> bool {
         let shortest = match self.remaining {
             0..=0x7f => 2,
@@ -185,6 +188,10 @@ impl Fixed {
             0x4000..=0x1f_ffff => 4,
             _ => 5,
         };
+        let answer = matches!(self.kind, CONNACK | PUBACK..=PUBCOMP | SUBACK | UNSUBACK | DISCONNECT | AUTH);
+        if answer && self.remaining > ANSWER_MAX {
+            return false;
+        }
         self.size == shortest && (self.kind != PUBLISH || self.flags & 0b1110 != 0b1000)
     }
 }
@@ -270,10 +277,13 @@ impl<'a> Packet<'a> {
             }
             UNSUBACK => {
                 reader.id()?;
-                if five {
-                    reader.properties(true)?;
-                } else {
+                reader.properties(five)?;
+                if !five {
                     reader.finish()?;
+                }
+                // MQTT 5, section 3.11.3: a reason for each filter.
+                if reader.rest().iter().any(|code| !matches!(code, 0 | 0x11 | 0x80..=0xa2)) {
+                    return Err(Unusable::Malformed);
                 }
                 Self::Unsuback
             }
