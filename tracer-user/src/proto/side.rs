@@ -15,15 +15,16 @@ use super::counts::Counts;
 /// Bytes of a frame that a search looks at: enough for the names that tell a frame from garbage.
 const SEARCH_HEAD: usize = 512;
 
-/// Weight at which a candidate is believed that begins where a call's bytes begin, in a connection whose protocol is
-/// known or told by its port.
-const ENOUGH_AT_CALL: u32 = 3;
-
-/// The same for a candidate in the middle of a call's bytes.
-const ENOUGH_INSIDE: u32 = 4;
+/// Weight at which a candidate is believed in a connection whose protocol is known or told by its port: one telling
+/// frame that fills a call, or two telling frames.
+const ENOUGH: u32 = 4;
 
 /// The same where nothing else speaks for the protocol.
 const ENOUGH_UNKNOWN: u32 = Header::SIGNATURE;
+
+/// A frame longer than this is not waited for before its beginning is believed, if a call's bytes begin with it: a search
+/// cannot hold so much.
+const LONG: u64 = 32 * 1024;
 
 /// Later starts of calls that are tried while the first candidate is not settled.
 const ALTERNATIVES: usize = 32;
@@ -289,11 +290,7 @@ impl Side {
     /// Whether a frame begins `from` bytes behind the read point. `at_call`: a call's bytes begin there.
     fn try_at(&mut self, from: u64, at_call: bool, known: &Known<'_>, protocol: &dyn Protocol) -> Verdict {
         let sure = known.established || known.hinted;
-        let enough = match (sure, at_call) {
-            (true, true) => ENOUGH_AT_CALL,
-            (true, false) => ENOUGH_INSIDE,
-            (false, _) => ENOUGH_UNKNOWN,
-        };
+        let enough = if sure { ENOUGH } else { ENOUGH_UNKNOWN };
         // Before the bytes have shown the protocol, a role that was told may be wrong too; but that takes a signature.
         let direction = if known.established { known.to_server } else { None };
         let (available, reach) = (self.stream.available(), self.stream.reach());
@@ -331,9 +328,10 @@ impl Side {
             let whole = offset <= available;
             weight = weight.saturating_add(header.weight);
             weight = weight.saturating_add(u32::from(whole && self.stream.ends_chunk(offset)));
-            // A frame that is not all here yet counts only where a call's bytes begin with it: else its length,
-            // which may be garbage, could swallow much.
-            if weight >= enough && (whole || (at_call && sure && from == 0)) {
+            // Of a frame that is not all here yet the length may be garbage, which could swallow much. To the weight of
+            // a long one the end is missing, so one less is enough.
+            let long = at_call && sure && from == 0 && header.len > LONG;
+            if (whole && weight >= enough) || (long && !whole && weight + 1 >= enough) {
                 return Verdict::Found { to_server, opens };
             }
             if !whole {

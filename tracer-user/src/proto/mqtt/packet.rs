@@ -314,6 +314,7 @@ impl<'a> Packet<'a> {
             Self::Connect(_) => Header::SIGNATURE,
             Self::Publish(publish) if publish.topic.is_empty() => 0,
             Self::Connack { .. } | Self::Publish(_) | Self::Subscribe { .. } | Self::Unsubscribe => 2,
+            Self::Puback { .. } | Self::Pubrec { .. } | Self::Pubrel | Self::Pubcomp { .. } => 2,
             Self::Disconnect { .. } | Self::Auth => 0,
             _ => 1,
         }
