@@ -21,8 +21,15 @@ use packet::{Fixed, Level, Packet};
 use topics::Topics;
 
 /// MQTT's row of the table.
-pub const ROW: Row =
-    Row { system: System::Mqtt, ports: &[1883, 8883], detect, resync, start: || Box::new(Mqtt::default()) };
+pub const ROW: Row = Row {
+    system: System::Mqtt,
+    ports: &[1883, 8883],
+    // The fixed header; libmosquitto reads it byte by byte.
+    apart: 5,
+    detect,
+    resync,
+    start: || Box::new(Mqtt::default()),
+};
 
 /// Bytes of a frame that tell its length and that they are no garbage: a fixed header of 5 (section 2.2) and the
 /// protocol name of CONNECT, 8 with its length in version 3.1.

@@ -26,7 +26,8 @@ const ENOUGH_UNKNOWN: u32 = Header::SIGNATURE;
 /// cannot hold so much.
 const LONG: u64 = 32 * 1024;
 
-/// Later starts of calls that are tried while the first candidate is not settled.
+/// Latest starts of calls that are tried while the first candidate is not settled: some frames of a program that reads
+/// byte by byte.
 const ALTERNATIVES: usize = 32;
 
 /// What is lastingly known of the connection while one of its sides is worked on.
@@ -274,10 +275,8 @@ impl Side {
             return verdict;
         }
         // A length that is garbage must not make everything behind it wait.
-        let mut offset = 0;
-        for _ in 0..ALTERNATIVES {
-            let Some(next) = self.stream.next_chunk(offset) else { break };
-            offset = next;
+        for back in (0..ALTERNATIVES).rev() {
+            let Some(offset) = self.stream.recent_chunk(back) else { continue };
             if let found @ Verdict::Found { .. } = self.try_at(offset, true, known, protocol) {
                 counts.skipped_bytes = counts.skipped_bytes.saturating_add(offset);
                 self.pass(offset);
@@ -308,6 +307,7 @@ impl Side {
                     (false, false) => Verdict::Wait,
                 };
             }
+            let cut = peek.cut;
             let header = match protocol.frame(peek.bytes, direction, Trust::Search) {
                 Outcome::Frame(header) if header.len > 0 => header,
                 Outcome::Skip { len } if len > 0 => Header { len, weight: 0, to_server: None, opens: false },
@@ -321,13 +321,19 @@ impl Side {
             }
             to_server = to_server.or(header.to_server);
             opens |= header.opens && offset == from;
+            let start = offset;
             offset = offset.saturating_add(header.len);
             if offset > reach && reach < available {
                 return Verdict::Refuted;
             }
             let whole = offset <= available;
             weight = weight.saturating_add(header.weight);
-            weight = weight.saturating_add(u32::from(whole && self.stream.ends_chunk(offset)));
+            // In the middle of a call, what nothing speaks for begins nothing.
+            if header.weight == 0 && start == from && !at_call && (whole || cut) {
+                return Verdict::Refuted;
+            }
+            let fits = whole && self.stream.fills_calls(start, offset, known.row.apart);
+            weight = weight.saturating_add(u32::from(fits));
             // Of a frame that is not all here yet the length may be garbage, which could swallow much. To the weight of
             // a long one the end is missing, so one less is enough.
             let long = at_call && sure && from == 0 && header.len > LONG;

@@ -28,8 +28,8 @@ const AUTH: u8 = 15;
 /// acknowledgement's properties. Keeps a wrong byte from swallowing what follows.
 const CONTROL_MAX: u32 = 1 << 20;
 
-/// Remaining length that no answer has in practice: two bytes, some reasons, a few short properties.
-const ANSWER_MAX: u32 = 4096;
+/// Remaining length that no packet without a body has in practice: some filters, reasons, a few short properties.
+const TIDY_MAX: u32 = 4096;
 
 /// Protocol level (section 3.1.2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -180,7 +180,7 @@ impl Fixed {
     }
 
     /// Whether a careful program would write it so: the shortest form of the length (MQTT 5 demands it), no DUP with
-    /// QoS 0 [MQTT-3.3.1-2], answers of moderate length.
+    /// QoS 0 [MQTT-3.3.1-2], nothing long but bodies.
     pub(super) fn is_tidy(&self) -> bool {
         let shortest = match self.remaining {
             0..=0x7f => 2,
@@ -188,8 +188,7 @@ impl Fixed {
             0x4000..=0x1f_ffff => 4,
             _ => 5,
         };
-        let answer = matches!(self.kind, CONNACK | PUBACK..=PUBCOMP | SUBACK | UNSUBACK | DISCONNECT | AUTH);
-        if answer && self.remaining > ANSWER_MAX {
+        if !matches!(self.kind, CONNECT | PUBLISH) && self.remaining > TIDY_MAX {
             return false;
         }
         self.size == shortest && (self.kind != PUBLISH || self.flags & 0b1110 != 0b1000)
@@ -273,6 +272,9 @@ impl<'a> Packet<'a> {
                 reader.properties(five)?;
                 // At least one [MQTT-3.10.3-2].
                 reader.topic()?;
+                while !reader.is_at_end() {
+                    reader.topic()?;
+                }
                 Self::Unsubscribe
             }
             UNSUBACK => {
