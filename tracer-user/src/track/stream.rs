@@ -1,7 +1,7 @@
 //! One direction of one connection as one process sees it: chunks of calls in, a gap-aware row of bytes out.
 //!
-//! Three steps, each in its own file: [`order`] turns positions into a contiguous row of segments (out-of-order
-//! arrival, duplicates, wrap-around, losses), [`assembly`] holds that row from the read point on and cuts pieces
+//! Three steps, each in its own file: `order` turns positions into a contiguous row of segments (out-of-order
+//! arrival, duplicates, wrap-around, losses), `assembly` holds that row from the read point on and cuts pieces
 //! out of it, and the [`Stream`] here is the face of both.
 //!
 //! Every segment is one call, so each piece knows when the call that moved its first byte was entered and when
@@ -168,12 +168,6 @@ impl Stream {
     #[must_use]
     pub fn available(&self) -> u64 {
         self.assembly.available()
-    }
-
-    /// Of the [available](Self::available) bytes, those up to the first loss of unknown length.
-    #[must_use]
-    pub fn reach(&self) -> u64 {
-        self.assembly.reach()
     }
 
     /// Where the last call but `back` began, from the read point, if that is behind it and bytes of it are captured.

@@ -143,9 +143,12 @@ fn no_frame_reaches_across_an_unknown_loss() {
     bench.connection.gap(Direction::Outward, &mut bench.ops);
     // Counted on, the frame would end where this call ends.
     bench.put(b"4567890").put(&hex("30 06 0001 'b' '222'"));
-    check(&mut bench, expect![[r#"
+    check(
+        &mut bench,
+        expect![[r#"
         client > 16+8? 30..30..31 - publish b b"222" 3/3
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -213,6 +216,10 @@ fn the_role_is_found() {
         assert_eq!(bench.connection.role(), Some(Role::Server), "{told:?}");
         assert_eq!(bench.ops.len(), 2);
     }
+    // But only a signature tells against what was said.
+    let mut bench = Bench::on(unix, Some(Role::Client), Some(System::Mqtt), false);
+    bench.put(&hex("20 02 00 00"));
+    assert_eq!((bench.connection.role(), bench.connection.system()), (Some(Role::Client), None));
     // The ports tell.
     let mut bench = Bench::new(None, true, false);
     bench.put(&hex("30 06 0001 'a' '111'"));

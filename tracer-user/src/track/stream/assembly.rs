@@ -191,11 +191,6 @@ impl Assembly {
         self.size
     }
 
-    pub(super) fn reach(&self) -> u64 {
-        let joined = self.queue.iter().take_while(|segment| !segment.broken);
-        joined.map(|segment| segment.size).fold(0, u64::saturating_add)
-    }
-
     pub(super) fn recent_chunk(&self, back: usize) -> Option<u64> {
         let index = self.queue.len().checked_sub(back + 1).filter(|index| *index > 0)?;
         if self.queue.get(index)?.captured.is_empty() {
