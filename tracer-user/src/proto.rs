@@ -44,6 +44,8 @@ pub struct Row {
     pub system: System,
     /// Ports on which its brokers listen by convention: tell the role where the bytes do not.
     pub ports: &'static [u16],
+    /// Programs that read a frame's header on its own read no more bytes than this for it.
+    pub apart: u64,
     /// How sure it is that these bytes, from where a call began, are this protocol's. May be given a beginning only.
     pub detect: fn(head: &[u8], hint: bool) -> Score,
     /// Where at `from` or behind it a frame could begin. A cheap sieve: the loop confirms what it finds.

@@ -21,8 +21,15 @@ use packet::{Fixed, Level, Packet};
 use topics::Topics;
 
 /// MQTT's row of the table.
-pub const ROW: Row =
-    Row { system: System::Mqtt, ports: &[1883, 8883], detect, resync, start: || Box::new(Mqtt::default()) };
+pub const ROW: Row = Row {
+    system: System::Mqtt,
+    ports: &[1883, 8883],
+    // The fixed header; libmosquitto reads it byte by byte.
+    apart: 5,
+    detect,
+    resync,
+    start: || Box::new(Mqtt::default()),
+};
 
 /// Bytes of a frame that tell its length and that they are no garbage: a fixed header of 5 (section 2.2) and the
 /// protocol name of CONNECT, 8 with its length in version 3.1.
@@ -102,6 +109,8 @@ fn frame(head: &[u8], level: Level, to_server: Option<bool>, trust: Trust) -> Ou
                 Ok((packet, _)) if !packet.is_tidy() => return Outcome::Invalid,
                 // The name of the protocol is in it.
                 _ if opens && looked.is_ok() => Header::SIGNATURE,
+                // What only MQTT 5 would allow says little, but for an acknowledgement with its reason.
+                Ok((_, read)) if *read != level && fixed.remaining > 3 => 0,
                 Err(Unusable::Cut) => 0,
                 Ok((packet, _)) => packet.weight(),
             };

@@ -15,17 +15,19 @@ use super::counts::Counts;
 /// Bytes of a frame that a search looks at: enough for the names that tell a frame from garbage.
 const SEARCH_HEAD: usize = 512;
 
-/// Weight at which a candidate is believed that begins where a call's bytes begin, in a connection whose protocol is
-/// known or told by its port.
-const ENOUGH_AT_CALL: u32 = 3;
-
-/// The same for a candidate in the middle of a call's bytes.
-const ENOUGH_INSIDE: u32 = 4;
+/// Weight at which a candidate is believed in a connection whose protocol is known or told by its port: one telling
+/// frame that fills a call, or two telling frames.
+const ENOUGH: u32 = 4;
 
 /// The same where nothing else speaks for the protocol.
 const ENOUGH_UNKNOWN: u32 = Header::SIGNATURE;
 
-/// Later starts of calls that are tried while the first candidate is not settled.
+/// A frame longer than this is not waited for before its beginning is believed, if a call's bytes begin with it: a search
+/// cannot hold so much.
+const LONG: u64 = 32 * 1024;
+
+/// Latest starts of calls that are tried while the first candidate is not settled: some frames of a program that reads
+/// byte by byte.
 const ALTERNATIVES: usize = 32;
 
 /// What is lastingly known of the connection while one of its sides is worked on.
@@ -273,10 +275,8 @@ impl Side {
             return verdict;
         }
         // A length that is garbage must not make everything behind it wait.
-        let mut offset = 0;
-        for _ in 0..ALTERNATIVES {
-            let Some(next) = self.stream.next_chunk(offset) else { break };
-            offset = next;
+        for back in (0..ALTERNATIVES).rev() {
+            let Some(offset) = self.stream.recent_chunk(back) else { continue };
             if let found @ Verdict::Found { .. } = self.try_at(offset, true, known, protocol) {
                 counts.skipped_bytes = counts.skipped_bytes.saturating_add(offset);
                 self.pass(offset);
@@ -289,14 +289,10 @@ impl Side {
     /// Whether a frame begins `from` bytes behind the read point. `at_call`: a call's bytes begin there.
     fn try_at(&mut self, from: u64, at_call: bool, known: &Known<'_>, protocol: &dyn Protocol) -> Verdict {
         let sure = known.established || known.hinted;
-        let enough = match (sure, at_call) {
-            (true, true) => ENOUGH_AT_CALL,
-            (true, false) => ENOUGH_INSIDE,
-            (false, _) => ENOUGH_UNKNOWN,
-        };
-        // Before the bytes have shown the protocol, a role that was told may be wrong too.
+        let enough = if sure { ENOUGH } else { ENOUGH_UNKNOWN };
+        // Before the bytes have shown the protocol, a role that was told may be wrong too; but that takes a signature.
         let direction = if known.established { known.to_server } else { None };
-        let (available, reach) = (self.stream.available(), self.stream.reach());
+        let available = self.stream.available();
         let mut weight = u32::from(at_call);
         let (mut to_server, mut opens) = (None, false);
         let mut offset = from;
@@ -311,27 +307,34 @@ impl Side {
                     (false, false) => Verdict::Wait,
                 };
             }
+            let cut = peek.cut;
             let header = match protocol.frame(peek.bytes, direction, Trust::Search) {
                 Outcome::Frame(header) if header.len > 0 => header,
                 Outcome::Skip { len } if len > 0 => Header { len, weight: 0, to_server: None, opens: false },
                 Outcome::NeedMore if !peek.cut && peek.bytes.len() < SEARCH_HEAD => return Verdict::Wait,
                 _ => return Verdict::Refuted,
             };
-            if to_server.is_some() && header.to_server.is_some() && to_server != header.to_server {
+            let expected =
+                if header.weight < Header::SIGNATURE { to_server.or(known.to_server) } else { to_server };
+            if expected.is_some() && header.to_server.is_some() && expected != header.to_server {
                 return Verdict::Refuted;
             }
             to_server = to_server.or(header.to_server);
             opens |= header.opens && offset == from;
+            let start = offset;
             offset = offset.saturating_add(header.len);
-            if offset > reach && reach < available {
-                return Verdict::Refuted;
-            }
             let whole = offset <= available;
             weight = weight.saturating_add(header.weight);
-            weight = weight.saturating_add(u32::from(whole && self.stream.ends_chunk(offset)));
-            // A frame that is not all here yet counts only where a call's bytes begin with it: else its length,
-            // which may be garbage, could swallow much.
-            if weight >= enough && (whole || (at_call && sure && from == 0)) {
+            // In the middle of a call, what nothing speaks for begins nothing.
+            if header.weight == 0 && start == from && !at_call && (whole || cut) {
+                return Verdict::Refuted;
+            }
+            let fits = whole && self.stream.fills_calls(start, offset, known.row.apart);
+            weight = weight.saturating_add(u32::from(fits));
+            // Of a frame that is not all here yet the length may be garbage, which could swallow much. To the weight of
+            // a long one the end is missing, so one less is enough.
+            let long = at_call && sure && from == 0 && header.len > LONG;
+            if (whole && weight >= enough) || (long && !whole && weight + 1 >= enough) {
                 return Verdict::Found { to_server, opens };
             }
             if !whole {

@@ -1,7 +1,7 @@
 //! One direction of one connection as one process sees it: chunks of calls in, a gap-aware row of bytes out.
 //!
-//! Three steps, each in its own file: [`order`] turns positions into a contiguous row of segments (out-of-order
-//! arrival, duplicates, wrap-around, losses), [`assembly`] holds that row from the read point on and cuts pieces
+//! Three steps, each in its own file: `order` turns positions into a contiguous row of segments (out-of-order
+//! arrival, duplicates, wrap-around, losses), `assembly` holds that row from the read point on and cuts pieces
 //! out of it, and the [`Stream`] here is the face of both.
 //!
 //! Every segment is one call, so each piece knows when the call that moved its first byte was entered and when
@@ -170,16 +170,10 @@ impl Stream {
         self.assembly.available()
     }
 
-    /// Of the [available](Self::available) bytes, those up to the first loss of unknown length.
+    /// Where the last call but `back` began, from the read point, if that is behind it and bytes of it are captured.
     #[must_use]
-    pub fn reach(&self) -> u64 {
-        self.assembly.reach()
-    }
-
-    /// The next place behind `offset` where a call with captured bytes began.
-    #[must_use]
-    pub fn next_chunk(&self, offset: u64) -> Option<u64> {
-        self.assembly.next_chunk(offset)
+    pub fn recent_chunk(&self, back: usize) -> Option<u64> {
+        self.assembly.recent_chunk(back)
     }
 
     /// Moves the read point on by `len` bytes, at most to the end of what is there.
@@ -205,10 +199,11 @@ impl Stream {
         self.assembly.at_chunk_start()
     }
 
-    /// Whether a call ended `offset` bytes behind the read point.
+    /// Whether the bytes from `from` to `to` behind the read point end where a call ended, and no other call ended in
+    /// between, but for such as moved only the first `apart` bytes or less.
     #[must_use]
-    pub fn ends_chunk(&self, offset: u64) -> bool {
-        self.assembly.ends_chunk(offset)
+    pub fn fills_calls(&self, from: u64, to: u64, apart: u64) -> bool {
+        self.assembly.fills_calls(from, to, apart)
     }
 
     /// Whether a bound is reached, so that whoever waits for more should decide with what there is.

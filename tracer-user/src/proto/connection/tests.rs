@@ -120,6 +120,38 @@ fn a_lost_header_is_searched_for() {
 }
 
 #[test]
+fn what_is_malformed_does_not_depend_on_the_split() {
+    let bytes = hex("30 06 0009 'abcd' 30 06 0001 'a' '111' 30 06 0001 'b' '222'");
+    let mut seen = Vec::new();
+    for size in 1..=bytes.len() {
+        let mut bench = Bench::client();
+        bench.put(&hex(HELLO));
+        for part in bytes.chunks(size) {
+            bench.put(part);
+        }
+        let counts = bench.connection.counts();
+        seen.push((bench.ops.len(), counts.invalid, counts.resyncs, counts.skipped_bytes));
+    }
+    assert_eq!(seen, vec![(3, 1, 1, 8); bytes.len()]);
+}
+
+#[test]
+fn no_frame_reaches_across_an_unknown_loss() {
+    let mut bench = Bench::new(Some(Role::Client), true, false);
+    bench.exact = false;
+    bench.put(&hex("30 0e 0001 'a' '111'"));
+    bench.connection.gap(Direction::Outward, &mut bench.ops);
+    // Counted on, the frame would end where this call ends.
+    bench.put(b"4567890").put(&hex("30 06 0001 'b' '222'"));
+    check(
+        &mut bench,
+        expect![[r#"
+        client > 16+8? 30..30..31 - publish b b"222" 3/3
+    "#]],
+    );
+}
+
+#[test]
 fn unseen_bytes_are_part_of_the_frame() {
     let mut bench = Bench::client();
     bench.put(&hex(HELLO)).put(&hex("30 80 01 0003 'a/b'"));
@@ -184,6 +216,10 @@ fn the_role_is_found() {
         assert_eq!(bench.connection.role(), Some(Role::Server), "{told:?}");
         assert_eq!(bench.ops.len(), 2);
     }
+    // But only a signature tells against what was said.
+    let mut bench = Bench::on(unix, Some(Role::Client), Some(System::Mqtt), false);
+    bench.put(&hex("20 02 00 00"));
+    assert_eq!((bench.connection.role(), bench.connection.system()), (Some(Role::Client), None));
     // The ports tell.
     let mut bench = Bench::new(None, true, false);
     bench.put(&hex("30 06 0001 'a' '111'"));

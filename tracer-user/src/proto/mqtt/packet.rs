@@ -28,6 +28,9 @@ const AUTH: u8 = 15;
 /// acknowledgement's properties. Keeps a wrong byte from swallowing what follows.
 const CONTROL_MAX: u32 = 1 << 20;
 
+/// Remaining length that no packet without a body has in practice: some filters, reasons, a few short properties.
+const TIDY_MAX: u32 = 4096;
+
 /// Protocol level (section 3.1.2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Level {
@@ -177,7 +180,7 @@ impl Fixed {
     }
 
     /// Whether a careful program would write it so: the shortest form of the length (MQTT 5 demands it), no DUP with
-    /// QoS 0 [MQTT-3.3.1-2].
+    /// QoS 0 [MQTT-3.3.1-2], nothing long but bodies.
     pub(super) fn is_tidy(&self) -> bool {
         let shortest = match self.remaining {
             0..=0x7f => 2,
@@ -185,6 +188,9 @@ impl Fixed {
             0x4000..=0x1f_ffff => 4,
             _ => 5,
         };
+        if !matches!(self.kind, CONNECT | PUBLISH) && self.remaining > TIDY_MAX {
+            return false;
+        }
         self.size == shortest && (self.kind != PUBLISH || self.flags & 0b1110 != 0b1000)
     }
 }
@@ -266,14 +272,20 @@ impl<'a> Packet<'a> {
                 reader.properties(five)?;
                 // At least one [MQTT-3.10.3-2].
                 reader.topic()?;
+                while !reader.is_at_end() {
+                    reader.topic()?;
+                }
                 Self::Unsubscribe
             }
             UNSUBACK => {
                 reader.id()?;
-                if five {
-                    reader.properties(true)?;
-                } else {
+                reader.properties(five)?;
+                if !five {
                     reader.finish()?;
+                }
+                // MQTT 5, section 3.11.3: a reason for each filter.
+                if reader.rest().iter().any(|code| !matches!(code, 0 | 0x11 | 0x80..=0xa2)) {
+                    return Err(Unusable::Malformed);
                 }
                 Self::Unsuback
             }
@@ -304,6 +316,7 @@ impl<'a> Packet<'a> {
             Self::Connect(_) => Header::SIGNATURE,
             Self::Publish(publish) if publish.topic.is_empty() => 0,
             Self::Connack { .. } | Self::Publish(_) | Self::Subscribe { .. } | Self::Unsubscribe => 2,
+            Self::Puback { .. } | Self::Pubrec { .. } | Self::Pubrel | Self::Pubcomp { .. } => 2,
             Self::Disconnect { .. } | Self::Auth => 0,
             _ => 1,
         }

@@ -1,6 +1,5 @@
 use expect_test::{Expect, expect};
 
-use super::*;
 use crate::model::command::Value;
 use crate::model::net::Role;
 use crate::model::op::OpKind;

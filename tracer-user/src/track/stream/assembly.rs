@@ -191,20 +191,13 @@ impl Assembly {
         self.size
     }
 
-    pub(super) fn reach(&self) -> u64 {
-        let joined = self.queue.iter().take_while(|segment| !segment.broken);
-        joined.map(|segment| segment.size).fold(0, u64::saturating_add)
-    }
-
-    pub(super) fn next_chunk(&self, offset: u64) -> Option<u64> {
-        let mut start = 0u64;
-        for segment in &self.queue {
-            if start > offset && !segment.captured.is_empty() {
-                return Some(start);
-            }
-            start = start.saturating_add(segment.size);
+    pub(super) fn recent_chunk(&self, back: usize) -> Option<u64> {
+        let index = self.queue.len().checked_sub(back + 1).filter(|index| *index > 0)?;
+        if self.queue.get(index)?.captured.is_empty() {
+            return None;
         }
-        None
+        let later = self.queue.iter().skip(index).map(|segment| segment.size).fold(0, u64::saturating_add);
+        self.size.checked_sub(later)
     }
 
     pub(super) fn skip(&mut self, len: u64) {
@@ -242,15 +235,26 @@ impl Assembly {
         !self.trimmed
     }
 
-    pub(super) fn ends_chunk(&self, offset: u64) -> bool {
-        let mut at = 0u64;
-        for segment in &self.queue {
-            at = at.saturating_add(segment.size);
-            if at >= offset {
-                return at == offset && !segment.lost;
-            }
+    pub(super) fn fills_calls(&self, from: u64, to: u64, apart: u64) -> bool {
+        let mut end = 0u64;
+        let mut segments = self.queue.iter();
+        let Some(first) = segments.find(|segment| {
+            end = end.saturating_add(segment.size);
+            end > from
+        }) else {
+            return false;
+        };
+        if end == to {
+            return !first.lost;
         }
-        false
+        if end > to || end - from > apart {
+            return false;
+        }
+        let last = segments.find(|segment| {
+            end = end.saturating_add(segment.size);
+            end >= to
+        });
+        end == to && last.is_some_and(|segment| !segment.lost)
     }
 
     pub(super) fn is_full(&self) -> bool {

@@ -172,7 +172,7 @@ fn counted_streams_break_at_a_loss() {
     stream.push(placed(Position::Unknown, b"xyz", 3));
     assert_eq!(stream.resume(), None);
     assert!(!stream.is_partial(), "what was begun is given up");
-    assert_eq!((stream.available(), stream.reach(), stream.next_chunk(0)), (4, 0, Some(1)));
+    assert_eq!((stream.available(), stream.recent_chunk(0)), (4, Some(1)));
     stream.skip(1);
     assert_eq!(text(&mut stream), "xyz");
     assert_eq!((stream.counts().gaps, stream.counts().gap_bytes), (1, 0));
@@ -180,10 +180,10 @@ fn counted_streams_break_at_a_loss() {
     stream.push(placed(Position::Unknown, b"abc", 4));
     stream.gap();
     stream.push(placed(Position::Unknown, b"xyz", 5));
-    assert_eq!((stream.available(), stream.reach()), (7, 3));
+    assert_eq!(stream.available(), 7);
     assert_eq!(stream.take(5), None);
     assert!(!stream.is_partial());
-    assert_eq!((stream.available(), stream.reach()), (4, 0));
+    assert_eq!(stream.available(), 4);
 }
 
 #[test]
@@ -223,7 +223,12 @@ fn a_hole_cuts_what_is_known_but_not_what_is_there() {
     assert_eq!(stream.peek(6, 3, &mut scratch), Peek { bytes: b"", cut: true });
     assert_eq!(stream.peek(10, 5, &mut scratch), Peek { bytes: b"klm", cut: false });
     assert_eq!(stream.peek(99, 5, &mut scratch), Peek { bytes: b"", cut: false });
-    assert!(stream.ends_chunk(10) && stream.ends_chunk(13) && !stream.ends_chunk(12));
+    assert!(stream.fills_calls(0, 10, 0) && stream.fills_calls(10, 13, 0) && !stream.fills_calls(0, 12, 0));
+    assert!(stream.fills_calls(8, 13, 2) && !stream.fills_calls(8, 13, 1) && !stream.fills_calls(13, 13, 9));
+    assert_eq!(
+        (stream.recent_chunk(0), stream.recent_chunk(1), stream.recent_chunk(2)),
+        (Some(10), None, None)
+    );
     let piece = stream.take(12).unwrap();
     assert_eq!((&piece.bytes[..], piece.len, piece.tid), (&b"abcd"[..], 12, 2));
     assert_eq!(text(&mut stream), "m");
