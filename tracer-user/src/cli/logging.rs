@@ -10,7 +10,10 @@ use super::LogFormat;
 pub(crate) fn start(format: LogFormat) {
     let filter =
         EnvFilter::try_from_env("IOTRAIL_LOG").unwrap_or_else(|_| EnvFilter::new("iotrail=info,warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => builder.with_target(false).init(),
         LogFormat::Json => builder.json().init(),

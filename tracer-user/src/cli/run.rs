@@ -1,6 +1,7 @@
 //! `iotrail run`: the command line, and the order in which a run is set up and taken down.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -80,6 +81,9 @@ pub(crate) struct Options {
     /// Size of the ring between kernel and user side, in KiB: a power of two from 64 on.
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring)]
     ring: u32,
+    /// Write what was counted at every stage, lost records included, to this file at the end (JSON).
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Start this command and trace it and its children; iotrail ends when it does.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -181,10 +185,31 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     runtime.shutdown_timeout(Duration::from_millis(200));
     let report = ended?;
     tracing::info!("{}", report.summary());
+    if let Some(path) = &options.report {
+        write_report(path, &report, &telemetry)?;
+    }
     for stage in telemetry.snapshot().iter().filter(|stage| stage.lost() > 0) {
         tracing::warn!(stage = stage.name, "{}: {} lost: {:?}", stage.name, stage.lost(), stage.dropped);
     }
     Ok(())
+}
+
+fn write_report(path: &Path, report: &Report, telemetry: &Telemetry) -> Result<(), Failure> {
+    let counts: serde_json::Map<_, _> =
+        report.counts().into_iter().map(|(name, count)| (name, count.into())).collect();
+    let stages: Vec<_> = telemetry
+        .snapshot()
+        .into_iter()
+        .map(|stage| {
+            serde_json::json!({
+                "stage": stage.name, "in": stage.came, "out": stage.passed, "held": stage.held,
+                "dropped": stage.dropped,
+            })
+        })
+        .collect();
+    let text = serde_json::json!({ "counts": counts, "stages": stages }).to_string();
+    std::fs::write(path, text)
+        .map_err(|error| Failure::new(format!("cannot write the report {}: {error}", path.display())))
 }
 
 fn exporters(

@@ -1,0 +1,6 @@
+//! Live tests: iotrail itself, on this machine's kernel, against real devices, brokers and clients.
+//!
+//! Run by `cargo xtask test`, as root and one at a time. A test that needs something that this machine lacks fails and
+//! says so; none skips.
+
+mod support;

@@ -1,0 +1,179 @@
+//! Starts iotrail, stops it, and reads what it exported and counted.
+
+use std::env;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tracer_tests::broker::free_port;
+use tracer_tests::http;
+use tracer_tests::otlp::{self, Span};
+use tracer_tests::process::Running;
+
+/// How long anything may take that is not measured.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program under test: `cargo xtask test` says which.
+pub fn iotrail() -> PathBuf {
+    env::var_os("IOTRAIL_BIN")
+        .map(PathBuf::from)
+        .expect("run the live tests with `cargo xtask test --live-only`")
+}
+
+/// A folder of a test's own, removed with it.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// A new one.
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("iotrail-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("the temporary folder can be written");
+        Self(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is left in the temporary folder, which is where it belongs.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running `iotrail run`.
+pub struct Tracer {
+    folder: Folder,
+    process: Running,
+    http: SocketAddr,
+}
+
+/// What a finished run left.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Every exported span.
+    pub spans: Vec<Span>,
+    /// Every count by name: `kernel.data`, `publishes`, …
+    counts: serde_json::Map<String, Value>,
+    /// What it said on standard error.
+    pub log: String,
+}
+
+impl Tracer {
+    /// Starts it with these arguments and waits until it traces.
+    pub fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, |_| {})
+    }
+
+    /// As [`Self::start`], with a say in the command (environment, …).
+    pub fn start_with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        let folder = Folder::new();
+        let port = free_port().expect("a port is free");
+        let mut command = Command::new(iotrail());
+        command
+            .arg("run")
+            .args(["--listen", &format!("127.0.0.1:{port}")])
+            .arg("--report")
+            .arg(folder.path().join("report.json"))
+            .args(["--export", &format!("file:{}", folder.path().join("spans.jsonl").display())])
+            .args(arguments)
+            .stdin(Stdio::null());
+        change(&mut command);
+        let log = folder.path().join("log");
+        let process = Running::start_logged("iotrail", &mut command, &log).expect("iotrail starts");
+        let mut tracer = Self { folder, process, http: (Ipv4Addr::LOCALHOST, port).into() };
+        let start = Instant::now();
+        while !http::get(tracer.http, "/health/ready").is_ok_and(|(status, _)| status == 200) {
+            let ended = tracer.process.ended().expect("its state can be read");
+            assert!(ended.is_none(), "iotrail ended early: {}", tracer.log());
+            assert!(start.elapsed() < PATIENCE, "iotrail is not ready: {}", tracer.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        tracer
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Where it serves metrics and health.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// What it has said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// The spans exported so far.
+    pub fn spans(&self) -> Vec<Span> {
+        let path = self.folder.path().join("spans.jsonl");
+        let text = fs::read_to_string(path).unwrap_or_default();
+        // The last line may be half written.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().flat_map(|line| otlp::parse(line).expect("a line of OTLP JSON")).collect()
+    }
+
+    /// Waits until the spans exported so far are as wanted.
+    pub fn wait_for(&mut self, what: &str, wanted: impl Fn(&[Span]) -> bool) -> Vec<Span> {
+        let start = Instant::now();
+        loop {
+            let spans = self.spans();
+            if wanted(&spans) {
+                return spans;
+            }
+            assert!(start.elapsed() < PATIENCE, "no {what} within {PATIENCE:?}; {}\n{spans:#?}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends it as a user would, and reads what it left.
+    pub fn stop(mut self) -> Outcome {
+        let status = self.process.stop(Signal::SIGINT, PATIENCE).expect("it can be stopped");
+        assert!(status.success(), "iotrail ended with {status}: {}", self.log());
+        self.outcome()
+    }
+
+    /// Waits until it ends by itself, and reads what it left.
+    pub fn ended(mut self) -> Outcome {
+        let status = self.process.wait(PATIENCE).expect("it ends");
+        assert!(status.success(), "iotrail ended with {status}: {}", self.log());
+        self.outcome()
+    }
+
+    fn outcome(&self) -> Outcome {
+        let log = self.log();
+        assert!(!log.contains("panicked"), "{log}");
+        let report = fs::read_to_string(self.folder.path().join("report.json")).expect("it leaves a report");
+        let report: Value = serde_json::from_str(&report).expect("the report is JSON");
+        let counts = report["counts"].as_object().expect("the report has counts").clone();
+        Outcome { spans: self.spans(), counts, log }
+    }
+}
+
+impl Outcome {
+    /// A count by name.
+    pub fn count(&self, name: &str) -> u64 {
+        self.counts
+            .get(name)
+            .and_then(Value::as_u64)
+            .unwrap_or_else(|| panic!("no count {name} in {:?}", self.counts))
+    }
+
+    /// The spans of this name.
+    pub fn named(&self, name: &str) -> Vec<&Span> {
+        self.spans.iter().filter(|span| span.name == name).collect()
+    }
+}
