@@ -5,6 +5,7 @@ pub mod broker;
 pub mod http;
 pub mod instrument;
 pub mod otlp;
+pub mod probe;
 pub mod process;
 pub mod stats;
 pub mod trail;
