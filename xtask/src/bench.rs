@@ -31,7 +31,7 @@ pub(crate) struct Options {
 /// Builds, then becomes the benchmark.
 pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
     let Options { rounds, what } = options;
-    setup::must_be_root("measuring")?;
+    setup::must_be_root("measuring", "bench …")?;
     let toolchain = setup::ensure(workspace, Level::Bench)?;
     let building = build::Options { release: true, quiet: true, ..build::Options::default() };
     let iotrail = build::all(workspace, &toolchain, &building)?;

@@ -53,7 +53,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
 pub(crate) fn prepare(workspace: &Workspace, options: &Options) -> Result<Command> {
     let Options { seconds, keep, export, dev, no_trace, more } = options;
     if !no_trace {
-        setup::must_be_root("the demo")?;
+        setup::must_be_root("the demo", "demo")?;
     }
     let toolchain = setup::ensure(workspace, Level::Demo)?;
     // What is watched may be as slow as it likes, and builds sooner so.
