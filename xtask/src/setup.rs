@@ -22,7 +22,8 @@ const WITHOUT_DEBIAN: &str = "`rustup toolchain install nightly --component rust
 /// Install what the other commands need
 ///
 /// Needs Debian and root where something is missing; says first what it will install. The other commands
-/// do this by themselves.
+/// do this by themselves. A compiler for the kernel programs that is there is used: Debian's, or a rustup nightly with
+/// rust-src; where both are, IOTRAIL_BPF_COMPILER=nightly (or prebuilt) chooses.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// What is to be done on this machine.
