@@ -8,4 +8,5 @@ pub mod otlp;
 pub mod probe;
 pub mod process;
 pub mod stats;
+pub mod tracer;
 pub mod trail;

@@ -100,6 +100,11 @@ pub struct Config {
     pub offsets: Offsets,
 }
 
+/// Value of the `MAJORS` map: every minor of the major is selected.
+pub const WHOLE_MAJOR: u8 = 1;
+/// Value of the `MAJORS` map: some minors are, see the `DEVICES` map.
+pub const SOME_MINORS: u8 = 2;
+
 /// Key of the `DEVICES` map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(C)]
@@ -108,13 +113,16 @@ pub struct DeviceKey {
     pub kind: u32,
     /// Major number.
     pub major: u32,
-    /// Minor number, or [`DeviceKey::ANY_MINOR`].
+    /// Minor number.
     pub minor: u32,
 }
 
 impl DeviceKey {
-    /// Every minor number of the major.
-    pub const ANY_MINOR: u32 = u32::MAX;
+    /// Index of a major in the `MAJORS` map.
+    #[must_use]
+    pub const fn major_index(kind: u32, major: u32) -> u32 {
+        kind * crate::limits::MAJORS + major
+    }
 }
 
 /// Key of the `FDS` map, used where the kernel has no BTF.
@@ -164,7 +172,9 @@ pub mod map {
     pub const PROCESSES: &str = "PROCESSES";
     /// Names of programs whose processes are selected when they start.
     pub const COMMS: &str = "COMMS";
-    /// Selected devices.
+    /// Majors with selected devices: index [`super::DeviceKey::major_index`].
+    pub const MAJORS: &str = "MAJORS";
+    /// Selected devices of the majors of which not all are.
     pub const DEVICES: &str = "DEVICES";
     /// Selected ports.
     pub const PORTS: &str = "PORTS";

@@ -26,15 +26,27 @@ impl Copied {
     const NOTHING: Self = Self { captured: 0, offered: 0, segments: 0, fault: 0 };
 }
 
-/// Copies what a call moved. `limit`: no more than this many bytes belong to it.
+/// Copies what a call moved. `limit`: no more than this many bytes belong to it. `messages`: how many messages moved
+/// of a call that moves several, 0 if it failed.
 #[inline(always)]
-pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64) -> Copied {
+pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64, messages: u64) -> Copied {
     // SAFETY: a map value that this thread alone writes.
     let (kind, args, compat) = unsafe { ((*slot).kind, (*slot).args, (*slot).abi != 0) };
     let capture = u64::from(config!(capture_bytes));
     let limit = if limit < capture { limit } else { capture };
     if kind.has(traits::MESSAGES) {
-        return follow(message_step, args[1], args[2], MESSAGES, limit, compat);
+        let known = messages != 0;
+        let count = if known { messages } else { args[2] };
+        let mut following = Following::new(0, 0, limit, compat);
+        following.messages = args[1];
+        following.messages_left = if count < u64::from(MESSAGES) { count } else { u64::from(MESSAGES) };
+        following.known = u32::from(known);
+        following.run(message_step, SEGMENTS);
+        // What was not reached: of the messages themselves, or of the segments of the last one.
+        let left = count > u64::from(MESSAGES)
+            || following.messages_left != 0
+            || (following.count != 0 && following.left != 0);
+        return following.copied(left);
     }
     if kind.has(traits::MESSAGE | traits::SEGMENTS) {
         let array = if kind.has(traits::SEGMENTS) {
@@ -45,7 +57,9 @@ pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64) -> Copied
         let Some((array, count)) = array else {
             return Copied { fault: Fault::Descriptor as u16, ..Copied::NOTHING };
         };
-        return follow(segment_step, array, count, SEGMENTS, limit, compat);
+        let mut following = Following::new(array, count, limit, compat);
+        following.run(segment_step, if count < u64::from(SEGMENTS) { count as u32 } else { SEGMENTS });
+        return following.copied(u64::from(following.segments) < count);
     }
     let mut copied = Copied { offered: args[2], segments: 1, ..Copied::NOTHING };
     let wanted = if args[2] < limit { args[2] } else { limit };
@@ -90,8 +104,16 @@ fn segment(array: u64, index: u64, compat: bool) -> Option<(u64, u64)> {
 
 /// An array that is being followed, element by element.
 struct Following {
-    /// Address of the next array: of segments, or of message headers.
+    /// Address of the next segment.
     array: u64,
+    /// Segments that are left of this array.
+    count: u64,
+    /// Address of the next message header, if there are several messages.
+    messages: u64,
+    /// Message headers that are left.
+    messages_left: u64,
+    /// Bytes that are left of the current message.
+    left: u64,
     limit: u64,
     captured: u64,
     offered: u64,
@@ -99,57 +121,63 @@ struct Following {
     segments: u32,
     fault: u32,
     compat: u32,
+    /// 1: the message headers say how much moved.
+    known: u32,
 }
 
-/// Follows up to `count` elements of `array` with `step`.
-///
-/// `bpf_loop` lets the verifier look at a step once instead of once for every element. Kernels before 5.17 lack it and
-/// get the first few elements.
-#[inline(always)]
-fn follow(
-    step: unsafe extern "C" fn(u64, *mut Following) -> i64,
-    array: u64,
-    count: u64,
-    bound: u32,
-    limit: u64,
-    compat: bool,
-) -> Copied {
-    // SAFETY: no arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    let mut following = Following {
-        array,
-        limit,
-        captured: 0,
-        offered: 0,
-        cpu,
-        segments: 0,
-        fault: 0,
-        compat: u32::from(compat),
-    };
-    let steps = if count < u64::from(bound) { count as u32 } else { bound };
-    if config!(loops) != 0 {
-        // SAFETY: the callback has the signature that the helper calls, and the context outlives the call.
-        unsafe { bpf_loop(steps, step as *mut _, (&raw mut following).cast(), 0) };
-    } else {
+impl Following {
+    #[inline(always)]
+    fn new(array: u64, count: u64, limit: u64, compat: bool) -> Self {
+        Self {
+            array,
+            count,
+            messages: 0,
+            messages_left: 0,
+            left: 0,
+            limit,
+            captured: 0,
+            offered: 0,
+            // SAFETY: no arguments.
+            cpu: unsafe { bpf_get_smp_processor_id() },
+            segments: 0,
+            fault: 0,
+            compat: u32::from(compat),
+            known: 0,
+        }
+    }
+
+    /// Takes up to so many steps.
+    ///
+    /// `bpf_loop` lets the verifier look at a step once instead of once for every element. Kernels before 5.17 lack it
+    /// and get the first few elements.
+    #[inline(always)]
+    fn run(&mut self, step: unsafe extern "C" fn(u64, *mut Following) -> i64, steps: u32) {
+        if config!(loops) != 0 {
+            // SAFETY: the callback has the signature that the helper calls, and the context outlives the call.
+            unsafe { bpf_loop(steps, step as *mut _, (&raw mut *self).cast(), 0) };
+            return;
+        }
         let mut index: u32 = 0;
         while index < FEW && index < steps {
             // SAFETY: the context is valid.
-            if unsafe { step(u64::from(index), &raw mut following) } != 0 {
+            if unsafe { step(u64::from(index), &raw mut *self) } != 0 {
                 break;
             }
             index += 1;
         }
     }
-    let mut copied = Copied {
-        captured: following.captured,
-        offered: following.offered,
-        segments: following.segments as u16,
-        fault: following.fault as u16,
-    };
-    if copied.fault == 0 && u64::from(following.segments) < count {
-        copied.fault = Fault::Segments as u16;
+
+    /// What came of it. `left`: there was more than was followed.
+    #[inline(always)]
+    fn copied(&self, left: bool) -> Copied {
+        let fault = if self.fault == 0 && left { Fault::Segments as u32 } else { self.fault };
+        Copied {
+            captured: self.captured,
+            offered: self.offered,
+            segments: self.segments as u16,
+            fault: fault as u16,
+        }
     }
-    copied
 }
 
 /// Appends one segment; returns 1 to stop.
@@ -176,7 +204,7 @@ fn append(following: &mut Following, base: u64, length: u64) -> i64 {
 
 /// One element of an array of segments.
 unsafe extern "C" fn segment_step(index: u64, following: *mut Following) -> i64 {
-    // SAFETY: the context of `follow`.
+    // SAFETY: the context of `run`.
     let following = unsafe { &mut *following };
     let Some((base, length)) = segment(following.array, index, following.compat != 0) else {
         following.fault = Fault::Descriptor as u32;
@@ -185,29 +213,43 @@ unsafe extern "C" fn segment_step(index: u64, following: *mut Following) -> i64 
     append(following, base, length)
 }
 
-/// One element of an array of message headers: its first segment. On a stream, programs that use this give one
-/// segment a message.
-unsafe extern "C" fn message_step(index: u64, following: *mut Following) -> i64 {
-    // SAFETY: the context of `follow`.
+/// The next of several messages, or the next segment of the current one.
+unsafe extern "C" fn message_step(_index: u64, following: *mut Following) -> i64 {
+    // SAFETY: the context of `run`.
     let following = unsafe { &mut *following };
     let compat = following.compat != 0;
-    let header = following.array + index * if compat { COMPAT_MESSAGE_BYTES } else { MESSAGE_BYTES };
-    let Some((array, count)) = message_segments(header, compat) else {
-        following.fault = Fault::Descriptor as u32;
-        return 1;
-    };
-    let Some((base, length)) = segment(array, 0, compat) else {
-        following.fault = Fault::Descriptor as u32;
-        return 1;
-    };
-    let stop = append(following, base, length);
-    if count > 1 {
-        following.fault = Fault::Segments as u32;
+    if following.count == 0 || following.left == 0 {
+        if following.messages_left == 0 {
+            return 1;
+        }
+        let header = following.messages;
+        let (size, moved_at) = if compat { (32, 28) } else { (64, 56) };
+        let (Some((array, count)), Some(moved)) =
+            (message_segments(header, compat), user::<u32>(header + moved_at))
+        else {
+            following.fault = Fault::Descriptor as u32;
+            return 1;
+        };
+        following.messages = header + size;
+        following.messages_left -= 1;
+        following.array = array;
+        following.count = count;
+        following.left = if following.known != 0 { u64::from(moved) } else { u64::MAX };
+        return 0;
     }
-    stop
+    let Some((base, length)) = segment(following.array, 0, compat) else {
+        following.fault = Fault::Descriptor as u32;
+        return 1;
+    };
+    following.array += if compat { 8 } else { 16 };
+    following.count -= 1;
+    let length = if length < following.left { length } else { following.left };
+    following.left -= length;
+    append(following, base, length)
 }
 
 /// `struct msghdr`, native or compat: segment array and count. `include/linux/socket.h`, `include/net/compat.h`.
+/// Behind it a `struct mmsghdr` has the length that was moved.
 #[inline(always)]
 fn message_segments(header: u64, compat: bool) -> Option<(u64, u64)> {
     if compat {
@@ -218,8 +260,5 @@ fn message_segments(header: u64, compat: bool) -> Option<(u64, u64)> {
     Some((array, count))
 }
 
-/// `struct mmsghdr` is a `msghdr` and the length that was moved.
-const MESSAGE_BYTES: u64 = 64;
-const COMPAT_MESSAGE_BYTES: u64 = 32;
 /// Elements that are followed on a kernel without `bpf_loop`.
 const FEW: u32 = 4;

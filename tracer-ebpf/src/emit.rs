@@ -13,6 +13,8 @@ use crate::select::Who;
 const NO_WAKEUP: u64 = 1;
 /// `BPF_RB_FORCE_WAKEUP`.
 const FORCE_WAKEUP: u64 = 2;
+/// By how much the error and lifecycle ring is smaller than the data ring at least: its reader is woken that much sooner.
+const SMALLER: u64 = 8;
 /// `BPF_RB_AVAIL_DATA`.
 const AVAILABLE: u64 = 0;
 
@@ -99,7 +101,8 @@ pub(crate) fn send(stage: *mut Stage, captured: u64, lifecycle: bool) {
     };
     let ring = if lifecycle { &LIFECYCLE } else { &DATA };
     // The reader comes by itself every few milliseconds; waking it costs the traced program an interrupt.
-    let wake = if ring.query(AVAILABLE) >= u64::from(config!(wake_bytes)) { FORCE_WAKEUP } else { NO_WAKEUP };
+    let enough = u64::from(config!(wake_bytes)) / if lifecycle { SMALLER } else { 1 };
+    let wake = if ring.query(AVAILABLE) >= enough { FORCE_WAKEUP } else { NO_WAKEUP };
     let sent = ring.output::<[u8]>(bytes, wake).is_ok();
     match (lifecycle, sent) {
         (false, true) => {
@@ -117,11 +120,12 @@ pub(crate) fn send(stage: *mut Stage, captured: u64, lifecycle: bool) {
 /// From the command's own number (`include/uapi/asm-generic/ioctl.h`), or for older commands from a table.
 #[inline(always)]
 pub(crate) fn ioctl_sizes(command: u32) -> (u64, u64) {
-    // SAFETY: the value is copied at once.
-    if let Some(sizes) = unsafe { IOCTLS.get(command) } {
-        return (u64::from(sizes.reads), u64::from(sizes.writes));
-    }
     let size = u64::from(command >> 16 & 0x3fff);
+    if size == 0 {
+        // SAFETY: the value is copied at once.
+        let sizes = unsafe { IOCTLS.get(command) };
+        return sizes.map_or((0, 0), |sizes| (u64::from(sizes.reads), u64::from(sizes.writes)));
+    }
     let reads = if command & 0x4000_0000 != 0 { size } else { 0 };
     let writes = if command & 0x8000_0000 != 0 { size } else { 0 };
     (reads, writes)
@@ -133,6 +137,12 @@ pub(crate) fn ioctl_entry(slot: *mut InFlight, who: Who) {
     // SAFETY: a map value that this thread alone writes.
     let (command, argument, now) = unsafe { ((*slot).args[1] as u32, (*slot).args[2], (*slot).enter_ns) };
     let (reads, writes) = ioctl_sizes(command);
+    // An `ioctl` has three arguments; the places of the others keep what the exit wants to know.
+    // SAFETY: a map value that this thread alone writes.
+    unsafe {
+        (*slot).args[4] = reads;
+        (*slot).args[5] = writes;
+    }
     if reads == 0 || writes == 0 {
         return;
     }

@@ -2,12 +2,11 @@
 
 use aya_ebpf::helpers::bpf_get_current_comm;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
-use tracer_common::counter::Counter;
 use tracer_common::record::Kind;
 
-use crate::maps::{CALLS, COMMS, IDLE, INTERRUPTED, PROCESSES, config, count};
+use crate::maps::{CALLS, COMMS, IDLE, config, set_active, set_selected};
 use crate::select;
-use crate::{emit, finish, follow, read};
+use crate::{emit, follow, read};
 
 /// `trace_sched_process_fork(struct task_struct *parent, struct task_struct *child)`, `kernel/fork.c`.
 /// Runs in the parent.
@@ -22,12 +21,12 @@ pub(crate) fn fork(child: u64) -> Option<()> {
 #[inline(always)]
 pub(crate) fn born(child: u32) -> Option<()> {
     if config!(own_children) != 0 && follow::current().tgid == config!(own_tgid) {
-        select_process(child);
+        set_selected(child, true);
         return None;
     }
     let who = select::who()?;
     if config!(only_processes) != 0 {
-        select_process(child);
+        set_selected(child, true);
     }
     // SAFETY: no arguments.
     let stage = emit::blank(who, Kind::Fork, unsafe { bpf_ktime_get_ns() })?;
@@ -44,7 +43,7 @@ pub(crate) fn exec() -> Option<()> {
         let comm = bpf_get_current_comm().ok()?;
         // SAFETY: only its presence is used.
         if unsafe { COMMS.get(comm) }.is_some() {
-            select_process(follow::current().tgid);
+            set_selected(follow::current().tgid, true);
         }
     }
     let who = select::who()?;
@@ -63,21 +62,21 @@ pub(crate) fn exit() -> Option<()> {
     if let Some(slot) = CALLS.get_ptr_mut(who.tid) {
         // SAFETY: a map value that this thread alone writes.
         unsafe {
-            if (*slot).state == INTERRUPTED {
-                finish::interrupted(slot, who);
-            } else if (*slot).state != IDLE {
+            // In a call, or interrupted in one by the signal that ended it.
+            if (*slot).state != IDLE {
                 if let Some(stage) = emit::record(slot, who, Kind::Aborted, 0, now) {
                     emit::send(stage, 0, true);
                 }
             }
         }
+        set_active(who.tid, false);
         let _ = CALLS.remove(who.tid);
     } else if who.tid != who.tgid {
         return None;
     }
     let selected = select::who().is_some();
     if who.tid == who.tgid {
-        let _ = PROCESSES.remove(who.tgid);
+        set_selected(who.tgid, false);
     }
     if !selected {
         return None;
@@ -87,10 +86,4 @@ pub(crate) fn exit() -> Option<()> {
     unsafe { (*stage).header.args[0] = u64::from(who.tid == who.tgid) };
     emit::send(stage, 0, true);
     Some(())
-}
-
-fn select_process(tgid: u32) {
-    if PROCESSES.insert(tgid, 1, 0).is_err() {
-        count(Counter::ProcessesFull, 1);
-    }
 }

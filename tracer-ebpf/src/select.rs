@@ -1,9 +1,10 @@
 //! Is it selected? Two sides: who (process) and what (device, port).
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
-use tracer_common::config::DeviceKey;
+use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
+use tracer_common::config::{DeviceKey, SOME_MINORS, WHOLE_MAJOR};
 
-use crate::maps::{DEVICES, PORTS, PROCESSES, UNIX_PATHS, config};
+use crate::maps::{DEVICES, MAJORS, PORTS, UNIX_PATHS, config, is_selected};
 use crate::walk;
 
 /// `AF_UNIX`.
@@ -28,8 +29,7 @@ pub(crate) fn who() -> Option<Who> {
     if who.tgid == config!(own_tgid) {
         return None;
     }
-    // SAFETY: the value is not used, only its presence.
-    if config!(only_processes) != 0 && unsafe { PROCESSES.get(who.tgid) }.is_none() {
+    if config!(only_processes) != 0 && !is_selected(who.tgid) {
         return None;
     }
     Some(who)
@@ -40,13 +40,10 @@ pub(crate) fn who() -> Option<Who> {
 pub(crate) fn device(kind: u32, rdev: u32) -> bool {
     // `dev_t` inside the kernel: 12 bits of major over 20 of minor, `include/linux/kdev_t.h`.
     let major = rdev >> 20;
-    let any = DeviceKey { kind, major, minor: DeviceKey::ANY_MINOR };
-    // SAFETY: the value is copied at once.
-    match unsafe { DEVICES.get(any) } {
-        // 1: the whole major; 2: some minors of it, ask for this one.
-        Some(1) => return true,
-        Some(_) => {}
-        None => return false,
+    match MAJORS.get(DeviceKey::major_index(kind, major)) {
+        Some(&WHOLE_MAJOR) => return true,
+        Some(&SOME_MINORS) => {}
+        _ => return false,
     }
     let exact = DeviceKey { kind, major, minor: rdev & 0xf_ffff };
     // SAFETY: only its presence is used.
@@ -105,10 +102,17 @@ pub(crate) fn field16(common: &[u8; 96], offset: u32) -> u16 {
     unsafe { common.as_ptr().add(offset as usize).cast::<u16>().read_unaligned() }
 }
 
-/// Whether a path in the program's memory (behind the family of a `struct sockaddr_un`) is selected.
+/// Whether a path in the program's memory (behind the family of a `struct sockaddr_un`), at most `length` bytes long,
+/// is selected.
 #[inline(always)]
-pub(crate) fn unix_address(pointer: u64) -> bool {
-    let Some(path) = crate::read::user::<[u8; 108]>(pointer) else { return false };
+pub(crate) fn unix_address(pointer: u64, length: u64) -> bool {
+    let mut path = [0_u8; 108];
+    let room = if length < 108 { length as u32 + 1 } else { 108 };
+    // SAFETY: the helper writes at most the array; it checks the address itself.
+    let copied = unsafe { bpf_probe_read_user_str(path.as_mut_ptr().cast(), room, pointer as *const _) };
+    if copied <= 1 {
+        return false;
+    }
     // SAFETY: only its presence is used.
     unsafe { UNIX_PATHS.get(path) }.is_some()
 }

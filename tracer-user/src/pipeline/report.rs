@@ -21,7 +21,6 @@ const LOSSES: &[&str] = &[
     "lifecycle_ring_full",
     "threads_full",
     "no_stage",
-    "processes_full",
     "fds_full",
     "foreign_abi",
 ];
