@@ -35,18 +35,21 @@ pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64, messages:
     let capture = u64::from(config!(capture_bytes));
     let limit = if limit < capture { limit } else { capture };
     if kind.has(traits::MESSAGES) {
-        let known = messages != 0;
-        let count = if known { messages } else { args[2] };
-        let mut following = Following::new(0, 0, limit, compat);
-        following.messages = args[1];
-        following.messages_left = if count < u64::from(MESSAGES) { count } else { u64::from(MESSAGES) };
-        following.known = u32::from(known);
-        following.run(message_step, SEGMENTS);
-        // What was not reached: of the messages themselves, or of the segments of the last one.
-        let left = count > u64::from(MESSAGES)
-            || following.messages_left != 0
-            || (following.count != 0 && following.left != 0);
-        return following.copied(left);
+        let count = if messages != 0 { messages } else { args[2] };
+        let bounded = if count < u64::from(MESSAGES) { count } else { u64::from(MESSAGES) };
+        // SAFETY: the stage is this CPU's own while the program runs.
+        unsafe {
+            let following = begin(stage, limit, compat);
+            (*following).messages = args[1];
+            (*following).messages_left = bounded;
+            (*following).known = u32::from(messages != 0);
+            run(message_step, SEGMENTS);
+            // What was not reached: of the messages themselves, or of the segments of the last one.
+            let left = count > bounded
+                || (*following).messages_left != 0
+                || ((*following).count != 0 && (*following).left != 0);
+            return copied(following, left);
+        }
     }
     if kind.has(traits::MESSAGE | traits::SEGMENTS) {
         let array = if kind.has(traits::SEGMENTS) {
@@ -57,9 +60,14 @@ pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64, messages:
         let Some((array, count)) = array else {
             return Copied { fault: Fault::Descriptor as u16, ..Copied::NOTHING };
         };
-        let mut following = Following::new(array, count, limit, compat);
-        following.run(segment_step, if count < u64::from(SEGMENTS) { count as u32 } else { SEGMENTS });
-        return following.copied(u64::from(following.segments) < count);
+        // SAFETY: as above.
+        unsafe {
+            let following = begin(stage, limit, compat);
+            (*following).array = array;
+            run(segment_step, if count < u64::from(SEGMENTS) { count as u32 } else { SEGMENTS });
+            let left = u64::from((*following).segments) < count;
+            return copied(following, left);
+        }
     }
     let mut copied = Copied { offered: args[2], segments: 1, ..Copied::NOTHING };
     let wanted = if args[2] < limit { args[2] } else { limit };
@@ -102,11 +110,13 @@ fn segment(array: u64, index: u64, compat: bool) -> Option<(u64, u64)> {
     Some((base, length))
 }
 
-/// An array that is being followed, element by element.
-struct Following {
-    /// Address of the next segment.
+/// An array that is being followed, element by element. It lies in the stage, not on the stack: what comes out of a map
+/// is a new number to the verifier, so that it need not follow each through every turn of the loop.
+#[repr(C)]
+pub(crate) struct Following {
+    /// Address of the array of segments.
     array: u64,
-    /// Segments that are left of this array.
+    /// Segments that are left of the current message.
     count: u64,
     /// Address of the next message header, if there are several messages.
     messages: u64,
@@ -117,7 +127,6 @@ struct Following {
     limit: u64,
     captured: u64,
     offered: u64,
-    cpu: u32,
     segments: u32,
     fault: u32,
     compat: u32,
@@ -125,127 +134,165 @@ struct Following {
     known: u32,
 }
 
-impl Following {
-    #[inline(always)]
-    fn new(array: u64, count: u64, limit: u64, compat: bool) -> Self {
-        Self {
-            array,
-            count,
-            messages: 0,
-            messages_left: 0,
-            left: 0,
-            limit,
-            captured: 0,
-            offered: 0,
-            // SAFETY: no arguments.
-            cpu: unsafe { bpf_get_smp_processor_id() },
-            segments: 0,
-            fault: 0,
-            compat: u32::from(compat),
-            known: 0,
-        }
+/// # Safety
+/// The stage has to be this CPU's own.
+#[inline(always)]
+unsafe fn begin(stage: *mut Stage, limit: u64, compat: bool) -> *mut Following {
+    let compat = u32::from(compat);
+    // SAFETY: the caller says so.
+    unsafe {
+        let following = &raw mut (*stage).following;
+        (*following).array = 0;
+        (*following).count = 0;
+        (*following).messages = 0;
+        (*following).messages_left = 0;
+        (*following).left = 0;
+        (*following).limit = limit;
+        (*following).captured = 0;
+        (*following).offered = 0;
+        (*following).segments = 0;
+        (*following).fault = 0;
+        (*following).compat = compat;
+        (*following).known = 0;
+        following
     }
+}
 
-    /// Takes up to so many steps.
-    ///
-    /// `bpf_loop` lets the verifier look at a step once instead of once for every element. Kernels before 5.17 lack it
-    /// and get the first few elements.
-    #[inline(always)]
-    fn run(&mut self, step: unsafe extern "C" fn(u64, *mut Following) -> i64, steps: u32) {
-        if config!(loops) != 0 {
-            // SAFETY: the callback has the signature that the helper calls, and the context outlives the call.
-            unsafe { bpf_loop(steps, step as *mut _, (&raw mut *self).cast(), 0) };
-            return;
-        }
-        let mut index: u32 = 0;
-        while index < FEW && index < steps {
-            // SAFETY: the context is valid.
-            if unsafe { step(u64::from(index), &raw mut *self) } != 0 {
-                break;
-            }
-            index += 1;
-        }
+type Step = unsafe extern "C" fn(u64, *mut u32) -> i64;
+
+/// Takes up to so many steps with this CPU's [`Following`].
+///
+/// `bpf_loop` lets the verifier look at a step once instead of once for every element. Kernels before 5.17 lack it and
+/// get the first few elements.
+#[inline(always)]
+fn run(step: Step, steps: u32) {
+    // SAFETY: no arguments.
+    let mut cpu = unsafe { bpf_get_smp_processor_id() };
+    if config!(loops) != 0 {
+        // SAFETY: the callback has the signature that the helper calls, and the context outlives the call.
+        unsafe { bpf_loop(steps, step as *mut _, (&raw mut cpu).cast(), 0) };
+        return;
     }
+    let mut index: u32 = 0;
+    while index < FEW && index < steps {
+        // SAFETY: the context is valid.
+        if unsafe { step(u64::from(index), &raw mut cpu) } != 0 {
+            break;
+        }
+        index += 1;
+    }
+}
 
-    /// What came of it. `left`: there was more than was followed.
-    #[inline(always)]
-    fn copied(&self, left: bool) -> Copied {
-        let fault = if self.fault == 0 && left { Fault::Segments as u32 } else { self.fault };
+/// What came of it. `left`: there was more than was followed.
+///
+/// # Safety
+/// The stage has to be this CPU's own.
+#[inline(always)]
+unsafe fn copied(following: *mut Following, left: bool) -> Copied {
+    // SAFETY: the caller says so.
+    unsafe {
+        let fault = if (*following).fault == 0 && left { Fault::Segments as u32 } else { (*following).fault };
         Copied {
-            captured: self.captured,
-            offered: self.offered,
-            segments: self.segments as u16,
+            captured: (*following).captured,
+            offered: (*following).offered,
+            segments: (*following).segments as u16,
             fault: fault as u16,
         }
     }
 }
 
 /// Appends one segment; returns 1 to stop.
+///
+/// # Safety
+/// The stage has to be this CPU's own.
 #[inline(always)]
-fn append(following: &mut Following, base: u64, length: u64) -> i64 {
-    following.offered += length;
-    following.segments += 1;
-    if following.fault != 0 || following.captured >= following.limit {
-        return 0;
+unsafe fn append(stage: *mut Stage, base: u64, length: u64) -> i64 {
+    // SAFETY: the caller says so.
+    unsafe {
+        let following = &raw mut (*stage).following;
+        (*following).offered += length;
+        (*following).segments += 1;
+        let (captured, limit) = ((*following).captured, (*following).limit);
+        if (*following).fault != 0 || captured >= limit {
+            return 0;
+        }
+        let room = limit - captured;
+        let wanted = if length < room { length } else { room };
+        if wanted == 0 {
+            return 0;
+        }
+        let read = bytes(stage, captured, base, wanted);
+        (*following).captured = captured + read;
+        if read < wanted {
+            (*following).fault = Fault::Unreadable as u32;
+        }
+        0
     }
-    let room = following.limit - following.captured;
-    let wanted = if length < room { length } else { room };
-    if wanted == 0 {
-        return 0;
-    }
-    let Some(stage) = STAGES.get_ptr_mut(following.cpu) else { return 1 };
-    let read = bytes(stage, following.captured, base, wanted);
-    following.captured += read;
-    if read < wanted {
-        following.fault = Fault::Unreadable as u32;
-    }
-    0
 }
 
 /// One element of an array of segments.
-unsafe extern "C" fn segment_step(index: u64, following: *mut Following) -> i64 {
-    // SAFETY: the context of `run`.
-    let following = unsafe { &mut *following };
-    let Some((base, length)) = segment(following.array, index, following.compat != 0) else {
-        following.fault = Fault::Descriptor as u32;
-        return 1;
-    };
-    append(following, base, length)
+unsafe extern "C" fn segment_step(index: u64, cpu: *mut u32) -> i64 {
+    // SAFETY: the context of `run`, and this CPU's own stage.
+    unsafe {
+        let Some(stage) = STAGES.get_ptr_mut(*cpu) else { return 1 };
+        let following = &raw mut (*stage).following;
+        let Some((base, length)) = segment((*following).array, index, (*following).compat != 0) else {
+            (*following).fault = Fault::Descriptor as u32;
+            return 1;
+        };
+        append(stage, base, length)
+    }
 }
 
 /// The next of several messages, or the next segment of the current one.
-unsafe extern "C" fn message_step(_index: u64, following: *mut Following) -> i64 {
-    // SAFETY: the context of `run`.
-    let following = unsafe { &mut *following };
-    let compat = following.compat != 0;
-    if following.count == 0 || following.left == 0 {
-        if following.messages_left == 0 {
-            return 1;
+unsafe extern "C" fn message_step(_index: u64, cpu: *mut u32) -> i64 {
+    // SAFETY: the context of `run`, and this CPU's own stage.
+    unsafe {
+        let Some(stage) = STAGES.get_ptr_mut(*cpu) else { return 1 };
+        let following = &raw mut (*stage).following;
+        let compat = (*following).compat != 0;
+        if (*following).count == 0 || (*following).left == 0 {
+            return i64::from(!next_message(following, compat));
         }
-        let header = following.messages;
+        let Some((base, length)) = segment((*following).array, 0, compat) else {
+            (*following).fault = Fault::Descriptor as u32;
+            return 1;
+        };
+        (*following).array += if compat { 8 } else { 16 };
+        (*following).count -= 1;
+        let left = (*following).left;
+        let length = if length < left { length } else { left };
+        (*following).left = left - length;
+        append(stage, base, length)
+    }
+}
+
+/// Goes on to the next message, if there is one.
+///
+/// # Safety
+/// The stage has to be this CPU's own.
+#[inline(always)]
+unsafe fn next_message(following: *mut Following, compat: bool) -> bool {
+    // SAFETY: the caller says so.
+    unsafe {
+        if (*following).messages_left == 0 {
+            return false;
+        }
+        let header = (*following).messages;
         let (size, moved_at) = if compat { (32, 28) } else { (64, 56) };
         let (Some((array, count)), Some(moved)) =
             (message_segments(header, compat), user::<u32>(header + moved_at))
         else {
-            following.fault = Fault::Descriptor as u32;
-            return 1;
+            (*following).fault = Fault::Descriptor as u32;
+            return false;
         };
-        following.messages = header + size;
-        following.messages_left -= 1;
-        following.array = array;
-        following.count = count;
-        following.left = if following.known != 0 { u64::from(moved) } else { u64::MAX };
-        return 0;
+        (*following).messages = header + size;
+        (*following).messages_left -= 1;
+        (*following).array = array;
+        (*following).count = count;
+        (*following).left = if (*following).known != 0 { u64::from(moved) } else { u64::MAX };
+        true
     }
-    let Some((base, length)) = segment(following.array, 0, compat) else {
-        following.fault = Fault::Descriptor as u32;
-        return 1;
-    };
-    following.array += if compat { 8 } else { 16 };
-    following.count -= 1;
-    let length = if length < following.left { length } else { following.left };
-    following.left -= length;
-    append(following, base, length)
 }
 
 /// `struct msghdr`, native or compat: segment array and count. `include/linux/socket.h`, `include/net/compat.h`.
