@@ -24,14 +24,8 @@ pub(super) struct Mode {
     pub(super) btf: bool,
 }
 
-/// Every way to load it.
-pub(super) const MODES: [Mode; 5] = [
-    RAW,
-    Mode { hooks: Hooks::Btf, btf: true },
-    EACH,
-    FOLLOWED,
-    Mode { hooks: Hooks::Each, btf: false },
-];
+/// Every set of hooks, and without BTF.
+pub(super) const MODES: [Mode; 4] = [RAW, Mode { hooks: Hooks::Btf, btf: true }, EACH, FOLLOWED];
 /// The default.
 pub(super) const RAW: Mode = Mode { hooks: Hooks::Raw, btf: true };
 /// One tracepoint a call.
@@ -65,7 +59,7 @@ impl Seen {
 pub(super) struct Rig {
     reader: Reader,
     counters: Counters,
-    attached: aya::Ebpf,
+    attached: Option<aya::Ebpf>,
     decoder: Decoder,
     follower: Option<Follower>,
     seen: Vec<Seen>,
@@ -85,7 +79,7 @@ impl Rig {
         });
         let decoder = Decoder { layout: layout.map(|layout| layout.sock), clock_offset: 0 };
         let follower = (!options.btf).then(|| Follower::new(live, options.selection.clone()));
-        Self { reader, counters, attached, decoder, follower, seen: Vec::new() }
+        Self { reader, counters, attached: Some(attached), decoder, follower, seen: Vec::new() }
     }
 
     /// Reads what is in the rings now.
@@ -151,9 +145,18 @@ impl Rig {
 
     /// Threads that the kernel side keeps a call of.
     pub(super) fn threads(&mut self) -> Vec<u32> {
-        let map = self.attached.map("CALLS").expect("the map is there");
+        let attached = self.attached.as_ref().expect("it is held");
+        let map = attached.map("CALLS").expect("the map is there");
         let aya::maps::Map::HashMap(data) = map else { panic!("CALLS is no hash map") };
         keys(data.fd().as_fd().as_raw_fd())
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // Of a hundred tracepoints each takes its time to be left; the next test need not wait for that.
+        let attached = self.attached.take();
+        std::thread::spawn(move || drop(attached));
     }
 }
 
