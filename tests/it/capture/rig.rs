@@ -10,12 +10,10 @@ use iotrail::model::capture::Capture;
 use iotrail::pipeline::follow::Follower;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
-use std::time::{Duration, Instant};
 use tracer_common::call::Call;
 use tracer_common::record::{Header, Kind};
 
 use super::probe::Probe;
-use crate::support::PATIENCE;
 
 /// How the kernel side is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,19 +120,6 @@ impl Rig {
         let mut seen = self.of(kind);
         assert_eq!(seen.len(), 1, "one {kind:?}: {seen:#?}");
         seen.remove(0)
-    }
-
-    /// Waits for a record that somebody will cause.
-    pub(super) fn wait(&mut self, what: &str, wanted: impl Fn(&Seen) -> bool) -> Seen {
-        let start = Instant::now();
-        loop {
-            self.poll();
-            if let Some(found) = self.seen.iter().find(|seen| wanted(seen)) {
-                return found.clone();
-            }
-            assert!(start.elapsed() < PATIENCE, "no {what}: {:#?}", self.seen);
-            std::thread::sleep(Duration::from_millis(1));
-        }
     }
 
     /// A counter of the kernel side.
