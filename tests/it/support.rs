@@ -112,6 +112,11 @@ impl Tracer {
         self.http
     }
 
+    /// The file that it exports to.
+    pub fn export(&self) -> PathBuf {
+        self.folder.path().join("spans.jsonl")
+    }
+
     /// What it has said so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
