@@ -117,6 +117,9 @@ pub enum StartError {
     Client(#[from] ClientError),
 }
 
+/// How often a full queue is looked at again at the end of a run.
+const POLL: Duration = Duration::from_millis(2);
+
 struct Exporter {
     queue: Arc<Queue>,
     health: Arc<Health>,
@@ -182,6 +185,28 @@ impl Exporters {
     pub fn offer(&self, spans: &[Arc<Span>]) {
         for exporter in &self.0 {
             exporter.queue.offer(spans);
+        }
+    }
+
+    /// As [`Self::offer`] at the end of a run, when more may come at once than the queues hold and nothing comes
+    /// after it: waits, no longer than until `deadline`, for destinations that take what they are given.
+    pub fn offer_last(&self, spans: &[Arc<Span>], deadline: std::time::Instant) {
+        let mut left: Vec<(&Exporter, &[Arc<Span>])> =
+            self.0.iter().map(|exporter| (exporter, spans)).collect();
+        while !left.is_empty() {
+            let late = std::time::Instant::now() >= deadline;
+            left.retain_mut(|(exporter, spans)| {
+                // One that fails is not waited for: what it cannot hold is lost now as it would be then.
+                let all = late || exporter.health.status().failing;
+                let count = if all { spans.len() } else { exporter.queue.room(spans) };
+                let (now, later) = spans.split_at(count);
+                exporter.queue.offer(now);
+                *spans = later;
+                !later.is_empty()
+            });
+            if !left.is_empty() {
+                std::thread::sleep(POLL);
+            }
         }
     }
 

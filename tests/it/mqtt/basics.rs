@@ -65,6 +65,7 @@ fn as_fast_as_possible() {
         truth = truth.subscriber(subscriber, qos);
     }
     let outcome = tracer.stop();
+    eprintln!("{}", format!("{outcome:?}").split("counts:").last().unwrap());
     assert_eq!(outcome.count("kernel.data_ring_full"), 0);
     assert_eq!(of_kind(&outcome.spans, "publish ").len(), 5000);
     truth.check(&outcome.spans);

@@ -27,6 +27,8 @@ const BUSY: Duration = Duration::from_millis(4);
 const FLOOD: usize = 2048;
 /// How often time is let pass in the analysis.
 const TICK: Duration = Duration::from_millis(25);
+/// How long destinations that are slower than the analysis are waited for at the end.
+const LAST_OFFER: Duration = Duration::from_secs(5);
 /// How often counters are read and published.
 const REPORT: Duration = Duration::from_millis(500);
 
@@ -80,7 +82,9 @@ pub fn analyse(parts: Parts) -> Report {
             // Everything that returned before this has been read, unless the rings hold more than one reading.
             let behind = if taken < FLOOD { REORDER_NS } else { reader.lag_ns(now) };
             engine.tick(decoder.time(now.saturating_sub(behind)), &mut spans);
-            deliver(&mut spans, &exporters, &metrics);
+            if !stopping {
+                deliver(&mut spans, &exporters, &metrics);
+            }
             report.lag(behind);
         }
         if stopping || reported.elapsed() >= REPORT {
@@ -92,7 +96,9 @@ pub fn analyse(parts: Parts) -> Report {
         }
         if stopping {
             engine.flush(Timestamp(u64::MAX / 2), &mut spans);
-            deliver(&mut spans, &exporters, &metrics);
+            metrics.observe_all(spans.iter());
+            let shared: Vec<Arc<Span>> = spans.drain(..).map(Arc::new).collect();
+            exporters.offer_last(&shared, Instant::now() + LAST_OFFER);
             report.update(&counters, &engine.totals(), &reader, &metrics);
             return report;
         }
