@@ -8,4 +8,5 @@ pub mod message;
 pub mod otlp;
 pub mod process;
 pub mod stats;
+pub mod tracer;
 pub mod trail;
