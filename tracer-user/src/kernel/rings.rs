@@ -39,6 +39,8 @@ pub struct Reader {
     waiting: BinaryHeap<Reverse<Entry>>,
     arrivals: u64,
     malformed: u64,
+    /// Everything that returned before this was given out.
+    complete_ns: u64,
     poll: Poll,
     events: Events,
 }
@@ -73,7 +75,16 @@ impl Reader {
             poll.registry().register(&mut SourceFd(&ring.as_raw_fd()), token, Interest::READABLE)?;
         }
         let events = Events::with_capacity(2);
-        Ok(Self { data, lifecycle, waiting: BinaryHeap::new(), arrivals: 0, malformed: 0, poll, events })
+        Ok(Self {
+            data,
+            lifecycle,
+            waiting: BinaryHeap::new(),
+            arrivals: 0,
+            malformed: 0,
+            complete_ns: 0,
+            poll,
+            events,
+        })
     }
 
     /// Sleeps until a ring fills up, or `longest` has passed.
@@ -91,10 +102,17 @@ impl Reader {
     /// (`CLOCK_MONOTONIC`). With `all`, everything. Returns how many records were taken.
     pub fn read(&mut self, now_ns: u64, all: bool, out: &mut Vec<Raw>) -> usize {
         let mut taken = 0;
+        let mut until = now_ns;
         for ring in [&mut self.lifecycle, &mut self.data] {
-            for _ in 0..BATCH {
+            let mut newest = 0;
+            for left in (0..BATCH).rev() {
                 let Some(item) = ring.next() else { break };
                 taken += 1;
+                if left == 0 {
+                    // There may be more, which is younger than this: what the other ring has from after it has to
+                    // wait, or a process would be over before its last calls.
+                    until = until.min(newest);
+                }
                 let Some(header) = Header::read_from(&item) else {
                     self.malformed += 1;
                     continue;
@@ -104,6 +122,7 @@ impl Reader {
                     self.malformed += 1;
                     continue;
                 };
+                newest = newest.max(header.exit_ns);
                 let payload = if payload.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(payload) };
                 let entry =
                     Entry { exit_ns: header.exit_ns, arrival: self.arrivals, raw: Raw { header, payload } };
@@ -111,7 +130,10 @@ impl Reader {
                 self.waiting.push(Reverse(entry));
             }
         }
-        let until = if all { u64::MAX } else { now_ns.saturating_sub(REORDER_NS) };
+        let drained = until == now_ns;
+        // With `all`, the caller reads until there is nothing left.
+        let until = if all && drained { u64::MAX } else { until.saturating_sub(REORDER_NS) };
+        self.complete_ns = self.complete_ns.max(until.min(now_ns));
         while let Some(Reverse(first)) = self.waiting.peek() {
             if first.exit_ns > until && self.waiting.len() <= WAITING {
                 break;
@@ -123,11 +145,10 @@ impl Reader {
         taken
     }
 
-    /// By how much the records in hand are behind `now_ns`: what is still in the rings is younger.
+    /// By how much what was given out is behind `now_ns`.
     #[must_use]
     pub fn lag_ns(&self, now_ns: u64) -> u64 {
-        let newest = self.waiting.iter().map(|Reverse(entry)| entry.exit_ns).max();
-        newest.map_or(REORDER_NS, |newest| now_ns.saturating_sub(newest) + REORDER_NS)
+        now_ns.saturating_sub(self.complete_ns)
     }
 
     /// Records that wait for their order.

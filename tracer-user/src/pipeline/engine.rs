@@ -126,8 +126,9 @@ impl Engine {
             known.connection.expire(watermark, &mut self.ops);
         }
         self.pass_ops();
+        let before = out.len();
         self.causality.tick(watermark, out);
-        self.totals.spans += out.len() as u64;
+        self.totals.spans += (out.len() - before) as u64;
     }
 
     /// The run is over: gives out everything that is held.
@@ -138,8 +139,9 @@ impl Engine {
             known.connection.expire(now, &mut self.ops);
         }
         self.pass_ops();
+        let before = out.len();
         self.causality.flush(out);
-        self.totals.spans += out.len() as u64;
+        self.totals.spans += (out.len() - before) as u64;
     }
 
     /// An unknown number of records was lost in the kernel: no stream can be trusted to go on where it was.

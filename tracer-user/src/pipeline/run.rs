@@ -14,7 +14,6 @@ use crate::export::Exporters;
 use crate::export::metrics::Metrics;
 use crate::host::clock;
 use crate::kernel::load::Kernel;
-use crate::kernel::rings::REORDER_NS;
 use crate::kernel::selection::Selection;
 use crate::model::span::Span;
 use crate::model::time::Timestamp;
@@ -79,8 +78,7 @@ pub fn analyse(parts: Parts) -> Report {
         }
         if stopping || ticked.elapsed() >= TICK {
             ticked = Instant::now();
-            // Everything that returned before this has been read, unless the rings hold more than one reading.
-            let behind = if taken < FLOOD { REORDER_NS } else { reader.lag_ns(now) };
+            let behind = reader.lag_ns(now);
             engine.tick(decoder.time(now.saturating_sub(behind)), &mut spans);
             if !stopping {
                 deliver(&mut spans, &exporters, &metrics);

@@ -14,6 +14,7 @@ use super::super::node::{Handle, View, What};
 use crate::model::ids::IdBuilder;
 use crate::model::net::Role;
 use crate::model::op::{Message, Op};
+use crate::model::process::Process;
 use crate::model::time::Timestamp;
 use crate::span::id::{Counted, carried};
 
@@ -225,7 +226,7 @@ impl Causality {
                 let _ = old;
                 self.counts.evicted += 1;
             }
-            self.give_up_unread(lost.into(), at);
+            self.give_up_unread(lost.into(), at, Some(&view.process));
         }
         let serial = self.conns.get(slot).map_or(0, |conn| conn.serial);
         let mut settled = None;
@@ -253,14 +254,21 @@ impl Causality {
         }
     }
 
-    /// Deliveries that their client will not be seen to read go out as the broker saw them.
-    pub(super) fn give_up_unread(&mut self, unread: std::collections::VecDeque<Handle>, at: Timestamp) {
+    /// Deliveries that their client will not be seen to read go out as the broker saw them. `reader`: who has read
+    /// them all the same.
+    pub(super) fn give_up_unread(
+        &mut self,
+        unread: std::collections::VecDeque<Handle>,
+        at: Timestamp,
+        reader: Option<&Arc<Process>>,
+    ) {
         let settle_ns = self.settings.settle_ns;
         for handle in unread {
             if let Some(delivery) = self.nodes.delivery_mut(handle)
                 && delivery.client.is_none()
             {
                 delivery.reader = None;
+                delivery.unseen = reader.cloned();
                 self.schedule(handle, at.plus(settle_ns));
             }
         }
