@@ -2,4 +2,7 @@
 
 mod basics;
 pub mod check;
+mod delivery;
+mod session;
 pub mod site;
+mod viewpoint;

@@ -65,11 +65,6 @@ fn as_fast_as_possible() {
         truth = truth.subscriber(subscriber, qos);
     }
     let outcome = tracer.stop();
-    eprintln!("{}", format!("{outcome:?}").split("counts:").last().unwrap());
-    for kind in ["publish", "process", "broker", "ack"] {
-        let spans = of_kind(&outcome.spans, kind);
-        eprintln!("{kind} {} {:?}", spans.len(), spans.iter().map(|s| (s.service.clone(), s.attribute("iotrail.link.evidence").map(String::from))).fold(std::collections::BTreeMap::new(), |mut m, k| { *m.entry(k).or_insert(0) += 1; m }));
-    }
     assert_eq!(outcome.count("kernel.data_ring_full"), 0);
     assert_eq!(of_kind(&outcome.spans, "publish ").len(), 5000);
     truth.check(&outcome.spans);

@@ -82,6 +82,8 @@ impl Site {
         let mut command = self.mosquitto("mosquitto_sub", id, topic, qos, more);
         command.args(["-F", "%t %l %p", "-C", &count.to_string()]);
         let client = self.start(id, topic, &mut command);
+        // `-i` among the further arguments comes last and counts.
+        let id = more.iter().skip_while(|word| **word != "-i").nth(1).unwrap_or(&id);
         self.wait_for_log(&format!(" {id} {qos} {topic}"));
         client
     }
@@ -129,7 +131,14 @@ impl Site {
 
     /// Waits until the broker has logged this.
     pub fn wait_for_log(&self, what: &str) {
-        wait_for_text(&self.log, what);
+        wait_for_line(&self.log, |line| line.ends_with(what));
+    }
+
+    /// Waits until the broker has logged something of this client that ends so.
+    pub fn wait_for_log_of(&self, client: &str, end: &str) {
+        wait_for_line(&self.log, |line| {
+            line.split([' ', ',', '.']).any(|word| word == client) && line.ends_with(end)
+        });
     }
 
     /// Ends the broker.
@@ -138,10 +147,10 @@ impl Site {
     }
 }
 
-fn wait_for_text(path: &Path, what: &str) {
+fn wait_for_line(path: &Path, wanted: impl Fn(&str) -> bool) {
     let start = Instant::now();
-    while !fs::read_to_string(path).unwrap_or_default().lines().any(|line| line.ends_with(what)) {
-        assert!(start.elapsed() < PATIENCE, "no {what:?} in {}: {:?}", path.display(), fs::read_to_string(path));
+    while !fs::read_to_string(path).unwrap_or_default().lines().any(&wanted) {
+        assert!(start.elapsed() < PATIENCE, "waiting in {}: {:?}", path.display(), fs::read_to_string(path));
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -201,7 +210,7 @@ impl Client {
     /// Waits until it has logged this line.
     pub fn wait_for_line(&mut self, line: &str) {
         self.process.still_runs().or_else(|_| self.process.ended().map(|_| ())).expect("it runs");
-        wait_for_text(&self.log, line);
+        wait_for_line(&self.log, |logged| logged == line);
     }
 
     /// Waits until it has logged `count` messages.
