@@ -49,14 +49,12 @@ fn qualities_sizes_and_subscribers_without_btf() {
 fn as_fast_as_possible() {
     let site = Site::new();
     // A build without optimisation is slow: it gets a ring that holds everything.
-    let tracer =
-        Tracer::start(&["--broker", &site.selector(), "--payload", "head:64", "--ring", "131072"]);
+    let tracer = Tracer::start(&["--broker", &site.selector(), "--payload", "head:64", "--ring", "131072"]);
     let mut subscribers = [
         site.rumqtt("sub0", 0, 5000, &["subscribe", "--topic", "fast/+"]),
         site.subscriber("sub1", "fast/a", 1, 5000),
     ];
-    let mut publisher =
-        site.rumqtt("fast", 1, 5000, &["publish", "--topic", "fast/a", "--size", "64"]);
+    let mut publisher = site.rumqtt("fast", 1, 5000, &["publish", "--topic", "fast/a", "--size", "64"]);
     publisher.finish();
     let mut truth = Truth::whole(site.broker.process.pid());
     truth = truth.sent(super::check::Owner::Process(publisher.pid()), &publisher.log());

@@ -96,7 +96,10 @@ impl Truth {
                 *left -= 1;
             }
         }
-        assert!(residences.values().all(|left| *left == 0), "times in the broker without delivery: {residences:?}");
+        assert!(
+            residences.values().all(|left| *left == 0),
+            "times in the broker without delivery: {residences:?}"
+        );
     }
 
     fn check_settlements(&self, spans: &[Span]) {
@@ -125,7 +128,11 @@ pub fn check_ids(spans: &[Span]) {
         assert_eq!((span.trace.len(), span.id.len()), (32, 16));
         if let Some(pid) = span.pid() {
             let instance = span.resource.get("service.instance.id").expect("a resource has an instance");
-            assert_eq!(*instances.entry(pid).or_insert(instance), instance.as_str(), "two resources of {pid}");
+            assert_eq!(
+                *instances.entry(pid).or_insert(instance),
+                instance.as_str(),
+                "two resources of {pid}"
+            );
         }
     }
 }

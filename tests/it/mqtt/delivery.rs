@@ -85,8 +85,20 @@ fn equal_messages_in_a_row_without_btf() {
 
 #[test]
 fn empty_messages_and_clients_for_one_message_each() {
+    one_message_each(&[]);
+}
+
+#[test]
+fn empty_messages_and_clients_for_one_message_each_without_btf() {
+    one_message_each(&["--no-btf"]);
+}
+
+fn one_message_each(more: &[&str]) {
     let site = Site::new();
-    let tracer = Tracer::start(&["--broker", &site.selector(), "--payload", "full"]);
+    let selector = site.selector();
+    let mut arguments = vec!["--broker", &selector, "--payload", "full"];
+    arguments.extend(more);
+    let tracer = Tracer::start(&arguments);
     let mut subscriber = site.subscriber("sub", "#", 0, 12);
     let mut truth = Truth::whole(site.broker.process.pid());
     for number in 0..12 {
@@ -95,7 +107,11 @@ fn empty_messages_and_clients_for_one_message_each() {
         let body = if number % 2 == 0 { String::new() } else { format!("value-{number}") };
         let mut command = std::process::Command::new("mosquitto_pub");
         command.args(["-p", &site.broker.port.to_string(), "-i", &id, "-t", &topic]);
-        if body.is_empty() { command.arg("-n") } else { command.args(["-m", &body]) };
+        if body.is_empty() {
+            command.arg("-n")
+        } else {
+            command.args(["-m", &body])
+        };
         let mut client = site.start(&id, &topic, &mut command);
         client.finish();
         truth = truth.sent(Owner::Process(client.pid()), &[Line { topic, size: body.len(), head: body }]);

@@ -16,7 +16,8 @@ fn sessions_that_outlive_their_connections() {
     let mut publisher = site.publisher("pub", "t", 1);
     for round in 0..3 {
         // Kept while nobody is there but at the beginning, then delivered to the next connection of this client.
-        let mut subscriber = site.subscriber_with(&format!("keeper{round}"), "t", 1, 4, &["-c", "-i", "keeper"]);
+        let mut subscriber =
+            site.subscriber_with(&format!("keeper{round}"), "t", 1, 4, &["-c", "-i", "keeper"]);
         let from = round * 5;
         publisher.give_numbers(from..from + 4, 30);
         subscriber.finish();

@@ -56,7 +56,8 @@ impl Site {
         let folder = Folder::new();
         // What it logs says when a subscription stands.
         let more = format!("{}\n{more}", "log_type subscribe\nlog_type error\nlog_type notice");
-        let (settings, listeners) = more.split_once("listener").map_or((more.as_str(), None), |(a, b)| (a, Some(b)));
+        let (settings, listeners) =
+            more.split_once("listener").map_or((more.as_str(), None), |(a, b)| (a, Some(b)));
         let listeners = listeners.map(|rest| format!("listener{rest}")).unwrap_or_default();
         let broker = Mosquitto::start_with(folder.path(), port, &format!("{settings}\n{listeners}\n"));
         let log = folder.path().join("mosquitto.log");
@@ -185,7 +186,8 @@ impl Client {
         drop(self.input.take());
         let ended = self.process.wait(PATIENCE);
         let errors = fs::read_to_string(self.log.with_extension("err")).unwrap_or_default();
-        let status = ended.unwrap_or_else(|err| panic!("{}: {err:#} {errors} {} lines", self.id, self.log().len()));
+        let status =
+            ended.unwrap_or_else(|err| panic!("{}: {err:#} {errors} {} lines", self.id, self.log().len()));
         assert!(status.success(), "{} ended with {status}: {errors}", self.id);
     }
 

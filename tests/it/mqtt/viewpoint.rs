@@ -39,8 +39,7 @@ fn attached_in_the_middle_of_connections_without_btf() {
 fn attached_in_the_middle_of_a_flood() {
     let site = Site::new();
     let mut subscriber = site.rumqtt("sub", 0, 6000, &["subscribe", "--topic", "t"]);
-    let mut publisher =
-        site.rumqtt("pub", 1, 6000, &["publish", "--topic", "t", "--size", "700", "--held"]);
+    let mut publisher = site.rumqtt("pub", 1, 6000, &["publish", "--topic", "t", "--size", "700", "--held"]);
     publisher.tell("go");
     // Half of them are on their way while the tracer starts; it sees the end of these and all of the others.
     let tracer = Tracer::start(&["--broker", &site.selector(), "--payload", "head:64", "--ring", "131072"]);

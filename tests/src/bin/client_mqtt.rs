@@ -163,8 +163,10 @@ fn subscribe(
                     message.payload.len(),
                     message::head(&message.payload)
                 ))?;
-                left -= 1;
+                // With QoS 2 the exchange goes on.
+                left -= u64::from(qos != QoS::ExactlyOnce);
             }
+            Event::Outgoing(Outgoing::PubComp(_)) => left -= 1,
             Event::Outgoing(Outgoing::Disconnect) => break,
             _ => {}
         }

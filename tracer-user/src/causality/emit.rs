@@ -206,7 +206,12 @@ fn publish_span(publish: &Publish, source: Option<Arc<str>>, frame: Frame) -> Sp
         message: &publish.message,
         line: &publish.line,
         client_id: publish.client_id.as_ref(),
-        owner: owner(publish.client.as_ref(), publish.sender.as_ref(), publish.client_id.as_ref(), &publish.line),
+        owner: owner(
+            publish.client.as_ref(),
+            publish.sender.as_ref(),
+            publish.client_id.as_ref(),
+            &publish.line,
+        ),
         from_broker: publish.client.is_none(),
         tid,
         at,

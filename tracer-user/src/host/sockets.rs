@@ -132,9 +132,10 @@ fn one(message: &[u8]) -> Option<(u64, Addresses)> {
     let family = *message.first()?;
     let address = |at: usize| match family {
         INET => word(at).map(|bytes| IpAddr::V4(Ipv4Addr::from(bytes))),
-        INET6 => {
-            message.get(at..)?.first_chunk::<16>().map(|bytes| IpAddr::V6(Ipv6Addr::from(*bytes)).to_canonical())
-        }
+        INET6 => message
+            .get(at..)?
+            .first_chunk::<16>()
+            .map(|bytes| IpAddr::V6(Ipv6Addr::from(*bytes)).to_canonical()),
         _ => None,
     };
     let local = SocketAddr::new(address(8)?, port(4)?);
@@ -155,7 +156,8 @@ mod tests {
             let listener = TcpListener::bind(host).expect("loopback is there");
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let inode = |fd: i32| fs::metadata(format!("/proc/self/fd/{fd}")).unwrap().ino();
-            let truth = Addresses { local: client.local_addr().unwrap(), remote: client.peer_addr().unwrap() };
+            let truth =
+                Addresses { local: client.local_addr().unwrap(), remote: client.peer_addr().unwrap() };
             assert_eq!(by_inode(std::process::id(), inode(client.as_raw_fd())), Some(truth));
             if let Ok(found) = diagnose(inode(client.as_raw_fd())) {
                 assert_eq!(found, Some(truth));

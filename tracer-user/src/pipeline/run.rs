@@ -1,8 +1,8 @@
 //! One run, from attaching to the last flush.
 
 use std::process::{Child, Command as Program};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,15 +49,17 @@ pub struct Parts {
     pub stop: Arc<AtomicBool>,
 }
 
-/// Runs the analysis until told to stop; then everything that is held has been offered to the exporters.
-#[must_use]
-pub fn analyse(parts: Parts) -> Report {
+/// Runs the analysis until told to stop; then everything that is held has been offered to the exporters. `started` is
+/// told when nothing can be missed any more.
+fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> Report {
     let Parts { kernel, selection, engine, exporters, metrics, mut report, stop } = parts;
     // Programs and links stay attached as long as `_attached` lives.
     let Kernel { layout, mut reader, counters, live, attached: _attached, .. } = kernel;
     let decoder: Decoder = engine.decoder;
     let follower = layout.is_none().then(|| Follower::new(live, selection));
     let mut engine = Engine::new(engine, follower);
+    // Nobody listens if the caller is gone.
+    let _ = started.send(());
     let mut records = Vec::new();
     let mut spans = Vec::new();
     let mut ticked = Instant::now();
@@ -112,12 +114,18 @@ fn deliver(spans: &mut Vec<Span>, exporters: &Exporters, metrics: &Metrics) {
     exporters.offer(&shared);
 }
 
-/// Starts the analysis on a thread of its own.
+/// Starts the analysis on a thread of its own; returns when nothing can be missed any more: without BTF, what every
+/// process has open has to be read first.
 ///
 /// # Errors
 /// The thread cannot be started.
 pub fn spawn(parts: Parts) -> std::io::Result<thread::JoinHandle<Report>> {
-    thread::Builder::new().name("analysis".to_owned()).spawn(move || analyse(parts))
+    let (started, start) = mpsc::channel();
+    let analysis =
+        thread::Builder::new().name("analysis".to_owned()).spawn(move || analyse(parts, &started))?;
+    // An error means that the thread has panicked; whoever joins it will see that.
+    let _ = start.recv();
+    Ok(analysis)
 }
 
 /// Starts the command that is to be traced.
