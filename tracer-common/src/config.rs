@@ -48,6 +48,10 @@ pub struct Offsets {
     pub task_pid: u32,
     /// `task_struct.thread_info.status` (x86: `TS_COMPAT`).
     pub task_status: u32,
+    /// `task_struct.thread_info.flags` (x86: `TIF_ADDR32`, arm64: `TIF_32BIT`).
+    pub task_flags: u32,
+    /// Padding, zero.
+    pub pad: u32,
 }
 
 /// Where the addresses lie in a `struct sock_common`, in bytes: decode needs it, the kernel side

@@ -89,8 +89,19 @@ pub(crate) fn blank(who: Who, kind: Kind, now: u64) -> Option<*mut Stage> {
 }
 
 /// Sends a record with `captured` bytes of payload.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn send(stage: *mut Stage, captured: u64, lifecycle: bool) {
+    output(stage, captured, lifecycle, false);
+}
+
+/// Sends a record without payload of which the user side is to know at once.
+#[inline(always)]
+pub(crate) fn send_urgently(stage: *mut Stage) {
+    output(stage, 0, true, true);
+}
+
+#[inline(never)]
+fn output(stage: *mut Stage, captured: u64, lifecycle: bool, urgent: bool) {
     let captured = if captured > CAPTURE_MAX as u64 { CAPTURE_MAX as u64 } else { captured };
     // SAFETY: header and payload lie in one piece in the stage, which is longer than both.
     let bytes = unsafe {
@@ -99,7 +110,7 @@ pub(crate) fn send(stage: *mut Stage, captured: u64, lifecycle: bool) {
     };
     let ring = if lifecycle { &LIFECYCLE } else { &DATA };
     // The reader comes by itself every few milliseconds; waking it costs the traced program an interrupt.
-    let wake = if ring.query(AVAILABLE) >= u64::from(config!(wake_bytes)) { FORCE_WAKEUP } else { NO_WAKEUP };
+    let wake = if urgent || ring.query(AVAILABLE) >= u64::from(config!(wake_bytes)) { FORCE_WAKEUP } else { NO_WAKEUP };
     let sent = ring.output::<[u8]>(bytes, wake).is_ok();
     match (lifecycle, sent) {
         (false, true) => {

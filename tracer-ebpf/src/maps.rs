@@ -45,6 +45,8 @@ static CONFIG: Config = Config {
         task_tgid: 0,
         task_pid: 0,
         task_status: 0,
+        task_flags: 0,
+        pad: 0,
     },
 };
 
