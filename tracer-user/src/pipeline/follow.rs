@@ -231,10 +231,6 @@ impl Follower {
         for (fd, target) in inherited {
             self.remember((child, fd), target, RECORDED);
         }
-        if self.selection.processes.is_some() {
-            // Full: counted by the kernel side when the child is seen.
-            let _ = self.live.add_process(child);
-        }
     }
 
     /// The connecting end of a new connection.
