@@ -7,4 +7,5 @@ pub mod instrument;
 pub mod otlp;
 pub mod process;
 pub mod stats;
+pub mod tracer;
 pub mod trail;

@@ -7,7 +7,11 @@ use crate::{
     workspace::Workspace,
 };
 use anyhow::{Context as _, Result, bail, ensure};
-use std::{env, fs, path::PathBuf, process::Stdio};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 /// Tells the user crate's build where the object is when it is not in the repository's own target folder.
 const OBJECT_VARIABLE: &str = "IOTRAIL_BPF_OBJECT";
@@ -45,7 +49,8 @@ pub(crate) fn all(workspace: &Workspace, toolchain: &Toolchain, options: &Option
     if let Some(triple) = &options.target {
         ensure_target(workspace, triple)?;
     }
-    object(workspace, toolchain, arch, options.quiet)?;
+    let place = workspace.bpf_object(arch);
+    object(workspace, toolchain, arch, &place, options.quiet)?;
     let mut cargo = workspace.cargo();
     cargo.args(["build", "--package", "iotrail"]);
     if options.release {
@@ -59,8 +64,9 @@ pub(crate) fn all(workspace: &Workspace, toolchain: &Toolchain, options: &Option
             cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
         }
     }
-    if workspace.target != workspace.root.join("target") {
-        cargo.env(OBJECT_VARIABLE, workspace.bpf_object());
+    // The user crate's build looks there by itself; only another place has to be said.
+    if place != workspace.root.join("target/bpf/iotrail.bpf.o") {
+        cargo.env(OBJECT_VARIABLE, &place);
     }
     if options.quiet {
         cmd::quiet(workspace, "building iotrail", "build-iotrail", &mut cargo)?;
@@ -71,7 +77,7 @@ pub(crate) fn all(workspace: &Workspace, toolchain: &Toolchain, options: &Option
 }
 
 /// Builds the kernel programs; the object's file changes only if its bytes do, so that cargo rebuilds no more than it must.
-fn object(workspace: &Workspace, toolchain: &Toolchain, arch: &str, quiet: bool) -> Result<()> {
+fn object(workspace: &Workspace, toolchain: &Toolchain, arch: &str, place: &Path, quiet: bool) -> Result<()> {
     let folder = workspace.root.join("tracer-ebpf");
     ensure!(
         folder.join("Cargo.toml").is_file(),
@@ -94,15 +100,15 @@ fn object(workspace: &Workspace, toolchain: &Toolchain, arch: &str, quiet: bool)
         .context("cargo built no program in tracer-ebpf: it needs one binary")?;
     toolchain::check_object(&built)?;
     let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
-    let object = workspace.bpf_object();
-    if fs::read(&object).is_ok_and(|last| last == bytes) {
+    if fs::read(place).is_ok_and(|last| last == bytes) {
         return Ok(());
     }
     // Renamed into its place, so that a build going on beside this one never embeds half of it.
-    let half = object.with_extension("half");
-    fs::write(&half, bytes)
-        .and_then(|()| fs::rename(&half, &object))
-        .with_context(|| format!("cannot write {}", object.display()))
+    let half = place.with_extension("half");
+    fs::create_dir_all(place.parent().context("the object has no folder")?)
+        .and_then(|()| fs::write(&half, bytes))
+        .and_then(|()| fs::rename(&half, place))
+        .with_context(|| format!("cannot write {}", place.display()))
 }
 
 /// The path of the program in cargo's messages.
@@ -120,10 +126,8 @@ fn ensure_target(workspace: &Workspace, triple: &str) -> Result<()> {
         triple == ARM64 || triple == "x86_64-unknown-linux-gnu",
         "cannot build for {triple}: the kernel programs know amd64 and arm64, {ARM64} is the one to ask for"
     );
-    let mut rustc = workspace.cargo();
-    rustc.args(["rustc", "--package", "xtask", "--bin", "xtask", "--target", triple, "--quiet", "--"]);
-    rustc.args(["--print", "target-libdir"]);
-    let there = cmd::answer(&mut rustc).is_some_and(|folder| PathBuf::from(folder).is_dir());
+    let folder = cmd::answer(workspace.rustc().args(["--print", "target-libdir", "--target", triple]));
+    let there = folder.is_some_and(|folder| Path::new(&folder).is_dir());
     ensure!(there, "no standard library for {triple}: `rustup target add {triple}`, then run again");
     if triple == ARM64 && env::consts::ARCH != "aarch64" {
         ensure!(

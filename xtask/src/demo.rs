@@ -24,7 +24,7 @@ pub(crate) struct Options {
     /// Export there too: a path for OTLP JSON lines, or any destination of `iotrail run`; repeatable.
     #[arg(long, value_name = "PATH|DEST")]
     pub(crate) export: Vec<String>,
-    /// Use programs that are not optimised: they build sooner.
+    /// Use an iotrail that is not optimised: it builds sooner.
     #[arg(long)]
     pub(crate) dev: bool,
     /// Run the programs without iotrail, to see that they work; needs no root.
@@ -36,7 +36,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// A short run of optimised programs.
+    /// A short run of an optimised iotrail.
     pub(crate) fn for_test(seconds: u64) -> Self {
         Self { seconds, keep: false, export: Vec::new(), dev: false, no_trace: false, more: Vec::new() }
     }
@@ -53,10 +53,11 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
 pub(crate) fn prepare(workspace: &Workspace, options: &Options) -> Result<Command> {
     let Options { seconds, keep, export, dev, no_trace, more } = options;
     if !no_trace {
-        setup::must_be_root("the demo")?;
+        setup::must_be_root("the demo", "demo")?;
     }
     let toolchain = setup::ensure(workspace, Level::Demo)?;
-    let programs = programs(workspace, !dev)?;
+    // What is watched may be as slow as it likes, and builds sooner so.
+    let programs = programs(workspace, false)?;
     let mut demo = Command::new(programs.join("demo"));
     demo.current_dir(&workspace.root).arg("--folder").arg(workspace.own("demo"));
     demo.args(["--seconds", &seconds.to_string()]);
@@ -83,6 +84,6 @@ pub(crate) fn programs(workspace: &Workspace, release: bool) -> Result<PathBuf> 
     if release {
         cargo.arg("--release");
     }
-    cmd::quiet(workspace, "building the demo's programs", "build-programs", &mut cargo)?;
+    cmd::quiet(workspace, "building the programs that are traced", "build-programs", &mut cargo)?;
     Ok(workspace.target.join(if release { "release" } else { "debug" }))
 }

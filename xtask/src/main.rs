@@ -5,6 +5,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+mod bench;
 mod build;
 mod check;
 mod cmd;
@@ -33,6 +34,7 @@ enum Task {
     Check(check::Options),
     Test(test::Options),
     Demo(demo::Options),
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Task::Build(options) => build::run(&workspace, options),
         Task::Check(options) => check::run(&workspace, options),
         Task::Test(options) => test::run(&workspace, options),
+        Task::Bench(options) => bench::run(&workspace, options),
         Task::Demo(options) => demo::run(&workspace, options),
     });
     match done {

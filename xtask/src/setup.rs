@@ -8,7 +8,7 @@ use crate::{
     workspace::Workspace,
 };
 use anyhow::{Context as _, Result, ensure};
-use std::{env, fs, path::PathBuf, process::Command};
+use std::{env, path::PathBuf, process::Command};
 
 mod apt;
 
@@ -22,7 +22,8 @@ const WITHOUT_DEBIAN: &str = "`rustup toolchain install nightly --component rust
 /// Install what the other commands need
 ///
 /// Needs Debian and root where something is missing; says first what it will install. The other commands
-/// do this by themselves.
+/// do this by themselves. A compiler for the kernel programs that is there is used: Debian's, or a rustup nightly with
+/// rust-src; where both are, IOTRAIL_BPF_COMPILER=nightly (or prebuilt) chooses.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// What is to be done on this machine.
@@ -121,11 +122,11 @@ pub(crate) fn prepare(workspace: &Workspace, level: Level) -> Result<Option<Tool
 }
 
 /// Fails with one clear line unless this process is root.
-pub(crate) fn must_be_root(what: &str) -> Result<()> {
+pub(crate) fn must_be_root(what: &str, command: &str) -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "{what} needs root, because it loads programs into the kernel: \
-         run `sudo -E env \"PATH=$PATH\" cargo xtask …`"
+         run `sudo -E env \"PATH=$PATH\" cargo xtask {command}`"
     );
     Ok(())
 }
@@ -166,10 +167,13 @@ impl Plan {
         if level == Level::Test && cmd::which("mosquitto_pub").is_none() {
             package("mosquitto-clients", "MQTT clients for the tests");
         }
-        if level == Level::Test && cfg!(target_arch = "x86_64") && !gcc_file(&["-m32"], "crt1.o") {
+        if level == Level::Test && cfg!(target_arch = "x86_64") && gcc_file("crt1.o").is_none() {
             package("libc6-dev-i386", "32-bit programs for the tests");
         }
-        if level == Level::Test && cfg!(target_arch = "x86_64") && !gcc_file(&["-m32"], "libgcc.a") {
+        // Without its own, gcc names the 64-bit one, which does not link.
+        let own = gcc_file("libgcc.a")
+            .is_some_and(|path| path.parent().is_some_and(|folder| folder.ends_with("32")));
+        if level == Level::Test && cfg!(target_arch = "x86_64") && !own {
             let version = cmd::answer(Command::new("gcc").arg("-dumpversion")).unwrap_or_else(|| "12".into());
             let major = version.split('.').next().unwrap_or(&version);
             package(&format!("lib32gcc-{major}-dev"), "32-bit programs for the tests");
@@ -248,8 +252,8 @@ fn install_linker(workspace: &Workspace) -> Result<()> {
     cmd::quiet(workspace, &format!("compiling bpf-linker {LINKER_VERSION}"), "bpf-linker", &mut cargo)
 }
 
-/// Whether gcc has a file of its own or the C library's with these flags: it answers with a path only then.
-fn gcc_file(flags: &[&str], file: &str) -> bool {
-    let path = cmd::answer(Command::new("gcc").args(flags).arg(format!("-print-file-name={file}")));
-    path.is_some_and(|path| path != file && fs::exists(PathBuf::from(path)).unwrap_or(false))
+/// Where gcc has a file of its own or of the C library's for 32-bit programs; it answers with a path only if it does.
+fn gcc_file(file: &str) -> Option<PathBuf> {
+    let path = cmd::answer(Command::new("gcc").args(["-m32", &format!("-print-file-name={file}")]))?;
+    Some(PathBuf::from(path)).filter(|path| path.is_absolute() && path.is_file())
 }

@@ -55,7 +55,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
     let mut counts = Counts::default();
     let all = !live_only && !unit_only && filter.is_none();
     if !unit_only {
-        setup::must_be_root("testing on a live kernel (all but `--unit-only`)")?;
+        setup::must_be_root("testing on a live kernel (all but `--unit-only`)", "test")?;
     }
     let outcome = (|| {
         let mut step = |name: &'static str, run: &mut dyn FnMut() -> Result<()>| {

@@ -43,9 +43,17 @@ impl Workspace {
         self.target.join("xtask").join(name)
     }
 
-    /// The kernel programs' object, as the user crate's build embeds it.
-    pub(crate) fn bpf_object(&self) -> PathBuf {
-        self.target.join("bpf/iotrail.bpf.o")
+    /// The compiler beside that cargo.
+    pub(crate) fn rustc(&self) -> Command {
+        let beside = Path::new(&self.cargo).with_file_name("rustc");
+        Command::new(if beside.is_file() { beside } else { "rustc".into() })
+    }
+
+    /// The kernel programs' object for an architecture, as the user crate's build embeds it.
+    pub(crate) fn bpf_object(&self, arch: &str) -> PathBuf {
+        let folder = self.target.join("bpf");
+        let folder = if arch == env::consts::ARCH { folder } else { folder.join(arch) };
+        folder.join("iotrail.bpf.o")
     }
 
     /// A path as people want to read it: relative to the repository where it is inside.

@@ -1,0 +1,44 @@
+//! `cargo xtask bench`: builds iotrail and the loads, and hands over to the benchmarks.
+
+use crate::{
+    build, demo,
+    setup::{self, Level},
+    workspace::Workspace,
+};
+use anyhow::{Result, bail};
+use std::{os::unix::process::CommandExt as _, process::Command};
+
+/// Measure what tracing costs
+///
+/// `bench syscalls`: ns per system call with nothing, iotrail, a bpftrace histogram and strace attached, in turn.
+/// `bench mosquitto`: a broker's rate and latency with and without iotrail, and what iotrail itself takes.
+/// Prints medians and ratios as a Markdown table. `bench -- --help` and `bench syscalls --help` have more.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Times that every condition is measured.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    rounds: usize,
+    /// What to measure, and its own options.
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "syscalls|mosquitto"
+    )]
+    what: Vec<String>,
+}
+
+/// Builds, then becomes the benchmark.
+pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
+    let Options { rounds, what } = options;
+    setup::must_be_root("measuring", "bench …")?;
+    let toolchain = setup::ensure(workspace, Level::Bench)?;
+    let building = build::Options { release: true, quiet: true, ..build::Options::default() };
+    let iotrail = build::all(workspace, &toolchain, &building)?;
+    let programs = demo::programs(workspace, true)?;
+    let mut bench = Command::new(programs.join("bench"));
+    bench.arg("--iotrail").arg(iotrail).arg("--folder").arg(workspace.own("bench"));
+    bench.args(["--rounds", &rounds.to_string()]).args(what);
+    let err = bench.exec();
+    bail!("cannot start the benchmark: {err}")
+}
