@@ -48,6 +48,10 @@ pub struct Offsets {
     pub task_pid: u32,
     /// `task_struct.thread_info.status` (x86: `TS_COMPAT`).
     pub task_status: u32,
+    /// `task_struct.thread_info.flags` (x86: `TIF_ADDR32`, arm64: `TIF_32BIT`).
+    pub task_flags: u32,
+    /// Padding, zero.
+    pub pad: u32,
 }
 
 /// Where the addresses lie in a `struct sock_common`, in bytes: decode needs it, the kernel side
@@ -100,6 +104,11 @@ pub struct Config {
     pub offsets: Offsets,
 }
 
+/// Value of the `MAJORS` map: every minor of the major is selected.
+pub const WHOLE_MAJOR: u8 = 1;
+/// Value of the `MAJORS` map: some minors are, see the `DEVICES` map.
+pub const SOME_MINORS: u8 = 2;
+
 /// Key of the `DEVICES` map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(C)]
@@ -108,13 +117,16 @@ pub struct DeviceKey {
     pub kind: u32,
     /// Major number.
     pub major: u32,
-    /// Minor number, or [`DeviceKey::ANY_MINOR`].
+    /// Minor number.
     pub minor: u32,
 }
 
 impl DeviceKey {
-    /// Every minor number of the major.
-    pub const ANY_MINOR: u32 = u32::MAX;
+    /// Index of a major in the `MAJORS` map.
+    #[must_use]
+    pub const fn major_index(kind: u32, major: u32) -> u32 {
+        kind * crate::limits::MAJORS + major
+    }
 }
 
 /// Key of the `FDS` map, used where the kernel has no BTF.
@@ -164,7 +176,9 @@ pub mod map {
     pub const PROCESSES: &str = "PROCESSES";
     /// Names of programs whose processes are selected when they start.
     pub const COMMS: &str = "COMMS";
-    /// Selected devices.
+    /// Majors with selected devices: index [`super::DeviceKey::major_index`].
+    pub const MAJORS: &str = "MAJORS";
+    /// Selected devices of the majors of which not all are.
     pub const DEVICES: &str = "DEVICES";
     /// Selected ports.
     pub const PORTS: &str = "PORTS";

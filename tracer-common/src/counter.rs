@@ -24,22 +24,20 @@ pub enum Counter {
     WouldBlock = 8,
     /// Records lost because this CPU has no staging buffer.
     NoStage = 9,
-    /// Processes lost to selection because too many were selected.
-    ProcessesFull = 10,
     /// Descriptors that could not be followed because too many were (without BTF).
     FdsFull = 11,
     /// Calls by an instruction set that is not followed (x32).
-    ForeignAbi = 12,
+    ForeignAbi = 10,
     /// Calls restarted by the kernel and counted once.
-    Restarted = 13,
+    Restarted = 12,
     /// Bytes written to the data ring.
-    DataBytes = 14,
+    DataBytes = 13,
     /// Payload bytes beyond what was captured.
-    BytesCut = 15,
+    BytesCut = 14,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 16;
+pub const COUNTERS: u32 = 15;
 
 /// Every counter with its name, in discriminant order.
 pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
@@ -53,9 +51,8 @@ pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
     (Counter::CaptureCut, "capture_cut"),
     (Counter::WouldBlock, "would_block"),
     (Counter::NoStage, "no_stage"),
-    (Counter::ProcessesFull, "processes_full"),
-    (Counter::FdsFull, "fds_full"),
     (Counter::ForeignAbi, "foreign_abi"),
+    (Counter::FdsFull, "fds_full"),
     (Counter::Restarted, "restarted"),
     (Counter::DataBytes, "data_bytes"),
     (Counter::BytesCut, "bytes_cut"),

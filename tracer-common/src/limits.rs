@@ -19,8 +19,15 @@ pub const MESSAGES: u32 = 64;
 /// Threads with a call in flight on a selected file descriptor, at once.
 pub const THREADS: u32 = 16 * 1024;
 
-/// Processes that were selected by number, name or descent.
-pub const PROCESSES: u32 = 16 * 1024;
+/// Numbers that processes and threads can have: `PID_MAX_LIMIT`, `include/linux/threads.h`.
+pub const PIDS: u32 = 4 * 1024 * 1024;
+
+/// Marks of processes or threads that lie in one element of a map: an element is padded to 8 bytes, so a mark each
+/// would waste seven.
+pub const MARKS: usize = 64;
+
+/// Majors that a device number can have, `include/linux/kdev_t.h`.
+pub const MAJORS: u32 = 4096;
 
 /// Device numbers and majors that can be selected.
 pub const DEVICES: u32 = 4 * 1024;

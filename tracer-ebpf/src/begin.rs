@@ -6,7 +6,7 @@ use tracer_common::counter::Counter;
 use tracer_common::record::{Target, flag};
 
 use crate::calls::{self, Kind, is};
-use crate::maps::{CALLS, INTERRUPTED, InFlight, NEW_THREAD, NUMBERS, RUNNING, config, count};
+use crate::maps::{CALLS, INTERRUPTED, InFlight, NEW_THREAD, NUMBERS, RUNNING, config, count, set_active};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
 use crate::{emit, finish, follow, wait};
@@ -164,6 +164,7 @@ pub(crate) fn start(
     // SAFETY: a map value that this thread alone writes; helpers without memory arguments.
     unsafe {
         let now = bpf_ktime_get_ns();
+        set_active(who.tid, true);
         if kind.has(traits::INWARD) {
             wait::reads(slot, who, fd, now);
         }

@@ -89,8 +89,19 @@ pub(crate) fn blank(who: Who, kind: Kind, now: u64) -> Option<*mut Stage> {
 }
 
 /// Sends a record with `captured` bytes of payload.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn send(stage: *mut Stage, captured: u64, lifecycle: bool) {
+    output(stage, captured, lifecycle, false);
+}
+
+/// Sends a record without payload of which the user side is to know at once.
+#[inline(always)]
+pub(crate) fn send_urgently(stage: *mut Stage) {
+    output(stage, 0, true, true);
+}
+
+#[inline(never)]
+fn output(stage: *mut Stage, captured: u64, lifecycle: bool, urgent: bool) {
     let captured = if captured > CAPTURE_MAX as u64 { CAPTURE_MAX as u64 } else { captured };
     // SAFETY: header and payload lie in one piece in the stage, which is longer than both.
     let bytes = unsafe {
@@ -99,7 +110,7 @@ pub(crate) fn send(stage: *mut Stage, captured: u64, lifecycle: bool) {
     };
     let ring = if lifecycle { &LIFECYCLE } else { &DATA };
     // The reader comes by itself every few milliseconds; waking it costs the traced program an interrupt.
-    let wake = if ring.query(AVAILABLE) >= u64::from(config!(wake_bytes)) { FORCE_WAKEUP } else { NO_WAKEUP };
+    let wake = if urgent || ring.query(AVAILABLE) >= u64::from(config!(wake_bytes)) { FORCE_WAKEUP } else { NO_WAKEUP };
     let sent = ring.output::<[u8]>(bytes, wake).is_ok();
     match (lifecycle, sent) {
         (false, true) => {
@@ -117,11 +128,12 @@ pub(crate) fn send(stage: *mut Stage, captured: u64, lifecycle: bool) {
 /// From the command's own number (`include/uapi/asm-generic/ioctl.h`), or for older commands from a table.
 #[inline(always)]
 pub(crate) fn ioctl_sizes(command: u32) -> (u64, u64) {
-    // SAFETY: the value is copied at once.
-    if let Some(sizes) = unsafe { IOCTLS.get(command) } {
-        return (u64::from(sizes.reads), u64::from(sizes.writes));
-    }
     let size = u64::from(command >> 16 & 0x3fff);
+    if size == 0 {
+        // SAFETY: the value is copied at once.
+        let sizes = unsafe { IOCTLS.get(command) };
+        return sizes.map_or((0, 0), |sizes| (u64::from(sizes.reads), u64::from(sizes.writes)));
+    }
     let reads = if command & 0x4000_0000 != 0 { size } else { 0 };
     let writes = if command & 0x8000_0000 != 0 { size } else { 0 };
     (reads, writes)
@@ -133,6 +145,12 @@ pub(crate) fn ioctl_entry(slot: *mut InFlight, who: Who) {
     // SAFETY: a map value that this thread alone writes.
     let (command, argument, now) = unsafe { ((*slot).args[1] as u32, (*slot).args[2], (*slot).enter_ns) };
     let (reads, writes) = ioctl_sizes(command);
+    // An `ioctl` has three arguments; the places of the others keep what the exit wants to know.
+    // SAFETY: a map value that this thread alone writes.
+    unsafe {
+        (*slot).args[4] = reads;
+        (*slot).args[5] = writes;
+    }
     if reads == 0 || writes == 0 {
         return;
     }

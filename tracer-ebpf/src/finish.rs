@@ -8,7 +8,7 @@ use tracer_common::limits::{ADDRESS_BYTES, PATH_BYTES};
 use tracer_common::record::{Kind, Target, flag};
 
 use crate::calls::{self, is};
-use crate::maps::{CALLS, IDLE, INTERRUPTED, InFlight, RUNNING, Stage, config, count};
+use crate::maps::{CALLS, IDLE, INTERRUPTED, InFlight, RUNNING, Stage, config, count, is_active, set_active};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
 use crate::{copy, emit, follow};
@@ -26,6 +26,10 @@ const RESTART: core::ops::RangeInclusive<i64> = -516..=-512;
 pub(crate) fn call(result: i64) -> Option<()> {
     let both = bpf_get_current_pid_tgid();
     let who = Who { tgid: (both >> 32) as u32, tid: both as u32 };
+    if !is_active(who.tid) {
+        return None;
+    }
+    set_active(who.tid, false);
     let slot = CALLS.get_ptr_mut(who.tid)?;
     // SAFETY: a map value that this thread alone writes; helper without memory arguments.
     let now = unsafe {
@@ -175,11 +179,11 @@ fn account(captured: u64, whole: u64, fault: u16) {
 #[inline(always)]
 fn ioctl(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
     // SAFETY: a map value that this thread alone writes.
-    let (command, argument) = unsafe { ((*slot).args[1] as u32, (*slot).args[2]) };
+    let (command, argument, reads, writes) =
+        unsafe { ((*slot).args[1], (*slot).args[2], (*slot).args[4], (*slot).args[5]) };
     if config!(btf) == 0 {
-        follow::ioctl(who, u64::from(command), result);
+        follow::ioctl(who, command & 0xffff_ffff, result);
     }
-    let (reads, writes) = emit::ioctl_sizes(command);
     let stage = emit::record(slot, who, Kind::Ioctl, result, now)?;
     let size = if writes > reads { writes } else { reads };
     let captured = if size > 0 { emit::ioctl_argument(stage, argument, size) } else { 0 };

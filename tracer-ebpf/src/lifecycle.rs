@@ -1,12 +1,12 @@
 //! Processes come and go.
 
 use aya_ebpf::helpers::bpf_get_current_comm;
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
-use tracer_common::counter::Counter;
+use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_ktime_get_ns};
 use tracer_common::record::Kind;
 
-use crate::maps::{CALLS, COMMS, IDLE, INTERRUPTED, PROCESSES, config, count};
+use crate::maps::{CALLS, COMMS, IDLE, INTERRUPTED, config, set_active, set_selected};
 use crate::select;
+use crate::probes::AMD64;
 use crate::{emit, finish, follow, read};
 
 /// `trace_sched_process_fork(struct task_struct *parent, struct task_struct *child)`, `kernel/fork.c`.
@@ -22,12 +22,12 @@ pub(crate) fn fork(child: u64) -> Option<()> {
 #[inline(always)]
 pub(crate) fn born(child: u32) -> Option<()> {
     if config!(own_children) != 0 && follow::current().tgid == config!(own_tgid) {
-        select_process(child);
+        set_selected(child, true);
         return None;
     }
     let who = select::who()?;
     if config!(only_processes) != 0 {
-        select_process(child);
+        set_selected(child, true);
     }
     // SAFETY: no arguments.
     let stage = emit::blank(who, Kind::Fork, unsafe { bpf_ktime_get_ns() })?;
@@ -44,14 +44,37 @@ pub(crate) fn exec() -> Option<()> {
         let comm = bpf_get_current_comm().ok()?;
         // SAFETY: only its presence is used.
         if unsafe { COMMS.get(comm) }.is_some() {
-            select_process(follow::current().tgid);
+            set_selected(follow::current().tgid, true);
         }
     }
     let who = select::who()?;
     // SAFETY: no arguments.
     let stage = emit::blank(who, Kind::Exec, unsafe { bpf_ktime_get_ns() })?;
-    emit::send(stage, 0, true);
+    if is_compat() {
+        // SAFETY: the stage is this CPU's own while the program runs.
+        unsafe { (*stage).header.args[0] = 1 };
+        emit::send_urgently(stage);
+    } else {
+        emit::send(stage, 0, true);
+    }
     Some(())
+}
+
+/// x86: bit of `thread_info.flags` of a program with 32-bit addresses. `arch/x86/include/asm/thread_info.h`.
+const TIF_ADDR32: u64 = 1 << 29;
+/// arm64: the same. `arch/arm64/include/asm/thread_info.h`.
+const TIF_32BIT: u64 = 1 << 22;
+
+/// Whether the current process runs a 32-bit program. Without BTF: not known, so no.
+#[inline(always)]
+fn is_compat() -> bool {
+    if config!(btf) == 0 {
+        return false;
+    }
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    let flags: u64 = read::kernel(task + u64::from(config!(offsets.task_flags))).unwrap_or(0);
+    flags & if config!(arch) == AMD64 { TIF_ADDR32 } else { TIF_32BIT } != 0
 }
 
 /// `trace_sched_process_exit`, `kernel/exit.c`. Runs in each thread that ends.
@@ -71,13 +94,14 @@ pub(crate) fn exit() -> Option<()> {
                 }
             }
         }
+        set_active(who.tid, false);
         let _ = CALLS.remove(who.tid);
     } else if who.tid != who.tgid {
         return None;
     }
     let selected = select::who().is_some();
     if who.tid == who.tgid {
-        let _ = PROCESSES.remove(who.tgid);
+        set_selected(who.tgid, false);
     }
     if !selected {
         return None;
@@ -87,10 +111,4 @@ pub(crate) fn exit() -> Option<()> {
     unsafe { (*stage).header.args[0] = u64::from(who.tid == who.tgid) };
     emit::send(stage, 0, true);
     Some(())
-}
-
-fn select_process(tgid: u32) {
-    if PROCESSES.insert(tgid, 1, 0).is_err() {
-        count(Counter::ProcessesFull, 1);
-    }
 }

@@ -45,6 +45,8 @@ static CONFIG: Config = Config {
         task_tgid: 0,
         task_pid: 0,
         task_status: 0,
+        task_flags: 0,
+        pad: 0,
     },
 };
 
@@ -148,9 +150,14 @@ pub(crate) struct Stage {
 #[map]
 pub(crate) static NUMBERS: Array<u32> = Array::with_max_entries(2 * NUMBERS_PER_ABI, 0);
 #[map]
-pub(crate) static PROCESSES: HashMap<u32, u8> = HashMap::with_max_entries(limits::PROCESSES, 0);
+static PROCESSES: Array<Marks> = Array::with_max_entries(limits::PIDS / limits::MARKS as u32, 0);
+/// Threads in a call: asked at every exit, so cheaper than a look-up in [`CALLS`].
+#[map]
+static ACTIVE: Array<Marks> = Array::with_max_entries(limits::PIDS / limits::MARKS as u32, 0);
 #[map]
 pub(crate) static COMMS: HashMap<[u8; 16], u8> = HashMap::with_max_entries(256, 0);
+#[map]
+pub(crate) static MAJORS: Array<u8> = Array::with_max_entries(3 * limits::MAJORS, 0);
 #[map]
 pub(crate) static DEVICES: HashMap<DeviceKey, u8> = HashMap::with_max_entries(limits::DEVICES, 0);
 #[map]
@@ -171,6 +178,47 @@ static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTERS_LEN, 
 pub(crate) static DATA: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 #[map]
 pub(crate) static LIFECYCLE: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+
+/// Marks of processes or threads with neighbouring numbers.
+type Marks = [u8; limits::MARKS];
+
+/// Whether a process is selected.
+#[inline(always)]
+pub(crate) fn is_selected(tgid: u32) -> bool {
+    mark(&PROCESSES, tgid).is_some_and(|mark| unsafe { *mark } != 0)
+}
+
+/// Selects a process, or no longer.
+#[inline(always)]
+pub(crate) fn set_selected(tgid: u32, selected: bool) {
+    if let Some(mark) = mark(&PROCESSES, tgid) {
+        // SAFETY: one byte of a map value.
+        unsafe { *mark = u8::from(selected) }
+    }
+}
+
+/// Whether a thread is in a call that is remembered.
+#[inline(always)]
+pub(crate) fn is_active(tid: u32) -> bool {
+    // SAFETY: one byte of a map value.
+    mark(&ACTIVE, tid).is_some_and(|mark| unsafe { *mark } != 0)
+}
+
+/// A thread enters or leaves such a call.
+#[inline(always)]
+pub(crate) fn set_active(tid: u32, active: bool) {
+    if let Some(mark) = mark(&ACTIVE, tid) {
+        // SAFETY: one byte of a map value.
+        unsafe { *mark = u8::from(active) }
+    }
+}
+
+#[inline(always)]
+fn mark(marks: &Array<Marks>, id: u32) -> Option<*mut u8> {
+    let marks = marks.get_ptr_mut(id / limits::MARKS as u32)?;
+    // SAFETY: the index is below the length of the value.
+    Some(unsafe { marks.cast::<u8>().add(id as usize % limits::MARKS) })
+}
 
 /// Counts.
 #[inline(always)]

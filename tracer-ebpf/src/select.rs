@@ -1,9 +1,9 @@
 //! Is it selected? Two sides: who (process) and what (device, port).
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
-use tracer_common::config::DeviceKey;
+use tracer_common::config::{DeviceKey, SOME_MINORS, WHOLE_MAJOR};
 
-use crate::maps::{DEVICES, PORTS, PROCESSES, UNIX_PATHS, config};
+use crate::maps::{DEVICES, MAJORS, PORTS, UNIX_PATHS, config, is_selected};
 use crate::walk;
 
 /// `AF_UNIX`.
@@ -28,8 +28,7 @@ pub(crate) fn who() -> Option<Who> {
     if who.tgid == config!(own_tgid) {
         return None;
     }
-    // SAFETY: the value is not used, only its presence.
-    if config!(only_processes) != 0 && unsafe { PROCESSES.get(who.tgid) }.is_none() {
+    if config!(only_processes) != 0 && !is_selected(who.tgid) {
         return None;
     }
     Some(who)
@@ -40,13 +39,10 @@ pub(crate) fn who() -> Option<Who> {
 pub(crate) fn device(kind: u32, rdev: u32) -> bool {
     // `dev_t` inside the kernel: 12 bits of major over 20 of minor, `include/linux/kdev_t.h`.
     let major = rdev >> 20;
-    let any = DeviceKey { kind, major, minor: DeviceKey::ANY_MINOR };
-    // SAFETY: the value is copied at once.
-    match unsafe { DEVICES.get(any) } {
-        // 1: the whole major; 2: some minors of it, ask for this one.
-        Some(1) => return true,
-        Some(_) => {}
-        None => return false,
+    match MAJORS.get(DeviceKey::major_index(kind, major)) {
+        Some(&WHOLE_MAJOR) => return true,
+        Some(&SOME_MINORS) => {}
+        _ => return false,
     }
     let exact = DeviceKey { kind, major, minor: rdev & 0xf_ffff };
     // SAFETY: only its presence is used.

@@ -3,7 +3,7 @@
 //! Offsets come from BTF. The walk takes no lock: each step is a checked read, so a table that is replaced meanwhile
 //! gives a miss at worst. `include/linux/fdtable.h`, `include/linux/fs.h`, `include/net/sock.h`.
 
-use aya_ebpf::helpers::generated::bpf_get_current_task;
+use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use tracer_common::record::SOCK_COMMON_BYTES;
 
 use crate::maps::config;
@@ -36,15 +36,17 @@ pub(crate) fn descriptor(fd: i32) -> Option<File> {
     if fd < 0 {
         return None;
     }
-    // SAFETY: no arguments.
-    let task = unsafe { bpf_get_current_task() };
-    let files: u64 = kernel(task + u64::from(config!(offsets.task_files)))?;
-    let fdt: u64 = kernel(files + u64::from(config!(offsets.files_fdt)))?;
-    let max: u32 = kernel(fdt + u64::from(config!(offsets.fdt_max_fds)))?;
-    if fd as u32 >= max {
-        return None;
-    }
-    let table: u64 = kernel(fdt + u64::from(config!(offsets.fdt_fd)))?;
+    // SAFETY: typed pointers of the verifier, from the task on; it checks each offset against BTF, and a load through
+    // one that has become invalid gives 0.
+    let table = unsafe {
+        let task = bpf_get_current_task_btf() as *const u8;
+        let files = *task.add(config!(offsets.task_files) as usize).cast::<*const u8>();
+        let fdt = *files.add(config!(offsets.files_fdt) as usize).cast::<*const u8>();
+        if fd as u32 >= *fdt.add(config!(offsets.fdt_max_fds) as usize).cast::<u32>() {
+            return None;
+        }
+        *fdt.add(config!(offsets.fdt_fd) as usize).cast::<u64>()
+    };
     let file: u64 = kernel(table + 8 * fd as u64)?;
     if file == 0 {
         return None;

@@ -15,6 +15,7 @@ use iotrail::export::payload::{DigestKey, PayloadPolicy};
 use iotrail::export::{self, Backoff, Destination, Exporters};
 use iotrail::host::clock;
 use iotrail::host::identity::Identity;
+use iotrail::host::processes;
 use iotrail::kernel::features::{Feature, chain};
 use iotrail::kernel::load::{self, Hooks, Kernel, LoadError};
 use iotrail::pipeline::engine;
@@ -75,9 +76,8 @@ pub(crate) struct Options {
     /// Do as if the kernel had no BTF: follow descriptors through open, dup and /proc.
     #[arg(long)]
     no_btf: bool,
-    /// Which tracepoints carry the system calls. raw also sees 32-bit programs; each costs programs that are not traced
-    /// less, and traced ones more.
-    #[arg(long, value_enum, default_value_t = HooksArgument::Raw)]
+    /// Which tracepoints carry the system calls.
+    #[arg(long, value_enum, default_value_t = HooksArgument::Auto)]
     hooks: HooksArgument,
     /// Size of the ring between kernel and user side, in KiB: a power of two from 64 on.
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring)]
@@ -98,11 +98,13 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum HooksArgument {
-    /// raw_tracepoint/sys_enter and sys_exit
+    /// each; and raw for 32-bit programs, once there is one
+    Auto,
+    /// raw_tracepoint/sys_enter and sys_exit: every call of every program passes them, 32-bit ones included
     Raw,
     /// As raw, with typed arguments (tp_btf)
     Btf,
-    /// One tracepoint pair for each system call
+    /// One tracepoint pair for each system call: cheapest for programs that are not traced, blind to 32-bit ones
     Each,
 }
 
@@ -245,6 +247,7 @@ fn random_key() -> Result<[u8; 32], Failure> {
 /// Loads and attaches; without BTF if the kernel has none.
 fn attach(options: &Options, plan: &Plan) -> Result<Kernel, Failure> {
     let hooks = match options.hooks {
+        HooksArgument::Auto => Hooks::Auto,
         HooksArgument::Raw => Hooks::Raw,
         HooksArgument::Btf => Hooks::Btf,
         HooksArgument::Each => Hooks::Each,
@@ -256,14 +259,23 @@ fn attach(options: &Options, plan: &Plan) -> Result<Kernel, Failure> {
         selection: plan.selection.clone(),
         ..load::Options::new(hooks, !options.no_btf)
     };
-    match load::load(&load) {
+    let mut kernel = match load::load(&load) {
         Err(LoadError::Btf(error)) => {
             tracing::warn!("{error}; following descriptors through open, dup and /proc instead");
             load.btf = false;
-            Ok(load::load(&load)?)
+            load::load(&load)?
         }
-        other => Ok(other?),
+        other => other?,
+    };
+    let in_scope = plan.selection.processes.as_ref();
+    if !kernel.attachment.sees_compat
+        && options.hooks == HooksArgument::Auto
+        && (options.command.first().is_some_and(|program| processes::is_compat_program(program))
+            || processes::compat(in_scope).next().is_some())
+    {
+        kernel.attachment.attach_compat()?;
     }
+    Ok(kernel)
 }
 
 fn features(kernel: &Kernel) -> Vec<serve::state::Feature> {

@@ -64,7 +64,7 @@ pub fn probe() -> (Vec<Feature>, Trial) {
             required,
             detail,
             consequence: match hooks {
-                Hooks::Raw => "nothing can be traced",
+                Hooks::Auto | Hooks::Raw => "nothing can be traced",
                 Hooks::Btf => "none: raw tracepoints serve as well",
                 Hooks::Each => "none by default; `--hooks each` does not work",
             },

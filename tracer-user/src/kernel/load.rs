@@ -20,6 +20,9 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/io
 /// Which tracepoints carry system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hooks {
+    /// [`Self::Each`], and once a 32-bit program is seen the raw tracepoints for such programs; [`Self::Raw`] where the
+    /// kernel does not allow that.
+    Auto,
     /// `raw_tracepoint/sys_enter` and `sys_exit`: every call of every process passes them.
     Raw,
     /// As [`Self::Raw`], with typed arguments (`tp_btf`).
@@ -119,8 +122,29 @@ pub struct Kernel {
     pub live: Live,
     /// Programs by name with the instructions that the verifier walked, 0 if the kernel does not tell.
     pub programs: Vec<(String, u32)>,
-    /// Holds programs and links: dropping it detaches them.
-    pub attached: Ebpf,
+    /// Programs and links.
+    pub attachment: Attachment,
+}
+
+/// What is attached. Dropping it detaches everything.
+pub struct Attachment {
+    bpf: Ebpf,
+    /// Whether 32-bit programs are seen.
+    pub sees_compat: bool,
+}
+
+impl Attachment {
+    /// Attaches the tracepoints that also show 32-bit programs, unless they are attached.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn attach_compat(&mut self) -> Result<(), LoadError> {
+        if !std::mem::replace(&mut self.sees_compat, true) {
+            attach_raw(&mut self.bpf, "compat_sys_exit", "sys_exit")?;
+            attach_raw(&mut self.bpf, "compat_sys_enter", "sys_enter")?;
+        }
+        Ok(())
+    }
 }
 
 /// Loads and attaches.
@@ -128,6 +152,21 @@ pub struct Kernel {
 /// # Errors
 /// See [`LoadError`]; nothing stays attached.
 pub fn load(options: &Options) -> Result<Kernel, LoadError> {
+    match load_with(options, options.hooks) {
+        // No tracefs, or no tracepoint for each call.
+        Err(LoadError::Attach { hook, source, .. })
+            if options.hooks == Hooks::Auto && hook.starts_with("syscalls:") =>
+        {
+            tracing::info!(
+                "no tracepoint {hook} ({source}); using raw tracepoints, which cost other programs more"
+            );
+            load_with(options, Hooks::Raw)
+        }
+        other => other,
+    }
+}
+
+fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
     if OBJECT.is_empty() {
         return Err(LoadError::NoObject);
     }
@@ -159,7 +198,7 @@ pub fn load(options: &Options) -> Result<Kernel, LoadError> {
     let lifecycle = RingBuf::try_from(bpf.take_map(map::LIFECYCLE).ok_or_else(missing)?)?;
     let counters = PerCpuArray::try_from(bpf.take_map(map::COUNTERS).ok_or_else(missing)?)?;
     let live = Live::take(&mut bpf)?;
-    attach(&mut bpf, options)?;
+    attach(&mut bpf, hooks, options)?;
     let programs = bpf.programs().filter_map(|(name, program)| {
         let info = program.info().ok()?;
         Some((name.to_owned(), info.verified_instruction_count().unwrap_or(0)))
@@ -171,18 +210,27 @@ pub fn load(options: &Options) -> Result<Kernel, LoadError> {
         counters: Counters::new(counters, COUNTERS),
         live,
         programs,
-        attached: bpf,
+        attachment: Attachment { bpf, sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each },
     })
 }
 
-fn attach(bpf: &mut Ebpf, options: &Options) -> Result<(), LoadError> {
+fn attach(bpf: &mut Ebpf, hooks: Hooks, options: &Options) -> Result<(), LoadError> {
     // Exits before entries: an entry that nobody saw return would look like a call that never ends.
     if options.btf {
         raw(bpf, "process_fork", "sched_process_fork")?;
     }
     raw(bpf, "process_exec", "sched_process_exec")?;
     raw(bpf, "process_exit", "sched_process_exit")?;
-    match options.hooks {
+    attach_calls(bpf, hooks, options)
+}
+
+fn attach_calls(bpf: &mut Ebpf, hooks: Hooks, options: &Options) -> Result<(), LoadError> {
+    match hooks {
+        Hooks::Auto => {
+            attach_calls(bpf, Hooks::Each, options)?;
+            load_raw(bpf, "compat_sys_exit")?;
+            load_raw(bpf, "compat_sys_enter")
+        }
         Hooks::Raw => {
             raw(bpf, "raw_sys_exit", "sys_exit")?;
             raw(bpf, "raw_sys_enter", "sys_enter")
@@ -200,9 +248,18 @@ fn attach(bpf: &mut Ebpf, options: &Options) -> Result<(), LoadError> {
     }
 }
 
-fn raw(bpf: &mut Ebpf, program: &'static str, hook: &str) -> Result<(), LoadError> {
+fn load_raw(bpf: &mut Ebpf, program: &'static str) -> Result<(), LoadError> {
     let found: &mut RawTracePoint = typed_program(bpf, program)?;
-    found.load().map_err(|source| LoadError::Program { program, source })?;
+    found.load().map_err(|source| LoadError::Program { program, source })
+}
+
+fn raw(bpf: &mut Ebpf, program: &'static str, hook: &str) -> Result<(), LoadError> {
+    load_raw(bpf, program)?;
+    attach_raw(bpf, program, hook)
+}
+
+fn attach_raw(bpf: &mut Ebpf, program: &'static str, hook: &str) -> Result<(), LoadError> {
+    let found: &mut RawTracePoint = typed_program(bpf, program)?;
     found.attach(hook).map_err(|source| LoadError::Attach { program, hook: hook.to_owned(), source })?;
     Ok(())
 }

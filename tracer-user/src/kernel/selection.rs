@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, MapError};
 use tracer_common::call::{self, Abi, traits};
-use tracer_common::config::{DeviceKey, FdInfo, FdKey, IoctlSize, map};
+use tracer_common::config::{DeviceKey, FdInfo, FdKey, IoctlSize, SOME_MINORS, WHOLE_MAJOR, map};
+use tracer_common::limits::MARKS;
 
 /// Who and what is traced. An event needs both.
 #[derive(Clone, Debug, Default)]
@@ -30,25 +31,30 @@ pub struct Selection {
 /// A map is missing from the object or full.
 pub fn fill(bpf: &mut Ebpf, selection: &Selection) -> Result<(), MapError> {
     numbers(bpf)?;
-    let mut processes: HashMap<&mut MapData, u32, u8> = HashMap::try_from(named(bpf, map::PROCESSES)?)?;
+    let mut processes: Array<&mut MapData, [u8; MARKS]> = Array::try_from(named(bpf, map::PROCESSES)?)?;
     for pid in selection.processes.iter().flatten() {
-        processes.insert(*pid, 1, 0)?;
+        let index = pid / MARKS as u32;
+        let mut marks = processes.get(&index, 0)?;
+        marks[*pid as usize % MARKS] = 1;
+        processes.set(index, marks, 0)?;
     }
     let mut comms: HashMap<&mut MapData, [u8; 16], u8> = HashMap::try_from(named(bpf, map::COMMS)?)?;
     for comm in &selection.comms {
         comms.insert(*comm, 1, 0)?;
     }
+    let mut majors: Array<&mut MapData, u8> = Array::try_from(named(bpf, map::MAJORS)?)?;
+    for (kind, major, minor) in &selection.devices {
+        let index = DeviceKey::major_index(*kind, *major);
+        match minor {
+            None => majors.set(index, WHOLE_MAJOR, 0)?,
+            Some(_) if majors.get(&index, 0)? == WHOLE_MAJOR => {}
+            Some(_) => majors.set(index, SOME_MINORS, 0)?,
+        }
+    }
     let mut devices: HashMap<&mut MapData, DeviceKey, u8> = HashMap::try_from(named(bpf, map::DEVICES)?)?;
     for (kind, major, minor) in &selection.devices {
-        let whole = DeviceKey { kind: *kind, major: *major, minor: DeviceKey::ANY_MINOR };
-        match minor {
-            None => devices.insert(whole, 1, 0)?,
-            Some(minor) => {
-                if devices.get(&whole, 0).is_err() {
-                    devices.insert(whole, 2, 0)?;
-                }
-                devices.insert(DeviceKey { kind: *kind, major: *major, minor: *minor }, 1, 0)?;
-            }
+        if let Some(minor) = minor {
+            devices.insert(DeviceKey { kind: *kind, major: *major, minor: *minor }, 1, 0)?;
         }
     }
     let mut ports: Array<&mut MapData, u8> = Array::try_from(named(bpf, map::PORTS)?)?;
@@ -99,25 +105,13 @@ pub(super) fn named<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut aya::ma
 
 /// The filters of a running trace, for changes while it runs.
 pub struct Live {
-    processes: HashMap<MapData, u32, u8>,
     fds: HashMap<MapData, FdKey, FdInfo>,
 }
 
 impl Live {
     pub(super) fn take(bpf: &mut Ebpf) -> Result<Self, MapError> {
         let missing = || MapError::IoError(std::io::Error::other("a filter map is missing from the object"));
-        Ok(Self {
-            processes: HashMap::try_from(bpf.take_map(map::PROCESSES).ok_or_else(missing)?)?,
-            fds: HashMap::try_from(bpf.take_map(map::FDS).ok_or_else(missing)?)?,
-        })
-    }
-
-    /// Selects a process.
-    ///
-    /// # Errors
-    /// The map is full.
-    pub fn add_process(&mut self, pid: u32) -> Result<(), MapError> {
-        self.processes.insert(pid, 1, 0)
+        Ok(Self { fds: HashMap::try_from(bpf.take_map(map::FDS).ok_or_else(missing)?)? })
     }
 
     /// Without BTF: says what a descriptor is.

@@ -203,10 +203,6 @@ impl Follower {
         for (fd, target) in inherited {
             self.remember((child, fd), target, RECORDED);
         }
-        if self.selection.processes.is_some() {
-            // Full: counted by the kernel side when the child is seen.
-            let _ = self.live.add_process(child);
-        }
     }
 
     fn socket(&mut self, pid: u32, fd: i32, remote: Option<SocketAddr>) -> SocketEnd {

@@ -16,15 +16,8 @@ pub struct Report {
 }
 
 /// Counters of the kernel side that mean lost records.
-const LOSSES: &[&str] = &[
-    "data_ring_full",
-    "lifecycle_ring_full",
-    "threads_full",
-    "no_stage",
-    "processes_full",
-    "fds_full",
-    "foreign_abi",
-];
+const LOSSES: &[&str] =
+    &["data_ring_full", "lifecycle_ring_full", "threads_full", "no_stage", "fds_full", "foreign_abi"];
 
 impl Report {
     /// Nothing yet.

@@ -13,7 +13,7 @@ use crate::decode::Decoder;
 use crate::export::Exporters;
 use crate::export::metrics::Metrics;
 use crate::host::clock;
-use crate::kernel::load::Kernel;
+use crate::kernel::load::{Attachment, Kernel};
 use crate::kernel::rings::REORDER_NS;
 use crate::kernel::selection::Selection;
 use crate::model::span::Span;
@@ -52,8 +52,7 @@ pub struct Parts {
 #[must_use]
 pub fn analyse(parts: Parts) -> Report {
     let Parts { kernel, selection, engine, exporters, metrics, mut report, stop } = parts;
-    // Programs and links stay attached as long as `_attached` lives.
-    let Kernel { layout, mut reader, counters, live, attached: _attached, .. } = kernel;
+    let Kernel { layout, mut reader, counters, live, mut attachment, .. } = kernel;
     let decoder: Decoder = engine.decoder;
     let follower = layout.is_none().then(|| Follower::new(live, selection));
     let mut engine = Engine::new(engine, follower);
@@ -69,6 +68,9 @@ pub fn analyse(parts: Parts) -> Report {
         }
         let now = clock::monotonic_ns();
         taken = reader.read(now, stopping, &mut records);
+        for pid in reader.take_compat() {
+            attend_compat(&mut attachment, pid);
+        }
         for record in records.drain(..) {
             engine.take(record);
         }
@@ -96,6 +98,21 @@ pub fn analyse(parts: Parts) -> Report {
             report.update(&counters, &engine.totals(), &reader, &metrics);
             return report;
         }
+    }
+}
+
+/// A 32-bit program was started: from now on such programs are seen.
+fn attend_compat(attachment: &mut Attachment, pid: u32) {
+    if attachment.sees_compat {
+        return;
+    }
+    match attachment.attach_compat() {
+        Ok(()) => tracing::info!(
+            pid,
+            "process {pid} runs a 32-bit program: tracing those too from now on, which costs every system call more; what \
+             it did before is not seen (--hooks raw sees all from the start)"
+        ),
+        Err(error) => tracing::warn!(pid, "32-bit programs such as process {pid} are not traced: {error}"),
     }
 }
 
