@@ -90,6 +90,9 @@ impl Reader {
                     self.malformed += 1;
                     continue;
                 };
+                if header.kind == Kind::Exec as u16 && header.args[0] != 0 {
+                    self.compat.push(header.tgid);
+                }
                 let raw = Raw { header, payload: keep(&mut self.arena, payload) };
                 // Records come nearly in order: the place is at the end, or close to it.
                 let mut place = self.waiting.len();
