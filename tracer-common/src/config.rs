@@ -90,8 +90,12 @@ pub struct Config {
     pub capture_bytes: u32,
     /// 1: amd64 kernel, 2: arm64 kernel.
     pub arch: u32,
-    /// Wake the reader when a ring holds this many bytes; below, it comes by itself.
+    /// Wake the reader when the data ring comes to hold this many bytes; below, it comes by itself.
     pub wake_bytes: u32,
+    /// The same of the error and lifecycle ring.
+    pub lifecycle_wake_bytes: u32,
+    /// Padding, zero.
+    pub pad: u32,
     /// 1: some path of a unix socket is selected.
     pub unix_paths: u32,
     /// 1: any socket port is selected (`--broker` given as `any`).

@@ -108,9 +108,16 @@ fn output(stage: *mut Stage, captured: u64, lifecycle: bool, urgent: bool) {
         (*stage).header.captured = captured as u32;
         core::slice::from_raw_parts(stage.cast::<u8>(), HEADER_BYTES + captured as usize)
     };
-    let ring = if lifecycle { &LIFECYCLE } else { &DATA };
-    // The reader comes by itself every few milliseconds; waking it costs the traced program an interrupt.
-    let wake = if urgent || ring.query(AVAILABLE) >= u64::from(config!(wake_bytes)) { FORCE_WAKEUP } else { NO_WAKEUP };
+    let (ring, mark) = if lifecycle {
+        (&LIFECYCLE, u64::from(config!(lifecycle_wake_bytes)))
+    } else {
+        (&DATA, u64::from(config!(wake_bytes)))
+    };
+    // The reader comes by itself every few milliseconds. Waking it costs the traced program an interrupt, so that is done
+    // once, when the ring fills past the mark: a reader that was woken reads until the ring is empty.
+    let waiting = ring.query(AVAILABLE);
+    let passes = waiting < mark && waiting + bytes.len() as u64 >= mark;
+    let wake = if urgent || passes { FORCE_WAKEUP } else { NO_WAKEUP };
     let sent = ring.output::<[u8]>(bytes, wake).is_ok();
     match (lifecycle, sent) {
         (false, true) => {

@@ -39,7 +39,7 @@ enum LogFormat {
 enum ListFormat {
     /// For people.
     Table,
-    /// A JSON array.
+    /// For programs.
     Json,
 }
 

@@ -149,7 +149,7 @@ pub fn start(
     };
     // The OTLP client wants to be made within the runtime.
     let _inside = runtime.enter();
-    let mut exporters = Vec::new();
+    let mut exporters = Exporters(Vec::new());
     for destination in destinations {
         let stage = telemetry.stage(&format!("export:{destination}"));
         let linger = if *destination == Destination::Tree { TREE_LINGER } else { BATCH_LINGER };
@@ -175,9 +175,16 @@ pub fn start(
                 worker::tree(runtime, to, state, Box::new(std::io::stdout()), Look::of_stdout)
             }
         };
-        exporters.push(Exporter { queue, health, worker });
+        exporters.0.push(Exporter { queue, health, worker });
     }
-    Ok(Exporters(exporters))
+    Ok(exporters)
+}
+
+impl Drop for Exporters {
+    /// A run that fails early drops them: their threads must not be waiting when the runtime goes.
+    fn drop(&mut self) {
+        self.0.iter().for_each(|exporter| exporter.queue.close());
+    }
 }
 
 impl Exporters {
@@ -217,12 +224,12 @@ impl Exporters {
     }
 
     /// Delivers what waits, for at most `limit`; what is left then is counted as lost.
-    pub async fn shutdown(self, limit: Duration) {
+    pub async fn shutdown(mut self, limit: Duration) {
         let deadline = Instant::now() + limit;
         for exporter in &self.0 {
             exporter.queue.close();
         }
-        for Exporter { queue, health: _, worker } in self.0 {
+        for Exporter { queue, health: _, worker } in std::mem::take(&mut self.0) {
             // An error means that the worker is gone, which is an end too.
             let _ = tokio::time::timeout_at(deadline, worker.done).await;
             if let Some(task) = worker.abort {

@@ -47,10 +47,11 @@ pub(crate) struct Options {
     /// Trace programs of this name, running ones and later ones (repeatable).
     #[arg(long, value_name = "NAME")]
     comm: Vec<String>,
-    /// Trace this device node, or every node of this class (repeatable).
+    /// Trace this device node, or every node of this class (repeatable); `iotrail devices` lists them.
     #[arg(long, value_name = "PATH|CLASS")]
     device: Vec<String>,
-    /// Trace this broker's connections, its clients' and its own (repeatable): mqtt, mqtt:PORT, mqtt:/SOCKET.
+    /// Trace this broker's connections, its clients' and its own (repeatable): mqtt (port 1883), mqtt:PORT or
+    /// mqtt:/SOCKET.
     #[arg(long, value_name = "SYSTEM[:PORT]")]
     broker: Vec<Broker>,
     /// Where spans go (repeatable): otlp (honours OTEL_EXPORTER_OTLP_*), file:PATH or - (OTLP/JSON lines), tree.
@@ -63,10 +64,10 @@ pub(crate) struct Options {
     /// Payload bytes that are captured of each call, up to 65536; what is cut is always visible.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(0..=65536))]
     capture_bytes: u32,
-    /// How long a serial device may take to answer before that is an error (ms, s or m).
+    /// How long a serial device may take to answer before that is an error: a number with ms, s, m or h.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     reply_timeout: Duration,
-    /// End after this time (ms, s or m).
+    /// End after this time: a number with ms, s, m or h.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
     /// Serve metrics and health on this address; `off` serves none.
@@ -84,16 +85,16 @@ pub(crate) struct Options {
     /// Write what was counted at every stage, lost records included, to this file at the end (JSON).
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Start this command and trace it and its children; iotrail ends when it does.
+    /// Start this command and trace it and its children; iotrail ends when it does, with its own exit status.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
 const EXAMPLES: &str = "Examples:
-  iotrail run                                         everything, as trees
-  iotrail run --device /dev/ttyUSB0 --broker mqtt     one serial line and the MQTT broker on port 1883
-  iotrail run --export otlp --broker mqtt:18830       to a collector on localhost
-  iotrail run --payload head:64 -- ./my-sensor        one program, with the first bytes of what it says";
+  iotrail run                                       everything, as trees
+  iotrail run --device /dev/ttyUSB0 --broker mqtt   one serial line and one broker
+  iotrail run --export otlp --broker mqtt:18830     to a collector on this host
+  iotrail run --payload head:64 -- ./my-sensor      one program, with its payloads";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum HooksArgument {
@@ -342,10 +343,15 @@ fn trace(
     };
     let analysis =
         run::spawn(parts).map_err(|error| Failure::new(format!("cannot start a thread: {error}")))?;
-    let child = run::command(&options.command).map_err(|error| {
-        stop.store(true, Ordering::Relaxed);
-        Failure::new(format!("cannot start {}: {error}", options.command.join(" ")))
-    })?;
+    let child = match run::command(&options.command) {
+        Ok(child) => child,
+        Err(error) => {
+            stop.store(true, Ordering::Relaxed);
+            // Its end frees the exporters, which have to end before the runtime does.
+            let _ = analysis.join();
+            return Err(Failure::new(format!("cannot start {}: {error}", options.command.join(" "))));
+        }
+    };
     state.set_ready(true);
     tracing::info!("tracing");
     runtime.block_on(wait(options.duration, child, state, telemetry, exporters));

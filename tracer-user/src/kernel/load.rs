@@ -178,6 +178,8 @@ fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
         capture_bytes: options.capture_bytes,
         arch: if cfg!(target_arch = "aarch64") { 2 } else { 1 },
         wake_bytes: options.data_ring / 8,
+        lifecycle_wake_bytes: options.lifecycle_ring / 8,
+        pad: 0,
         unix_paths: u32::from(!options.selection.unix_paths.is_empty()),
         any_port: 0,
         loops: u32::from(has_loops()),
