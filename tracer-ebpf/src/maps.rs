@@ -147,6 +147,8 @@ pub(crate) static NEW_THREAD: InFlight = InFlight {
 pub(crate) struct Stage {
     pub(crate) header: Header,
     pub(crate) payload: [u8; limits::STAGE_BYTES],
+    /// Where a copy of many segments is.
+    pub(crate) following: crate::copy::Following,
 }
 
 #[map]

@@ -3,7 +3,7 @@
 //! Offsets come from BTF. The walk takes no lock: each step is a checked read, so a table that is replaced meanwhile
 //! gives a miss at worst. `include/linux/fdtable.h`, `include/linux/fs.h`, `include/net/sock.h`.
 
-use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel_str};
 use tracer_common::record::SOCK_COMMON_BYTES;
 
 use crate::maps::config;
@@ -109,6 +109,10 @@ pub(crate) fn unix_path(sock: u64) -> Option<[u8; 108]> {
     if address == 0 {
         return None;
     }
-    // Behind the family, and shorter than the array that it stands in.
-    crate::read::kernel_text(address + u64::from(config!(offsets.unix_address_name)) + 2)
+    // The kernel keeps no more of the path than its length: what lies behind is not part of it.
+    let mut path = [0; 108];
+    let name = address + u64::from(config!(offsets.unix_address_name)) + 2;
+    // SAFETY: the helper writes at most the array; it checks the address itself.
+    let length = unsafe { bpf_probe_read_kernel_str(path.as_mut_ptr().cast(), 108, name as *const _) };
+    if length > 1 { Some(path) } else { None }
 }

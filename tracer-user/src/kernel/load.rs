@@ -287,6 +287,10 @@ fn each(bpf: &mut Ebpf, program: &'static str, prefix: &str, with_btf: bool) -> 
             source,
         })?;
     }
+    if prefix == "sys_exit" {
+        // Its result tells whether an interrupted call is started again. Without it that shows one call later.
+        let _ = found.attach("syscalls", "sys_exit_rt_sigreturn");
+    }
     Ok(())
 }
 
