@@ -1,6 +1,7 @@
 //! `iotrail doctor`: what this kernel allows, what is missing, what that costs, and the remedy.
 
 use iotrail::kernel::features::{Feature, probe};
+use iotrail::kernel::load;
 
 use super::ListFormat;
 use super::exit::{Failure, print};
@@ -18,6 +19,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let (features, trial) = probe();
+    load::detach_in_background();
     match options.format {
         ListFormat::Table => print(&table(&features))?,
         ListFormat::Json => {
@@ -34,12 +36,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
                     })
                 })
                 .collect();
-            let programs: serde_json::Map<_, _> =
-                trial.programs.iter().map(|(name, count)| (name.clone(), (*count).into())).collect();
-            print(&format!(
-                "{}\n",
-                serde_json::json!({ "features": list, "verified_instructions": programs })
-            ))?;
+            let programs: Vec<_> = trial
+                .programs
+                .iter()
+                .map(|(name, count)| serde_json::json!({ "name": name, "verified_instructions": count }))
+                .collect();
+            print(&format!("{}\n", serde_json::json!({ "features": list, "programs": programs })))?;
         }
     }
     let missing: Vec<_> = features.iter().filter(|feature| feature.required && !feature.available).collect();

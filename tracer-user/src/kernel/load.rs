@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use aya::maps::{MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, ProgramError, ProgramType, RawTracePoint, TracePoint};
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Ebpf, EbpfError, EbpfLoader};
@@ -131,9 +131,31 @@ pub struct Attachment {
     bpf: Ebpf,
     /// Whether 32-bit programs are seen.
     pub sees_compat: bool,
+    slow_to_detach: bool,
 }
 
 impl Attachment {
+    /// Tells the kernel side that no call matters any more: what is in the rings, and the calls under way, are the last.
+    pub fn mute(&mut self) {
+        if let Some(numbers) = self.bpf.map_mut(map::NUMBERS)
+            && let Ok(mut numbers) = Array::<&mut MapData, u32>::try_from(numbers)
+        {
+            for index in 0..2 * call::NUMBERS {
+                // A call that stays on is recorded a little longer, no more.
+                let _ = numbers.set(index, 0, 0);
+            }
+        }
+    }
+
+    /// Leaves the detaching to [`detach_in_background`] if it takes long, else detaches.
+    ///
+    /// The kernel detaches a tracepoint of a single system call in some 70 ms, one after the other, and there are about 90.
+    pub fn leave(self) {
+        if self.slow_to_detach {
+            std::mem::forget(self.bpf);
+        }
+    }
+
     /// Attaches the tracepoints that also show 32-bit programs, unless they are attached.
     ///
     /// # Errors
@@ -166,7 +188,7 @@ pub fn load(options: &Options) -> Result<Kernel, LoadError> {
     }
 }
 
-fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
+pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
     if OBJECT.is_empty() {
         return Err(LoadError::NoObject);
     }
@@ -212,7 +234,11 @@ fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
         counters: Counters::new(counters, COUNTERS),
         live,
         programs,
-        attachment: Attachment { bpf, sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each },
+        attachment: Attachment {
+            bpf,
+            sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each,
+            slow_to_detach: hooks == Hooks::Auto || hooks == Hooks::Each,
+        },
     })
 }
 
@@ -322,6 +348,29 @@ fn refused(error: EbpfError) -> LoadError {
         cause = current.source();
     }
     LoadError::Object(error)
+}
+
+/// Lets a child of this process do what [`Attachment::leave`] left, so that this one can exit at once.
+///
+/// To be called when nothing else is left to do: the child has no other thread, and ends without any clean-up.
+#[allow(unsafe_code, reason = "fork and _exit")]
+pub fn detach_in_background() {
+    // SAFETY: the child calls only functions that are safe after fork (signal-safety(7)), and ends.
+    unsafe {
+        let parent = libc::getpid();
+        if libc::fork() == 0 {
+            // Who waits for the end of our output need not wait for the detaching.
+            for fd in 0..3 {
+                libc::close(fd);
+            }
+            // The last to let go does the work, and that is not to be the parent.
+            let pause = libc::timespec { tv_sec: 0, tv_nsec: 2_000_000 };
+            while libc::getppid() == parent {
+                libc::nanosleep(&raw const pause, std::ptr::null_mut());
+            }
+            libc::_exit(0);
+        }
+    }
 }
 
 /// Whether the kernel has the helper `bpf_loop` (since 5.17); if that cannot be found out, it is tried.

@@ -64,8 +64,13 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> Report {
     let mut ticked = Instant::now();
     let mut reported = Instant::now();
     let mut taken = 0;
+    let mut stopping = false;
     loop {
-        let stopping = stop.load(Ordering::Relaxed);
+        if !stopping && stop.load(Ordering::Relaxed) {
+            stopping = true;
+            // Else a busy machine would never let the rings run dry.
+            attachment.mute();
+        }
         if !stopping && taken < FLOOD {
             reader.wait(if taken == 0 { IDLE } else { BUSY });
         }
@@ -102,6 +107,7 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> Report {
             let shared: Vec<Arc<Span>> = spans.drain(..).map(Arc::new).collect();
             exporters.offer_last(&shared, Instant::now() + LAST_OFFER);
             report.update(&counters, &engine.totals(), &reader, &metrics);
+            attachment.leave();
             return report;
         }
     }
