@@ -86,6 +86,9 @@ pub fn probe() -> (Vec<Feature>, Trial) {
     (features, trial)
 }
 
+/// How the lines begin with which a verifier's log ends: they count, and give no reason.
+const STATISTICS: &[&str] = &["processed ", "verification time ", "stack depth "];
+
 /// An error with its causes on one line.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
@@ -94,7 +97,9 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     while let Some(inner) = cause {
         let words = inner.to_string();
         // A verifier's log is no line: its last words say what it did not like.
-        let last = words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+        let says_nothing =
+            |line: &&str| line.trim().is_empty() || STATISTICS.iter().any(|word| line.starts_with(word));
+        let last = words.lines().rfind(|line| !says_nothing(line)).unwrap_or_default();
         if !text.contains(last) {
             text.push_str(": ");
             text.push_str(last);
