@@ -107,5 +107,7 @@ fn clients_on_paho_for_python() {
     let spans = tracer.stop().spans;
     truth.check(&spans);
     // A script names its service, not the interpreter.
-    assert!(of_kind(&spans, "publish ").iter().all(|span| span.service == "client_paho"));
+    for span in of_kind(&spans, "publish ") {
+        assert_eq!(span.service, "client_paho", "{:?}", span.resource);
+    }
 }

@@ -1,8 +1,10 @@
 //! Brings the kernel programs in and attaches them.
 
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use aya::maps::{MapError, PerCpuArray, RingBuf};
+use aya::programs::trace_point::TracePointLink;
 use aya::programs::{BtfTracePoint, ProgramError, ProgramType, RawTracePoint, TracePoint};
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Ebpf, EbpfError, EbpfLoader};
@@ -129,6 +131,8 @@ pub struct Kernel {
 /// What is attached. Dropping it detaches everything.
 pub struct Attachment {
     bpf: Ebpf,
+    /// Links to the tracepoints of single calls.
+    links: Vec<TracePointLink>,
     /// Whether 32-bit programs are seen.
     pub sees_compat: bool,
 }
@@ -144,6 +148,23 @@ impl Attachment {
             attach_raw(&mut self.bpf, "compat_sys_enter", "sys_enter")?;
         }
         Ok(())
+    }
+}
+
+/// Threads that detach. For each link the kernel waits until nobody is in the tracepoint any more, tens of
+/// milliseconds; it does so for all who wait at once.
+const DETACHING: usize = 32;
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let share = self.links.len().div_ceil(DETACHING);
+        thread::scope(|scope| {
+            while !self.links.is_empty() {
+                let some = self.links.split_off(self.links.len().saturating_sub(share));
+                // Where no thread can be had, this one detaches: the closure is dropped.
+                let _ = thread::Builder::new().spawn_scoped(scope, move || drop(some));
+            }
+        });
     }
 }
 
@@ -200,7 +221,8 @@ fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
     let lifecycle = RingBuf::try_from(bpf.take_map(map::LIFECYCLE).ok_or_else(missing)?)?;
     let counters = PerCpuArray::try_from(bpf.take_map(map::COUNTERS).ok_or_else(missing)?)?;
     let live = Live::take(&mut bpf)?;
-    attach(&mut bpf, hooks, options)?;
+    let mut links = Vec::new();
+    attach(&mut bpf, hooks, options, &mut links)?;
     let programs = bpf.programs().filter_map(|(name, program)| {
         let info = program.info().ok()?;
         Some((name.to_owned(), info.verified_instruction_count().unwrap_or(0)))
@@ -212,24 +234,34 @@ fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
         counters: Counters::new(counters, COUNTERS),
         live,
         programs,
-        attachment: Attachment { bpf, sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each },
+        attachment: Attachment { bpf, links, sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each },
     })
 }
 
-fn attach(bpf: &mut Ebpf, hooks: Hooks, options: &Options) -> Result<(), LoadError> {
+fn attach(
+    bpf: &mut Ebpf,
+    hooks: Hooks,
+    options: &Options,
+    links: &mut Vec<TracePointLink>,
+) -> Result<(), LoadError> {
     // Exits before entries: an entry that nobody saw return would look like a call that never ends.
     if options.btf {
         raw(bpf, "process_fork", "sched_process_fork")?;
     }
     raw(bpf, "process_exec", "sched_process_exec")?;
     raw(bpf, "process_exit", "sched_process_exit")?;
-    attach_calls(bpf, hooks, options)
+    attach_calls(bpf, hooks, options, links)
 }
 
-fn attach_calls(bpf: &mut Ebpf, hooks: Hooks, options: &Options) -> Result<(), LoadError> {
+fn attach_calls(
+    bpf: &mut Ebpf,
+    hooks: Hooks,
+    options: &Options,
+    links: &mut Vec<TracePointLink>,
+) -> Result<(), LoadError> {
     match hooks {
         Hooks::Auto => {
-            attach_calls(bpf, Hooks::Each, options)?;
+            attach_calls(bpf, Hooks::Each, options, links)?;
             load_raw(bpf, "compat_sys_exit")?;
             load_raw(bpf, "compat_sys_enter")
         }
@@ -244,8 +276,8 @@ fn attach_calls(bpf: &mut Ebpf, hooks: Hooks, options: &Options) -> Result<(), L
             typed(bpf, "btf_sys_enter", "sys_enter", &btf)
         }
         Hooks::Each => {
-            each(bpf, "sys_exit_each", "sys_exit", options.btf)?;
-            each(bpf, "sys_enter_each", "sys_enter", options.btf)
+            each(bpf, "sys_exit_each", "sys_exit", options.btf, links)?;
+            each(bpf, "sys_enter_each", "sys_enter", options.btf, links)
         }
     }
 }
@@ -273,7 +305,13 @@ fn typed(bpf: &mut Ebpf, program: &'static str, hook: &str, btf: &aya::Btf) -> R
     Ok(())
 }
 
-fn each(bpf: &mut Ebpf, program: &'static str, prefix: &str, with_btf: bool) -> Result<(), LoadError> {
+fn each(
+    bpf: &mut Ebpf,
+    program: &'static str,
+    prefix: &str,
+    with_btf: bool,
+    links: &mut Vec<TracePointLink>,
+) -> Result<(), LoadError> {
     let found: &mut TracePoint = typed_program(bpf, program)?;
     found.load().map_err(|source| LoadError::Program { program, source })?;
     let rows = if cfg!(target_arch = "aarch64") { call::ARM64 } else { call::AMD64 };
@@ -281,11 +319,12 @@ fn each(bpf: &mut Ebpf, program: &'static str, prefix: &str, with_btf: bool) -> 
     let births = [Call::Clone, Call::Clone3, Call::Vfork, Call::Forks];
     for (_, call) in rows.iter().filter(|(_, call)| !with_btf || !births.contains(call)) {
         let hook = format!("{prefix}_{}", event_name(*call));
-        found.attach("syscalls", &hook).map_err(|source| LoadError::Attach {
+        let link = found.attach("syscalls", &hook).and_then(|id| found.take_link(id));
+        links.push(link.map_err(|source| LoadError::Attach {
             program,
             hook: format!("syscalls:{hook}"),
             source,
-        })?;
+        })?);
     }
     Ok(())
 }
