@@ -37,9 +37,6 @@ const MAX_OPEN: usize = 4096;
 /// than its broker reads has some calls' bytes on the way.
 const MAX_UNSEEN: usize = 16;
 
-/// A message that begins so little before what was not captured may have been cut in its head.
-const HEAD: u32 = 512;
-
 /// Which bytes, for joining two ends: connection, start, direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PlaceKey {
@@ -96,8 +93,7 @@ impl Conn {
     pub(super) fn sent_unseen(&self, op: &Op) -> Option<&(Op, View)> {
         let start = op.place.start as u32;
         let sent = |(call, _): &&(Op, View)| {
-            let from = (call.place.start as u32).wrapping_sub(HEAD);
-            u64::from(start.wrapping_sub(from)) < call.place.length.saturating_add(u64::from(HEAD))
+            u64::from(start.wrapping_sub(call.place.start as u32)) < call.place.length
         };
         if op.place.exact { self.unseen.iter().rev().find(sent) } else { None }
     }

@@ -264,12 +264,11 @@ impl Causality {
         if op.place.to_server {
             return conn.send_unseen(op, view);
         }
-        // Bytes are read in order: what begins before their end and was not seen to be read was in them.
-        let end = op.place.start.wrapping_add(op.place.length) as u32;
+        let start = op.place.start as u32;
         let nodes = &self.nodes;
         let read = |handle: &Handle| {
             let key = nodes.get(*handle).and_then(|node| node.awaited);
-            key.is_some_and(|key| (1..1 << 31).contains(&end.wrapping_sub(key.start)))
+            key.is_some_and(|key| u64::from(key.start.wrapping_sub(start)) < op.place.length)
         };
         let read: Vec<Handle> = conn.unread.iter().copied().filter(read).collect();
         for handle in read {
