@@ -97,6 +97,12 @@ impl Causality {
             What::Delivery(delivery) => {
                 let parent = parent.map(|parent| self.through_broker(parent, &delivery, joined_exactly));
                 self.emit_residence(&delivery, trace, span, parent, out);
+                // At the end of a run, nobody has read yet what was not seen to be read.
+                let unread = self.closing.is_some() && delivery.client.is_none() && delivery.reader.is_some();
+                if delivery.abandoned || unread {
+                    self.counts.abandoned += 1;
+                    return;
+                }
                 let frame = self.frame(trace, span, parent, remote_parent, links);
                 let published = self.publish_start(&delivery);
                 let limit = (self.settings.hold_ns, self.closing);

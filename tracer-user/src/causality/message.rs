@@ -58,6 +58,7 @@ impl Causality {
                 self.counts.control += 1;
                 self.disconnected(slot, clean, op.at.end);
             }
+            OpKind::Unseen => self.unseen(op, slot, view),
             OpKind::Error { .. } => self.counts.protocol_errors += 1,
         }
     }
@@ -138,6 +139,7 @@ impl Causality {
             self.send(slot, handle, op.last_enter);
         } else {
             self.broker_read(slot, handle, op.at.end);
+            self.client_sent_unseen(op, slot, handle);
         }
     }
 
@@ -174,6 +176,7 @@ impl Causality {
             broker: None,
             reader,
             unseen: None,
+            abandoned: false,
             publish: None,
             published: None,
             routed: None,

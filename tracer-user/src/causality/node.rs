@@ -86,6 +86,8 @@ pub(super) struct Delivery {
     pub(super) reader: Option<ProcessKey>,
     /// The same, once it is certain that it has read this, and that this will not be seen.
     pub(super) unseen: Option<Arc<Process>>,
+    /// Its client, whose calls are seen, went without reading it: nobody handled it.
+    pub(super) abandoned: bool,
     /// The publish it came from.
     pub(super) publish: Option<Handle>,
     /// Start of that publish.

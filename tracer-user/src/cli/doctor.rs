@@ -1,7 +1,6 @@
 //! `iotrail doctor`: what this kernel allows, what is missing, what that costs, and the remedy.
 
 use iotrail::kernel::features::{Feature, probe};
-use iotrail::kernel::load;
 
 use super::ListFormat;
 use super::exit::{Failure, print};
@@ -19,7 +18,6 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let (features, trial) = probe();
-    load::detach_in_background();
     match options.format {
         ListFormat::Table => print(&table(&features))?,
         ListFormat::Json => {

@@ -194,9 +194,6 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     for stage in telemetry.snapshot().iter().filter(|stage| stage.lost() > 0) {
         tracing::warn!(stage = stage.name, "{}: {} lost: {:?}", stage.name, stage.lost(), stage.dropped);
     }
-    if matches!(options.hooks, HooksArgument::Auto | HooksArgument::Each) {
-        load::detach_in_background();
-    }
     Ok(())
 }
 

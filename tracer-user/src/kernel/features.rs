@@ -56,7 +56,6 @@ pub fn probe() -> (Vec<Feature>, Trial) {
                     .programs
                     .extend(kernel.programs.iter().map(|(name, count)| (format!("{name}{suffix}"), *count)));
                 let count = kernel.programs.len();
-                kernel.attachment.leave();
                 (true, format!("{count} programs"))
             }
             Err(error) => (false, chain(&error)),

@@ -1,8 +1,10 @@
 //! Brings the kernel programs in and attaches them.
 
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use aya::maps::{Array, MapData, MapError, PerCpuArray, RingBuf};
+use aya::programs::trace_point::TracePointLink;
 use aya::programs::{BtfTracePoint, ProgramError, ProgramType, RawTracePoint, TracePoint};
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Ebpf, EbpfError, EbpfLoader};
@@ -129,9 +131,10 @@ pub struct Kernel {
 /// What is attached. Dropping it detaches everything.
 pub struct Attachment {
     bpf: Ebpf,
+    /// Links to the tracepoints of single calls.
+    links: Vec<TracePointLink>,
     /// Whether 32-bit programs are seen.
     pub sees_compat: bool,
-    slow_to_detach: bool,
 }
 
 impl Attachment {
@@ -147,15 +150,6 @@ impl Attachment {
         }
     }
 
-    /// Leaves the detaching to [`detach_in_background`] if it takes long, else detaches.
-    ///
-    /// The kernel detaches a tracepoint of a single system call in some 70 ms, one after the other, and there are about 90.
-    pub fn leave(self) {
-        if self.slow_to_detach {
-            std::mem::forget(self.bpf);
-        }
-    }
-
     /// Attaches the tracepoints that also show 32-bit programs, unless they are attached.
     ///
     /// # Errors
@@ -166,6 +160,23 @@ impl Attachment {
             attach_raw(&mut self.bpf, "compat_sys_enter", "sys_enter")?;
         }
         Ok(())
+    }
+}
+
+/// Threads that detach. For each link the kernel waits until nobody is in the tracepoint any more, tens of
+/// milliseconds; it does so for all who wait at once.
+const DETACHING: usize = 32;
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let share = self.links.len().div_ceil(DETACHING);
+        thread::scope(|scope| {
+            while !self.links.is_empty() {
+                let some = self.links.split_off(self.links.len().saturating_sub(share));
+                // Where no thread can be had, this one detaches: the closure is dropped.
+                let _ = thread::Builder::new().spawn_scoped(scope, move || drop(some));
+            }
+        });
     }
 }
 
@@ -222,7 +233,8 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
     let lifecycle = RingBuf::try_from(bpf.take_map(map::LIFECYCLE).ok_or_else(missing)?)?;
     let counters = PerCpuArray::try_from(bpf.take_map(map::COUNTERS).ok_or_else(missing)?)?;
     let live = Live::take(&mut bpf)?;
-    attach(&mut bpf, hooks, options)?;
+    let mut links = Vec::new();
+    attach(&mut bpf, hooks, options, &mut links)?;
     let programs = bpf.programs().filter_map(|(name, program)| {
         let info = program.info().ok()?;
         Some((name.to_owned(), info.verified_instruction_count().unwrap_or(0)))
@@ -234,28 +246,34 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
         counters: Counters::new(counters, COUNTERS),
         live,
         programs,
-        attachment: Attachment {
-            bpf,
-            sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each,
-            slow_to_detach: hooks == Hooks::Auto || hooks == Hooks::Each,
-        },
+        attachment: Attachment { bpf, links, sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each },
     })
 }
 
-fn attach(bpf: &mut Ebpf, hooks: Hooks, options: &Options) -> Result<(), LoadError> {
+fn attach(
+    bpf: &mut Ebpf,
+    hooks: Hooks,
+    options: &Options,
+    links: &mut Vec<TracePointLink>,
+) -> Result<(), LoadError> {
     // Exits before entries: an entry that nobody saw return would look like a call that never ends.
     if options.btf {
         raw(bpf, "process_fork", "sched_process_fork")?;
     }
     raw(bpf, "process_exec", "sched_process_exec")?;
     raw(bpf, "process_exit", "sched_process_exit")?;
-    attach_calls(bpf, hooks, options)
+    attach_calls(bpf, hooks, options, links)
 }
 
-fn attach_calls(bpf: &mut Ebpf, hooks: Hooks, options: &Options) -> Result<(), LoadError> {
+fn attach_calls(
+    bpf: &mut Ebpf,
+    hooks: Hooks,
+    options: &Options,
+    links: &mut Vec<TracePointLink>,
+) -> Result<(), LoadError> {
     match hooks {
         Hooks::Auto => {
-            attach_calls(bpf, Hooks::Each, options)?;
+            attach_calls(bpf, Hooks::Each, options, links)?;
             load_raw(bpf, "compat_sys_exit")?;
             load_raw(bpf, "compat_sys_enter")
         }
@@ -270,8 +288,8 @@ fn attach_calls(bpf: &mut Ebpf, hooks: Hooks, options: &Options) -> Result<(), L
             typed(bpf, "btf_sys_enter", "sys_enter", &btf)
         }
         Hooks::Each => {
-            each(bpf, "sys_exit_each", "sys_exit", options.btf)?;
-            each(bpf, "sys_enter_each", "sys_enter", options.btf)
+            each(bpf, "sys_exit_each", "sys_exit", options.btf, links)?;
+            each(bpf, "sys_enter_each", "sys_enter", options.btf, links)
         }
     }
 }
@@ -299,7 +317,13 @@ fn typed(bpf: &mut Ebpf, program: &'static str, hook: &str, btf: &aya::Btf) -> R
     Ok(())
 }
 
-fn each(bpf: &mut Ebpf, program: &'static str, prefix: &str, with_btf: bool) -> Result<(), LoadError> {
+fn each(
+    bpf: &mut Ebpf,
+    program: &'static str,
+    prefix: &str,
+    with_btf: bool,
+    links: &mut Vec<TracePointLink>,
+) -> Result<(), LoadError> {
     let found: &mut TracePoint = typed_program(bpf, program)?;
     found.load().map_err(|source| LoadError::Program { program, source })?;
     let rows = if cfg!(target_arch = "aarch64") { call::ARM64 } else { call::AMD64 };
@@ -307,15 +331,17 @@ fn each(bpf: &mut Ebpf, program: &'static str, prefix: &str, with_btf: bool) -> 
     let births = [Call::Clone, Call::Clone3, Call::Vfork, Call::Forks];
     for (_, call) in rows.iter().filter(|(_, call)| !with_btf || !births.contains(call)) {
         let hook = format!("{prefix}_{}", event_name(*call));
-        found.attach("syscalls", &hook).map_err(|source| LoadError::Attach {
+        let link = found.attach("syscalls", &hook).and_then(|id| found.take_link(id));
+        links.push(link.map_err(|source| LoadError::Attach {
             program,
             hook: format!("syscalls:{hook}"),
             source,
-        })?;
+        })?);
     }
     if prefix == "sys_exit" {
         // Its result tells whether an interrupted call is started again. Without it that shows one call later.
-        let _ = found.attach("syscalls", "sys_exit_rt_sigreturn");
+        let link = found.attach("syscalls", "sys_exit_rt_sigreturn").and_then(|id| found.take_link(id));
+        links.extend(link.ok());
     }
     Ok(())
 }
@@ -348,29 +374,6 @@ fn refused(error: EbpfError) -> LoadError {
         cause = current.source();
     }
     LoadError::Object(error)
-}
-
-/// Lets a child of this process do what [`Attachment::leave`] left, so that this one can exit at once.
-///
-/// To be called when nothing else is left to do: the child has no other thread, and ends without any clean-up.
-#[allow(unsafe_code, reason = "fork and _exit")]
-pub fn detach_in_background() {
-    // SAFETY: the child calls only functions that are safe after fork (signal-safety(7)), and ends.
-    unsafe {
-        let parent = libc::getpid();
-        if libc::fork() == 0 {
-            // Who waits for the end of our output need not wait for the detaching.
-            for fd in 0..3 {
-                libc::close(fd);
-            }
-            // The last to let go does the work, and that is not to be the parent.
-            let pause = libc::timespec { tv_sec: 0, tv_nsec: 2_000_000 };
-            while libc::getppid() == parent {
-                libc::nanosleep(&raw const pause, std::ptr::null_mut());
-            }
-            libc::_exit(0);
-        }
-    }
 }
 
 /// Whether the kernel has the helper `bpf_loop` (since 5.17); if that cannot be found out, it is tried.

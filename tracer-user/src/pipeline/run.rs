@@ -107,7 +107,6 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> Report {
             let shared: Vec<Arc<Span>> = spans.drain(..).map(Arc::new).collect();
             exporters.offer_last(&shared, Instant::now() + LAST_OFFER);
             report.update(&counters, &engine.totals(), &reader, &metrics);
-            attachment.leave();
             return report;
         }
     }
