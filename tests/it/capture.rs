@@ -2,6 +2,8 @@
 //!
 //! Most tests load the kernel programs themselves and look at the records ([`rig`]); the rest run iotrail.
 
+#[cfg(target_arch = "x86_64")]
+mod compat;
 mod input;
 mod ioctls;
 mod lifecycle;
@@ -15,5 +17,3 @@ mod signals;
 mod sockets;
 mod transfers;
 mod unseen;
-#[cfg(target_arch = "x86_64")]
-mod compat;

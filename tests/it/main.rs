@@ -4,4 +4,5 @@
 //! says so; none skips.
 
 mod capture;
+mod mqtt;
 mod support;

@@ -81,7 +81,7 @@ impl Tracer {
         let port = free_port().expect("a port is free");
         let mut command = Command::new(iotrail());
         command
-            .arg("run")
+            .args(["run", "--hooks", "raw"])
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .arg("--report")
             .arg(folder.path().join("report.json"))
@@ -112,6 +112,11 @@ impl Tracer {
         self.http
     }
 
+    /// The file that it exports to.
+    pub fn export(&self) -> PathBuf {
+        self.folder.path().join("spans.jsonl")
+    }
+
     /// What it has said so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
@@ -124,6 +129,15 @@ impl Tracer {
         // The last line may be half written.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().flat_map(|line| otlp::parse(line).expect("a line of OTLP JSON")).collect()
+    }
+
+    /// Waits until it says this in its log.
+    pub fn wait_log(&self, words: &str) {
+        let start = Instant::now();
+        while !self.log().contains(words) {
+            assert!(start.elapsed() < PATIENCE, "it does not say `{words}`: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits until the spans exported so far are as wanted.

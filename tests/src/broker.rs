@@ -37,12 +37,21 @@ impl Mosquitto {
     /// # Errors
     /// When the program is missing or does not listen in time.
     pub fn start_on(folder: &Path, port: u16) -> Result<Self> {
+        Self::start_with(folder, port, "")
+    }
+
+    /// As [`Mosquitto::start_on`], with further lines of configuration; `listener` lines go last.
+    ///
+    /// # Errors
+    /// When the program is missing or does not listen in time.
+    pub fn start_with(folder: &Path, port: u16, more: &str) -> Result<Self> {
         let config = folder.join("mosquitto.conf");
         // Without `user root` it would switch to an account that may not read this folder. A small message
         // rate is no reason to hold messages back, so there is no limit on those in flight or queued.
         let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n\
-             set_tcp_nodelay true\nmax_inflight_messages 0\nmax_queued_messages 0\nlog_dest stderr\n"
+            "allow_anonymous true\npersistence false\nuser root\n\
+             set_tcp_nodelay true\nmax_inflight_messages 0\nmax_queued_messages 0\nlog_dest stderr\n\
+             listener {port} 127.0.0.1\n{more}"
         );
         fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
         let log = folder.join("mosquitto.log");

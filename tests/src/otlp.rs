@@ -8,6 +8,7 @@ use std::{
     fs::File,
     io::{BufRead as _, BufReader},
     path::Path,
+    sync::Arc,
 };
 
 /// OTLP's number of a failed status.
@@ -24,6 +25,8 @@ pub struct Span {
     pub parent: Option<String>,
     /// `service.name` of its resource.
     pub service: String,
+    /// All attributes of its resource, values as text.
+    pub resource: Arc<BTreeMap<String, String>>,
     /// Name.
     pub name: String,
     /// Start on the wall clock, ns.
@@ -40,6 +43,11 @@ impl Span {
     /// An attribute's value.
     pub fn attribute(&self, key: &str) -> Option<&str> {
         self.attributes.get(key).map(String::as_str)
+    }
+
+    /// `process.pid` of its resource: none if only the broker saw it.
+    pub fn pid(&self) -> Option<u32> {
+        self.resource.get("process.pid")?.parse().ok()
     }
 }
 
@@ -67,21 +75,17 @@ pub fn parse(line: &str) -> Result<Vec<Span>> {
     let request: Value = serde_json::from_str(line).context("no JSON")?;
     let mut spans = Vec::new();
     for resource in list(&request, "resourceSpans") {
-        let service = resource
-            .get("resource")
-            .map(attributes)
-            .and_then(|mut attributes| attributes.remove("service.name"))
-            .unwrap_or_default();
+        let of = Arc::new(resource.get("resource").map(attributes).unwrap_or_default());
         for scope in list(resource, "scopeSpans") {
             for span in list(scope, "spans") {
-                spans.push(one(span, &service)?);
+                spans.push(one(span, &of)?);
             }
         }
     }
     Ok(spans)
 }
 
-fn one(span: &Value, service: &str) -> Result<Span> {
+fn one(span: &Value, resource: &Arc<BTreeMap<String, String>>) -> Result<Span> {
     let text = |key: &str| span.get(key).and_then(Value::as_str).map(str::to_owned);
     let time = |key: &str| span.get(key).and_then(number).with_context(|| format!("a span without {key}"));
     let attributes = attributes(span);
@@ -97,7 +101,8 @@ fn one(span: &Value, service: &str) -> Result<Span> {
         trace: text("traceId").context("a span without traceId")?,
         id: text("spanId").context("a span without spanId")?,
         parent: text("parentSpanId").filter(|parent| !parent.is_empty()),
-        service: service.to_owned(),
+        service: resource.get("service.name").cloned().unwrap_or_default(),
+        resource: Arc::clone(resource),
         name: text("name").context("a span without name")?,
         start: time("startTimeUnixNano")?,
         end: time("endTimeUnixNano")?,

@@ -48,6 +48,10 @@ pub struct Offsets {
     pub task_pid: u32,
     /// `task_struct.thread_info.status` (x86: `TS_COMPAT`).
     pub task_status: u32,
+    /// `task_struct.thread_info.flags` (x86: `TIF_ADDR32`, arm64: `TIF_32BIT`).
+    pub task_flags: u32,
+    /// Padding, zero.
+    pub pad: u32,
 }
 
 /// Where the addresses lie in a `struct sock_common`, in bytes: decode needs it, the kernel side
@@ -86,8 +90,10 @@ pub struct Config {
     pub capture_bytes: u32,
     /// 1: amd64 kernel, 2: arm64 kernel.
     pub arch: u32,
-    /// Wake the reader when a ring holds this many bytes; below, it comes by itself.
+    /// Wake the reader when the data ring comes to hold this many bytes; below, it comes by itself.
     pub wake_bytes: u32,
+    /// The same of the error and lifecycle ring.
+    pub lifecycle_wake_bytes: u32,
     /// 1: some path of a unix socket is selected.
     pub unix_paths: u32,
     /// 1: any socket port is selected (`--broker` given as `any`).

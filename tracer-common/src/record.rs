@@ -29,7 +29,7 @@ pub enum Kind {
     Shutdown = 11,
     /// A process was born: `args[0]` is its id, the record's own process is the parent.
     Fork = 12,
-    /// A program was started in this process.
+    /// A program was started in this process; `args[0]` is 1 if it is a 32-bit one on a 64-bit kernel.
     Exec = 13,
     /// A thread ended; `args[0]` is 1 if its whole process did.
     Exit = 14,

@@ -98,15 +98,15 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
     if kind.has(traits::IOCTL) {
         return None;
     }
-    let common = walk::sock_common(sock)?;
-    let server = match select::socket(sock, &common) {
+    let common = walk::look_at(sock)?;
+    let server = match select::socket(sock, common) {
         Some(server) => server,
         // Its address is not in the socket yet but in the arguments.
         None if kind.has(traits::ADDRESS) => address_selected(args)?,
         None => return None,
     };
     // A port of UDP is another one.
-    let family = select::field16(&common, config!(offsets.skc_family));
+    let family = select::field16(common, config!(offsets.skc_family));
     let protocol = walk::protocol(sock);
     if family != select::AF_UNIX && protocol != TCP && protocol != MPTCP {
         return None;
@@ -120,7 +120,7 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
         (*slot).server = u8::from(server);
         (*slot).sock = sock;
         (*slot).inode = walk::inode_number(file.inode);
-        (*slot).sock_common = common;
+        walk::sock_common(sock, slot);
         if family == select::AF_UNIX {
             (*slot).peer = walk::unix_peer(sock);
         } else if kind.has(traits::INWARD | traits::OUTWARD | traits::UNSEEN) && protocol == TCP {

@@ -13,8 +13,6 @@ use crate::select::Who;
 const NO_WAKEUP: u64 = 1;
 /// `BPF_RB_FORCE_WAKEUP`.
 const FORCE_WAKEUP: u64 = 2;
-/// By how much the error and lifecycle ring is smaller than the data ring at least: its reader is woken that much sooner.
-const SMALLER: u64 = 8;
 /// `BPF_RB_AVAIL_DATA`.
 const AVAILABLE: u64 = 0;
 
@@ -91,18 +89,35 @@ pub(crate) fn blank(who: Who, kind: Kind, now: u64) -> Option<*mut Stage> {
 }
 
 /// Sends a record with `captured` bytes of payload.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn send(stage: *mut Stage, captured: u64, lifecycle: bool) {
+    output(stage, captured, lifecycle, false);
+}
+
+/// Sends a record without payload of which the user side is to know at once.
+#[inline(always)]
+pub(crate) fn send_urgently(stage: *mut Stage) {
+    output(stage, 0, true, true);
+}
+
+#[inline(never)]
+fn output(stage: *mut Stage, captured: u64, lifecycle: bool, urgent: bool) {
     let captured = if captured > CAPTURE_MAX as u64 { CAPTURE_MAX as u64 } else { captured };
     // SAFETY: header and payload lie in one piece in the stage, which is longer than both.
     let bytes = unsafe {
         (*stage).header.captured = captured as u32;
         core::slice::from_raw_parts(stage.cast::<u8>(), HEADER_BYTES + captured as usize)
     };
-    let ring = if lifecycle { &LIFECYCLE } else { &DATA };
-    // The reader comes by itself every few milliseconds; waking it costs the traced program an interrupt.
-    let enough = u64::from(config!(wake_bytes)) / if lifecycle { SMALLER } else { 1 };
-    let wake = if ring.query(AVAILABLE) >= enough { FORCE_WAKEUP } else { NO_WAKEUP };
+    let (ring, mark) = if lifecycle {
+        (&LIFECYCLE, u64::from(config!(lifecycle_wake_bytes)))
+    } else {
+        (&DATA, u64::from(config!(wake_bytes)))
+    };
+    // The reader comes by itself every few milliseconds. Waking it costs the traced program an interrupt, so that is done
+    // once, when the ring fills past the mark: a reader that was woken reads until the ring is empty.
+    let waiting = ring.query(AVAILABLE);
+    let passes = waiting < mark && waiting + bytes.len() as u64 >= mark;
+    let wake = if urgent || passes { FORCE_WAKEUP } else { NO_WAKEUP };
     let sent = ring.output::<[u8]>(bytes, wake).is_ok();
     match (lifecycle, sent) {
         (false, true) => {

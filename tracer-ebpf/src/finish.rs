@@ -278,11 +278,10 @@ fn lifecycle(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()>
 fn refresh(slot: *mut InFlight) {
     // SAFETY: a map value that this thread alone writes.
     unsafe {
-        if let Some(common) = walk::sock_common((*slot).sock) {
-            (*slot).sock_common = common;
-            if (*slot).peer == 0 && select::field16(&common, config!(offsets.skc_family)) == select::AF_UNIX {
-                (*slot).peer = walk::unix_peer((*slot).sock);
-            }
+        walk::sock_common((*slot).sock, slot);
+        let family = select::field16(&raw const (*slot).sock_common, config!(offsets.skc_family));
+        if (*slot).peer == 0 && family == select::AF_UNIX {
+            (*slot).peer = walk::unix_peer((*slot).sock);
         }
     }
 }

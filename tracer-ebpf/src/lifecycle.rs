@@ -1,10 +1,11 @@
 //! Processes come and go.
 
 use aya_ebpf::helpers::bpf_get_current_comm;
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_ktime_get_ns};
 use tracer_common::record::Kind;
 
 use crate::maps::{CALLS, COMMS, IDLE, config, set_active, set_selected};
+use crate::probes::AMD64;
 use crate::select;
 use crate::{emit, follow, read};
 
@@ -49,8 +50,31 @@ pub(crate) fn exec() -> Option<()> {
     let who = select::who()?;
     // SAFETY: no arguments.
     let stage = emit::blank(who, Kind::Exec, unsafe { bpf_ktime_get_ns() })?;
-    emit::send(stage, 0, true);
+    if is_compat() {
+        // SAFETY: the stage is this CPU's own while the program runs.
+        unsafe { (*stage).header.args[0] = 1 };
+        emit::send_urgently(stage);
+    } else {
+        emit::send(stage, 0, true);
+    }
     Some(())
+}
+
+/// x86: bit of `thread_info.flags` of a program with 32-bit addresses. `arch/x86/include/asm/thread_info.h`.
+const TIF_ADDR32: u64 = 1 << 29;
+/// arm64: the same. `arch/arm64/include/asm/thread_info.h`.
+const TIF_32BIT: u64 = 1 << 22;
+
+/// Whether the current process runs a 32-bit program. Without BTF: not known, so no.
+#[inline(always)]
+fn is_compat() -> bool {
+    if config!(btf) == 0 {
+        return false;
+    }
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    let flags: u64 = read::kernel(task + u64::from(config!(offsets.task_flags))).unwrap_or(0);
+    flags & if config!(arch) == AMD64 { TIF_ADDR32 } else { TIF_32BIT } != 0
 }
 
 /// `trace_sched_process_exit`, `kernel/exit.c`. Runs in each thread that ends.

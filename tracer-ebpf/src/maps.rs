@@ -18,6 +18,7 @@ static CONFIG: Config = Config {
     capture_bytes: 0,
     arch: 0,
     wake_bytes: 0,
+    lifecycle_wake_bytes: 0,
     unix_paths: 0,
     any_port: 0,
     loops: 0,
@@ -46,6 +47,8 @@ static CONFIG: Config = Config {
         task_tgid: 0,
         task_pid: 0,
         task_status: 0,
+        task_flags: 0,
+        pad: 0,
     },
 };
 

@@ -11,7 +11,7 @@ use crate::maps::{config, count};
 use crate::{begin, finish, lifecycle, read};
 
 /// `Config::arch`: amd64.
-const AMD64: u32 = 1;
+pub(crate) const AMD64: u32 = 1;
 
 /// x86: bit of a system call's number that says x32. `arch/x86/include/uapi/asm/unistd.h`.
 const X32: u32 = 0x4000_0000;
@@ -33,6 +33,25 @@ pub fn raw_sys_enter(ctx: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn raw_sys_exit(ctx: RawTracePointContext) -> i32 {
     finish::call(ctx.arg::<u64>(1) as i64);
+    0
+}
+
+/// As [`raw_sys_enter`] for 32-bit programs only, beside [`sys_enter_each`], which does not see them.
+#[raw_tracepoint(tracepoint = "sys_enter")]
+pub fn compat_sys_enter(ctx: RawTracePointContext) -> i32 {
+    let regs: u64 = ctx.arg(0);
+    if is_compat(regs) {
+        sys_enter(regs, ctx.arg::<u64>(1) as u32);
+    }
+    0
+}
+
+/// As [`raw_sys_exit`] for 32-bit programs only.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub fn compat_sys_exit(ctx: RawTracePointContext) -> i32 {
+    if is_compat(ctx.arg(0)) {
+        finish::call(ctx.arg::<u64>(1) as i64);
+    }
     0
 }
 
@@ -103,6 +122,11 @@ pub fn process_exit(_ctx: RawTracePointContext) -> i32 {
 }
 
 #[inline(always)]
+fn is_compat(regs: u64) -> bool {
+    if config!(arch) == AMD64 { compat_x86(regs) } else { compat_arm64(regs) }
+}
+
+#[inline(always)]
 fn sys_enter(regs: u64, number: u32) -> Option<()> {
     if config!(arch) == AMD64 { amd64(regs, number) } else { arm64(regs, number) }
 }
@@ -147,10 +171,15 @@ fn compat_x86(regs: u64) -> bool {
     read::kernel::<u64>(regs + 8 * 17) == Some(USER32_CS)
 }
 
+#[inline(always)]
+fn compat_arm64(regs: u64) -> bool {
+    read::kernel::<u64>(regs + 8 * 33).is_some_and(|state| state & PSR_MODE32 != 0)
+}
+
 /// `struct user_pt_regs` of arm64, `arch/arm64/include/uapi/asm/ptrace.h`: words 0 to 30 are the registers, 33 `pstate`.
 #[inline(always)]
 fn arm64(regs: u64, number: u32) -> Option<()> {
-    let compat = read::kernel::<u64>(regs + 8 * 33)? & PSR_MODE32 != 0;
+    let compat = compat_arm64(regs);
     let abi = if compat { Abi::Compat } else { Abi::Native };
     let (call, who) = begin::wanted(number, abi)?;
     let [a, b, c, d, e, f]: [u64; 6] = read::kernel(regs)?;

@@ -58,7 +58,7 @@ pub(crate) fn port(port: u16) -> bool {
 
 /// Whether a socket is selected; `Some(true)` if by its own port or path, so that it is the server.
 #[inline(always)]
-pub(crate) fn socket(sock: u64, common: &[u8; 96]) -> Option<bool> {
+pub(crate) fn socket(sock: u64, common: *const [u8; 96]) -> Option<bool> {
     let family = field16(common, config!(offsets.skc_family));
     if family == AF_INET || family == AF_INET6 {
         if port(field16(common, config!(offsets.skc_num))) {
@@ -94,12 +94,12 @@ fn unix(sock: u64) -> Option<bool> {
 }
 
 #[inline(always)]
-pub(crate) fn field16(common: &[u8; 96], offset: u32) -> u16 {
+pub(crate) fn field16(common: *const [u8; 96], offset: u32) -> u16 {
     if offset > 94 {
         return 0;
     }
     // SAFETY: `offset + 2 <= 96`.
-    unsafe { common.as_ptr().add(offset as usize).cast::<u16>().read_unaligned() }
+    unsafe { common.cast::<u8>().add(offset as usize).cast::<u16>().read_unaligned() }
 }
 
 /// Whether a path in the program's memory (behind the family of a `struct sockaddr_un`), at most `length` bytes long,

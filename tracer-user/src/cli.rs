@@ -39,13 +39,13 @@ enum LogFormat {
 enum ListFormat {
     /// For people.
     Table,
-    /// A JSON array.
+    /// For programs.
     Json,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    Run(run::Options),
+    Run(Box<run::Options>),
     Doctor(doctor::Options),
     Devices(devices::Options),
 }
@@ -54,7 +54,7 @@ pub(crate) fn main() -> ExitCode {
     let Cli { command, log_format } = Cli::parse();
     logging::start(log_format);
     let outcome = match command {
-        Command::Run(options) => run::run(options),
+        Command::Run(options) => run::run(*options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Devices(options) => devices::run(&options),
     };

@@ -117,6 +117,9 @@ pub enum StartError {
     Client(#[from] ClientError),
 }
 
+/// How often a full queue is looked at again at the end of a run.
+const POLL: Duration = Duration::from_millis(2);
+
 struct Exporter {
     queue: Arc<Queue>,
     health: Arc<Health>,
@@ -146,7 +149,7 @@ pub fn start(
     };
     // The OTLP client wants to be made within the runtime.
     let _inside = runtime.enter();
-    let mut exporters = Vec::new();
+    let mut exporters = Exporters(Vec::new());
     for destination in destinations {
         let stage = telemetry.stage(&format!("export:{destination}"));
         let linger = if *destination == Destination::Tree { TREE_LINGER } else { BATCH_LINGER };
@@ -172,9 +175,16 @@ pub fn start(
                 worker::tree(runtime, to, state, Box::new(std::io::stdout()), Look::of_stdout)
             }
         };
-        exporters.push(Exporter { queue, health, worker });
+        exporters.0.push(Exporter { queue, health, worker });
     }
-    Ok(Exporters(exporters))
+    Ok(exporters)
+}
+
+impl Drop for Exporters {
+    /// A run that fails early drops them: their threads must not be waiting when the runtime goes.
+    fn drop(&mut self) {
+        self.0.iter().for_each(|exporter| exporter.queue.close());
+    }
 }
 
 impl Exporters {
@@ -185,6 +195,28 @@ impl Exporters {
         }
     }
 
+    /// As [`Self::offer`] at the end of a run, when more may come at once than the queues hold and nothing comes
+    /// after it: waits, no longer than until `deadline`, for destinations that take what they are given.
+    pub fn offer_last(&self, spans: &[Arc<Span>], deadline: std::time::Instant) {
+        let mut left: Vec<(&Exporter, &[Arc<Span>])> =
+            self.0.iter().map(|exporter| (exporter, spans)).collect();
+        while !left.is_empty() {
+            let late = std::time::Instant::now() >= deadline;
+            left.retain_mut(|(exporter, spans)| {
+                // One that fails is not waited for: what it cannot hold is lost now as it would be then.
+                let all = late || exporter.health.status().failing;
+                let count = if all { spans.len() } else { exporter.queue.room(spans) };
+                let (now, later) = spans.split_at(count);
+                exporter.queue.offer(now);
+                *spans = later;
+                !later.is_empty()
+            });
+            if !left.is_empty() {
+                std::thread::sleep(POLL);
+            }
+        }
+    }
+
     /// How each destination is doing.
     #[must_use]
     pub fn status(&self) -> Vec<health::Status> {
@@ -192,12 +224,12 @@ impl Exporters {
     }
 
     /// Delivers what waits, for at most `limit`; what is left then is counted as lost.
-    pub async fn shutdown(self, limit: Duration) {
+    pub async fn shutdown(mut self, limit: Duration) {
         let deadline = Instant::now() + limit;
         for exporter in &self.0 {
             exporter.queue.close();
         }
-        for Exporter { queue, health: _, worker } in self.0 {
+        for Exporter { queue, health: _, worker } in std::mem::take(&mut self.0) {
             // An error means that the worker is gone, which is an end too.
             let _ = tokio::time::timeout_at(deadline, worker.done).await;
             if let Some(task) = worker.abort {

@@ -6,6 +6,7 @@
 
 pub mod engine;
 pub mod follow;
+mod newcomers;
 pub mod report;
 pub mod run;
 pub mod select;

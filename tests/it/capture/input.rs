@@ -76,7 +76,8 @@ fn without_rights_it_says_which() {
         run(&mut command)
     };
     for more in [&[][..], &["--no-btf"], &["--hooks", "each"], &["--hooks", "btf"]] {
-        let arguments = [&["run", "--listen", "off", "--device", "/dev/null", "--duration", "1s"], more].concat();
+        let arguments =
+            [&["run", "--listen", "off", "--device", "/dev/null", "--duration", "1s"], more].concat();
         let (ended, said) = powerless(&arguments);
         check(&said, ended, 3, &["CAP_BPF", "root", "iotrail doctor"]);
     }

@@ -31,7 +31,13 @@ const LARGE: u64 = 0xe000_00fe;
 const TERMIOS: usize = 36;
 
 /// An `ioctl` of the probe: its result, its argument afterwards, and what was seen.
-fn ioctl(rig: &mut Rig, probe: &mut Probe, fd: i64, command: u64, argument: &[u8]) -> (i64, Vec<u8>, Vec<Seen>) {
+fn ioctl(
+    rig: &mut Rig,
+    probe: &mut Probe,
+    fd: i64,
+    command: u64,
+    argument: &[u8],
+) -> (i64, Vec<u8>, Vec<Seen>) {
     let hex: String = argument.iter().map(|byte| format!("{byte:02x}")).collect();
     probe.begin(&format!("ioctl {fd} {command} {hex}"));
     let answer = probe.answer();

@@ -52,7 +52,9 @@ fn each_way_to_open_is_seen() {
             assert!(fd > 0, "{command}: {fd}");
             let seen = rig.one(Kind::Open);
             check_call(&seen, &probe, call, fd);
-            let Body::Open { path: ref said, flags: ref asked } = seen.capture.body else { panic!("{seen:#?}") };
+            let Body::Open { path: ref said, flags: ref asked } = seen.capture.body else {
+                panic!("{seen:#?}")
+            };
             assert_eq!(said, path.as_bytes(), "{mode:?} {command}");
             // `openat2` has its flags in memory.
             if call != Call::Openat2 {
@@ -94,8 +96,11 @@ fn a_descriptor_by_another_number_is_the_same_device() {
     for mode in BOTH {
         let (line, mut probe, mut rig) = set_up(mode);
         let fd = open(&mut rig, &mut probe, &line);
-        let mut calls =
-            vec![(format!("dup {fd}"), Call::Dup), (format!("dup3 {fd} 70"), Call::Dup3), (format!("dupfd {fd} 80"), Call::Fcntl)];
+        let mut calls = vec![
+            (format!("dup {fd}"), Call::Dup),
+            (format!("dup3 {fd} 70"), Call::Dup3),
+            (format!("dupfd {fd} 80"), Call::Fcntl),
+        ];
         if cfg!(target_arch = "x86_64") {
             calls.push((format!("dup2 {fd} 60"), Call::Dup2));
         }
@@ -228,6 +233,9 @@ fn nothing_is_left_of_threads_that_are_gone() {
         probe.end();
         assert_eq!(rig.threads(), [0_u32; 0], "{mode:?}");
         let exits = rig.of(Kind::Exit);
-        assert!(exits.iter().any(|seen| seen.capture.body == Body::Exit { whole_process: true }), "{exits:#?}");
+        assert!(
+            exits.iter().any(|seen| seen.capture.body == Body::Exit { whole_process: true }),
+            "{exits:#?}"
+        );
     }
 }

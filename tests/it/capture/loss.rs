@@ -60,16 +60,18 @@ fn iotrail_itself_accounts_for_every_call() {
         assert_eq!(probe.call(&format!("flood {fd} 100 20000")), 20000);
         assert!(probe.call(&format!("pwrite64 {near} 5 0")) < 0);
         // The failed command is exported although the ring was full of others.
-        tracer.wait_for("error", |spans| {
-            spans.iter().any(|span| span.error.as_deref() == Some("ESPIPE"))
-        });
+        tracer.wait_for("error", |spans| spans.iter().any(|span| span.error.as_deref() == Some("ESPIPE")));
         probe.end();
         let outcome = tracer.stop();
         let (data, lost) = (outcome.count("kernel.data"), outcome.count("kernel.data_ring_full"));
         assert_eq!(data + lost, 20000, "{more:?}: {outcome:?}");
         assert_eq!(outcome.count("kernel.lifecycle_ring_full"), 0);
         if lost > 0 {
-            assert!(outcome.log.contains("records were lost in the kernel: data_ring_full"), "{}", outcome.log);
+            assert!(
+                outcome.log.contains("records were lost in the kernel: data_ring_full"),
+                "{}",
+                outcome.log
+            );
         }
     }
 }

@@ -19,7 +19,8 @@ fn pages_that_the_driver_brings_in_are_read_at_exit() {
         let mut line = Line::open().expect("a line");
         let mut probe = Probe::start();
         let mut rig = Rig::new(mode, device(probe.pid(), &line.path));
-        let fd = rig.call(&mut probe, &format!("openat {} {}", line.path.display(), libc::O_RDWR | libc::O_NOCTTY));
+        let fd = rig
+            .call(&mut probe, &format!("openat {} {}", line.path.display(), libc::O_RDWR | libc::O_NOCTTY));
         rig.take();
         for what in ["lazy", "dropped"] {
             rig.expect(&mut probe, &format!("write_from {what} {fd} 300"), 300);

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use iotrail::decode::Decoder;
 use iotrail::host::devices;
-use iotrail::kernel::load::{self, Hooks, Kernel, Options};
+use iotrail::kernel::load::{self, Attachment, Hooks, Kernel, Options};
 use iotrail::kernel::rings::{Counters, Reader};
 use iotrail::kernel::selection::Selection;
 use iotrail::model::capture::Capture;
 use iotrail::pipeline::follow::Follower;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use tracer_common::call::Call;
 use tracer_common::record::{Header, Kind};
@@ -24,11 +24,11 @@ pub(super) struct Mode {
 
 /// Every set of hooks, and without BTF.
 pub(super) const MODES: [Mode; 4] = [RAW, Mode { hooks: Hooks::Btf, btf: true }, EACH, FOLLOWED];
-/// The default.
+/// Raw tracepoints.
 pub(super) const RAW: Mode = Mode { hooks: Hooks::Raw, btf: true };
 /// One tracepoint a call.
 pub(super) const EACH: Mode = Mode { hooks: Hooks::Each, btf: true };
-/// The default where there is no BTF.
+/// Raw tracepoints, without BTF.
 pub(super) const FOLLOWED: Mode = Mode { hooks: Hooks::Raw, btf: false };
 /// What looks descriptors up, and what follows them.
 pub(super) const BOTH: [Mode; 2] = [RAW, FOLLOWED];
@@ -57,7 +57,7 @@ impl Seen {
 pub(super) struct Rig {
     reader: Reader,
     counters: Counters,
-    attached: Option<aya::Ebpf>,
+    attachment: Option<Attachment>,
     decoder: Decoder,
     follower: Option<Follower>,
     seen: Vec<Seen>,
@@ -72,20 +72,24 @@ impl Rig {
     /// Loads it.
     pub(super) fn with(options: &Options) -> Self {
         let loaded = load::load(options);
-        let Kernel { layout, reader, counters, live, attached, .. } = loaded.unwrap_or_else(|error| {
+        let Kernel { layout, reader, counters, live, attachment, .. } = loaded.unwrap_or_else(|error| {
             panic!("the kernel side loads: {}", iotrail::kernel::features::chain(&error))
         });
         let decoder = Decoder { layout: layout.map(|layout| layout.sock), clock_offset: 0 };
         let follower = (!options.btf).then(|| Follower::new(live, options.selection.clone()));
-        Self { reader, counters, attached: Some(attached), decoder, follower, seen: Vec::new() }
+        Self { reader, counters, attachment: Some(attachment), decoder, follower, seen: Vec::new() }
     }
 
     /// Reads what is in the rings now.
     pub(super) fn poll(&mut self) {
         let mut raw = Vec::new();
         self.reader.read(u64::MAX, true, &mut raw);
+        if !self.reader.take_compat().is_empty() {
+            self.attachment.as_mut().expect("it is held").attach_compat().expect("32-bit programs are seen");
+        }
         for record in raw {
-            let mut capture = self.decoder.decode(&record.header, record.payload.clone()).expect("it decodes");
+            let mut capture =
+                self.decoder.decode(&record.header, record.payload.clone()).expect("it decodes");
             if self.follower.as_mut().is_none_or(|follower| follower.resolve(&mut capture)) {
                 self.seen.push(Seen { header: record.header, payload: record.payload, capture });
             }
@@ -130,18 +134,16 @@ impl Rig {
 
     /// Threads that the kernel side keeps a call of.
     pub(super) fn threads(&mut self) -> Vec<u32> {
-        let attached = self.attached.as_ref().expect("it is held");
-        let map = attached.map("CALLS").expect("the map is there");
-        let aya::maps::Map::HashMap(data) = map else { panic!("CALLS is no hash map") };
-        keys(data.fd().as_fd().as_raw_fd())
+        let attachment = self.attachment.as_ref().expect("it is held");
+        keys(attachment.map("CALLS").expect("the map is there").as_raw_fd())
     }
 }
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        // Of a hundred tracepoints each takes its time to be left; the next test need not wait for that.
-        let attached = self.attached.take();
-        std::thread::spawn(move || drop(attached));
+        // A hundred tracepoints take their time to be left; the next test need not wait for that.
+        let attachment = self.attachment.take();
+        std::thread::spawn(move || drop(attachment));
     }
 }
 
@@ -160,12 +162,10 @@ fn keys(map: i32) -> Vec<u32> {
     loop {
         let mut next = 0u32;
         let key = keys.last().map_or(0, |key| std::ptr::from_ref(key) as u64);
-        let attributes =
-            Attributes { map: map.cast_unsigned(), pad: 0, key, next: &raw mut next as u64 };
+        let attributes = Attributes { map: map.cast_unsigned(), pad: 0, key, next: &raw mut next as u64 };
         // SAFETY: the attributes are those of this command, and the key and its place are valid.
-        let found = unsafe {
-            libc::syscall(libc::SYS_bpf, NEXT_KEY, &raw const attributes, size_of::<Attributes>())
-        };
+        let found =
+            unsafe { libc::syscall(libc::SYS_bpf, NEXT_KEY, &raw const attributes, size_of::<Attributes>()) };
         if found != 0 {
             return keys;
         }

@@ -157,7 +157,8 @@ fn a_command_is_selected_with_what_it_starts() {
             Rig::with(&Options { own_children: true, selection, ..Options::new(mode.hooks, mode.btf) });
         // A child of this process, born after the kernel side was loaded, and its child.
         let script = format!("dd if=/dev/zero of={} bs=7 count=3 status=none", line.path.display());
-        let status = Command::new("sh").args(["-c", &format!("{script}; {script}")]).status().expect("sh starts");
+        let status =
+            Command::new("sh").args(["-c", &format!("{script}; {script}")]).status().expect("sh starts");
         assert!(status.success());
         let seen = rig.of(Kind::Data);
         let writes = seen.iter().filter(|seen| seen.header.result == 7).count();

@@ -19,7 +19,8 @@ fn transfer(rig: &mut Rig, probe: &mut Probe, command: &str, call: Call, result:
     let seen = rig.one(Kind::Data);
     check_call(&seen, probe, call, result);
     assert_eq!(seen.header.captured as usize, seen.payload.len(), "{command}");
-    let fd: i32 = command.split(' ').nth(1).and_then(|fd| fd.parse().ok()).expect("commands name their descriptor");
+    let fd: i32 =
+        command.split(' ').nth(1).and_then(|fd| fd.parse().ok()).expect("commands name their descriptor");
     assert_eq!(seen.header.fd, fd, "{command}");
     seen
 }

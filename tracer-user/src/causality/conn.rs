@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::hop::covers;
-use super::node::Handle;
+use super::node::{Handle, View};
 use super::table::Table;
 use crate::model::net::{ConnectionKey, Role, SocketEnd, Transport};
 use crate::model::op::{Message, Op, OpKind};
@@ -33,11 +33,15 @@ const MAX_WAITING: usize = 256;
 /// Most deliveries of a connection that wait to be read or handled.
 const MAX_OPEN: usize = 4096;
 
+/// Most calls of a connection of which some bytes were not captured that are remembered: a client that writes faster
+/// than its broker reads has some calls' bytes on the way.
+const MAX_UNSEEN: usize = 16;
+
 /// Which bytes, for joining two ends: connection, start, direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PlaceKey {
     connection: u32,
-    start: u32,
+    pub(super) start: u32,
     to_server: bool,
 }
 
@@ -66,6 +70,8 @@ pub(super) struct Conn {
     pub(super) open: VecDeque<Handle>,
     /// Deliveries that the client was not seen to read yet.
     pub(super) unread: VecDeque<Handle>,
+    /// Calls of the client that sent bytes which were not captured.
+    pub(super) unseen: VecDeque<(Op, View)>,
 }
 
 impl Conn {
@@ -81,6 +87,23 @@ impl Conn {
         let old = if queue.len() >= MAX_OPEN { queue.pop_front() } else { None };
         queue.push_back(handle);
         old
+    }
+
+    /// The client's call in which the message at `op`'s place was sent, if it was not captured.
+    pub(super) fn sent_unseen(&self, op: &Op) -> Option<&(Op, View)> {
+        let start = op.place.start as u32;
+        let sent = |(call, _): &&(Op, View)| {
+            u64::from(start.wrapping_sub(call.place.start as u32)) < call.place.length
+        };
+        if op.place.exact { self.unseen.iter().rev().find(sent) } else { None }
+    }
+
+    /// The client sent bytes which were not captured.
+    pub(super) fn send_unseen(&mut self, op: Op, view: View) {
+        if self.unseen.len() >= MAX_UNSEEN {
+            self.unseen.pop_front();
+        }
+        self.unseen.push_back((op, view));
     }
 
     /// Adds a message that waits for its other end.
@@ -216,6 +239,7 @@ impl Conns {
             waiting: [VecDeque::new(), VecDeque::new()],
             open: VecDeque::new(),
             unread: VecDeque::new(),
+            unseen: VecDeque::new(),
         }
     }
 

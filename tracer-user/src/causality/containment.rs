@@ -6,7 +6,7 @@
 //!   to the fewer shown decimals of the two. The coarser must show at least 3 significant digits or 4 characters; zero,
 //!   powers of ten and integers below 10 never count: every status and counter has them.
 //! * **Words** count if they hold a letter and a digit and are at least 4 bytes long (serial numbers, hex strings, ids), or are
-//!   at least 8 bytes long and neither a JSON key nor one of [`COMMON`]: keys and common words are the same in every message.
+//!   at least 8 bytes long and neither a JSON key nor one of [`token::COMMON`]: keys and common words are the same in every message.
 //! * **Binary** content (not text on both sides): a run of 4 bytes with at least 3 different values. Runs with fewer
 //!   are what lengths, zeros and small integers look like.
 //!

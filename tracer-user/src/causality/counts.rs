@@ -34,6 +34,8 @@ pub struct Counts {
     pub resent: u64,
     /// Deliveries for which no publish was found.
     pub unmatched_deliveries: u64,
+    /// Deliveries that their client went without reading: they make no `process` span.
+    pub abandoned: u64,
     /// Settlements of messages whose delivery was not seen, or that were settled already.
     pub unmatched_settles: u64,
     /// Broker answers to publishes that were not seen, or that were answered already.
@@ -73,6 +75,7 @@ impl Default for Counts {
             late_views: 0,
             resent: 0,
             unmatched_deliveries: 0,
+            abandoned: 0,
             unmatched_settles: 0,
             unmatched_answers: 0,
             unmatched_wills: 0,

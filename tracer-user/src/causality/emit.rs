@@ -7,6 +7,7 @@ use super::Causality;
 use super::node::{Cause, Delivery, Detail, Handle, Publish, Settle, View, What};
 use crate::model::command::Status;
 use crate::model::ids::{SpanId, TraceId};
+use crate::model::process::Process;
 use crate::model::span::{Edge, Evidence, Owner, Span};
 use crate::model::time::{Interval, Timestamp};
 use crate::span::Frame;
@@ -96,6 +97,12 @@ impl Causality {
             What::Delivery(delivery) => {
                 let parent = parent.map(|parent| self.through_broker(parent, &delivery, joined_exactly));
                 self.emit_residence(&delivery, trace, span, parent, out);
+                // At the end of a run, nobody has read yet what was not seen to be read.
+                let unread = self.closing.is_some() && delivery.client.is_none() && delivery.reader.is_some();
+                if delivery.abandoned || unread {
+                    self.counts.abandoned += 1;
+                    return;
+                }
                 let frame = self.frame(trace, span, parent, remote_parent, links);
                 let published = self.publish_start(&delivery);
                 let limit = (self.settings.hold_ns, self.closing);
@@ -178,10 +185,16 @@ impl Causality {
     }
 }
 
-/// Whose span it is: the client's process if it is known, else the peer that the broker saw.
-fn owner(client: Option<&View>, client_id: Option<&Arc<str>>, line: &Line) -> Owner {
-    match client {
-        Some(view) => Owner::Process(view.process.clone()),
+/// Whose span it is: the client's process if it is known, also where only the broker saw this message, else the
+/// peer that the broker saw.
+fn owner(
+    client: Option<&View>,
+    unseen: Option<&Arc<Process>>,
+    client_id: Option<&Arc<str>>,
+    line: &Line,
+) -> Owner {
+    match client.map(|view| &view.process).or(unseen) {
+        Some(process) => Owner::Process(process.clone()),
         None => {
             Owner::Remote { name: client_id.unwrap_or(&line.client).clone(), address: line.client.clone() }
         }
@@ -199,7 +212,12 @@ fn publish_span(publish: &Publish, source: Option<Arc<str>>, frame: Frame) -> Sp
         message: &publish.message,
         line: &publish.line,
         client_id: publish.client_id.as_ref(),
-        owner: owner(publish.client.as_ref(), publish.client_id.as_ref(), &publish.line),
+        owner: owner(
+            publish.client.as_ref(),
+            publish.sender.as_ref(),
+            publish.client_id.as_ref(),
+            &publish.line,
+        ),
         from_broker: publish.client.is_none(),
         tid,
         at,
@@ -241,7 +259,12 @@ fn process_span(
         message: &delivery.message,
         line: &delivery.line,
         client_id: delivery.client_id.as_ref(),
-        owner: owner(delivery.client.as_ref(), delivery.client_id.as_ref(), &delivery.line),
+        owner: owner(
+            delivery.client.as_ref(),
+            delivery.unseen.as_ref(),
+            delivery.client_id.as_ref(),
+            &delivery.line,
+        ),
         from_broker: delivery.client.is_none(),
         tid: view.map_or(0, |view| view.tid),
         at: Interval { start, end: end.max(start) },
@@ -259,7 +282,7 @@ fn settle_span(settle: &Settle, frame: Frame) -> Span {
         message: &settle.message,
         line: &settle.line,
         client_id: settle.client_id.as_ref(),
-        owner: owner(from_client, settle.client_id.as_ref(), &settle.line),
+        owner: owner(from_client, None, settle.client_id.as_ref(), &settle.line),
         from_broker: settle.from_broker,
         tid: settle.view.tid,
         at: Interval { start: if settle.from_broker { at.end } else { at.start }, end: at.end },

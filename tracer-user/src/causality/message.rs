@@ -58,6 +58,7 @@ impl Causality {
                 self.counts.control += 1;
                 self.disconnected(slot, clean, op.at.end);
             }
+            OpKind::Unseen => self.unseen(op, slot, view),
             OpKind::Error { .. } => self.counts.protocol_errors += 1,
         }
     }
@@ -90,7 +91,13 @@ impl Causality {
         let facts = self.facts("publish", op, slot);
         let Some(conn) = self.conns.get(slot) else { return };
         let (line, client_id, subscriber) = (conn.line.clone(), conn.client_id.clone(), conn.subscriber);
-        let source = if is_client { view.process.service_name.clone() } else { self.remote_name(slot) };
+        let sender = conn.client.filter(|_| !is_client);
+        let sender = sender.and_then(|key| self.processes.get_mut(key)).map(|proc| proc.process.clone());
+        let source = match &sender {
+            Some(process) => process.service_name.clone(),
+            None if is_client => view.process.service_name.clone(),
+            None => self.remote_name(slot),
+        };
         let (start, end) = if is_client { (op.at.start, op.at.end) } else { (op.at.end, op.at.end) };
         let wait = if message.needs_settle { self.settings.hold_ns } else { 0 };
         let settle_id = message.settle_id.filter(|_| message.needs_settle);
@@ -102,6 +109,7 @@ impl Causality {
             client_id,
             client,
             broker,
+            sender,
             answered: None,
             error: None,
             will: None,
@@ -131,6 +139,7 @@ impl Causality {
             self.send(slot, handle, op.last_enter);
         } else {
             self.broker_read(slot, handle, op.at.end);
+            self.client_sent_unseen(op, slot, handle);
         }
     }
 
@@ -166,6 +175,8 @@ impl Causality {
             client: None,
             broker: None,
             reader,
+            unseen: None,
+            abandoned: false,
             publish: None,
             published: None,
             routed: None,

@@ -63,6 +63,9 @@ pub(super) struct Publish {
     pub(super) client_id: Option<Arc<str>>,
     pub(super) client: Option<View>,
     pub(super) broker: Option<View>,
+    /// The client's process, if it is known although it was not seen to write this: more was written in one call than
+    /// is captured.
+    pub(super) sender: Option<Arc<Process>>,
     /// When the broker's answer was seen, best view so far.
     pub(super) answered: Option<Timestamp>,
     /// Its refusal.
@@ -81,6 +84,10 @@ pub(super) struct Delivery {
     pub(super) broker: Option<View>,
     /// The client's process, if it is known although it was not seen to read this.
     pub(super) reader: Option<ProcessKey>,
+    /// The same, once it is certain that it has read this, and that this will not be seen.
+    pub(super) unseen: Option<Arc<Process>>,
+    /// Its client, whose calls are seen, went without reading it: nobody handled it.
+    pub(super) abandoned: bool,
     /// The publish it came from.
     pub(super) publish: Option<Handle>,
     /// Start of that publish.

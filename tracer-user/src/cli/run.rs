@@ -15,6 +15,7 @@ use iotrail::export::payload::{DigestKey, PayloadPolicy};
 use iotrail::export::{self, Backoff, Destination, Exporters};
 use iotrail::host::clock;
 use iotrail::host::identity::Identity;
+use iotrail::host::processes;
 use iotrail::kernel::features::{Feature, chain};
 use iotrail::kernel::load::{self, Hooks, Kernel, LoadError};
 use iotrail::pipeline::engine;
@@ -46,10 +47,11 @@ pub(crate) struct Options {
     /// Trace programs of this name, running ones and later ones (repeatable).
     #[arg(long, value_name = "NAME")]
     comm: Vec<String>,
-    /// Trace this device node, or every node of this class (repeatable).
+    /// Trace this device node, or every node of this class (repeatable); `iotrail devices` lists them.
     #[arg(long, value_name = "PATH|CLASS")]
     device: Vec<String>,
-    /// Trace this broker's connections, its clients' and its own (repeatable): mqtt, mqtt:PORT, mqtt:/SOCKET.
+    /// Trace this broker's connections, its clients' and its own (repeatable): mqtt (port 1883), mqtt:PORT or
+    /// mqtt:/SOCKET.
     #[arg(long, value_name = "SYSTEM[:PORT]")]
     broker: Vec<Broker>,
     /// Where spans go (repeatable): otlp (honours OTEL_EXPORTER_OTLP_*), file:PATH or - (OTLP/JSON lines), tree.
@@ -62,10 +64,10 @@ pub(crate) struct Options {
     /// Payload bytes that are captured of each call, up to 65536; what is cut is always visible.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(0..=65536))]
     capture_bytes: u32,
-    /// How long a serial device may take to answer before that is an error (ms, s or m).
+    /// How long a serial device may take to answer before that is an error: a number with ms, s, m or h.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     reply_timeout: Duration,
-    /// End after this time (ms, s or m).
+    /// End after this time: a number with ms, s, m or h.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
     /// Serve metrics and health on this address; `off` serves none.
@@ -74,9 +76,8 @@ pub(crate) struct Options {
     /// Do as if the kernel had no BTF: follow descriptors through open, dup and /proc.
     #[arg(long)]
     no_btf: bool,
-    /// Which tracepoints carry the system calls. raw also sees 32-bit programs; each costs programs that are not traced
-    /// less, and traced ones more.
-    #[arg(long, value_enum, default_value_t = HooksArgument::Raw)]
+    /// Which tracepoints carry the system calls.
+    #[arg(long, value_enum, default_value_t = HooksArgument::Auto)]
     hooks: HooksArgument,
     /// Size of the ring between kernel and user side, in KiB: a power of two from 64 on.
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring)]
@@ -84,24 +85,26 @@ pub(crate) struct Options {
     /// Write what was counted at every stage, lost records included, to this file at the end (JSON).
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Start this command and trace it and its children; iotrail ends when it does.
+    /// Start this command and trace it and its children; iotrail ends when it does, with its own exit status.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
 const EXAMPLES: &str = "Examples:
-  iotrail run                                         everything, as trees
-  iotrail run --device /dev/ttyUSB0 --broker mqtt     one serial line and the MQTT broker on port 1883
-  iotrail run --export otlp --broker mqtt:18830       to a collector on localhost
-  iotrail run --payload head:64 -- ./my-sensor        one program, with the first bytes of what it says";
+  iotrail run                                       everything, as trees
+  iotrail run --device /dev/ttyUSB0 --broker mqtt   one serial line and one broker
+  iotrail run --export otlp --broker mqtt:18830     to a collector on this host
+  iotrail run --payload head:64 -- ./my-sensor      one program, with its payloads";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum HooksArgument {
-    /// raw_tracepoint/sys_enter and sys_exit
+    /// each; and raw for 32-bit programs, once there is one
+    Auto,
+    /// raw_tracepoint/sys_enter and sys_exit: every call of every program passes them, 32-bit ones included
     Raw,
     /// As raw, with typed arguments (tp_btf)
     Btf,
-    /// One tracepoint pair for each system call
+    /// One tracepoint pair for each system call: cheapest for programs that are not traced, blind to 32-bit ones
     Each,
 }
 
@@ -244,6 +247,7 @@ fn random_key() -> Result<[u8; 32], Failure> {
 /// Loads and attaches; without BTF if the kernel has none.
 fn attach(options: &Options, plan: &Plan) -> Result<Kernel, Failure> {
     let hooks = match options.hooks {
+        HooksArgument::Auto => Hooks::Auto,
         HooksArgument::Raw => Hooks::Raw,
         HooksArgument::Btf => Hooks::Btf,
         HooksArgument::Each => Hooks::Each,
@@ -255,14 +259,23 @@ fn attach(options: &Options, plan: &Plan) -> Result<Kernel, Failure> {
         selection: plan.selection.clone(),
         ..load::Options::new(hooks, !options.no_btf)
     };
-    match load::load(&load) {
+    let mut kernel = match load::load(&load) {
         Err(LoadError::Btf(error)) => {
             tracing::warn!("{error}; following descriptors through open, dup and /proc instead");
             load.btf = false;
-            Ok(load::load(&load)?)
+            load::load(&load)?
         }
-        other => Ok(other?),
+        other => other?,
+    };
+    let in_scope = plan.selection.processes.as_ref();
+    if !kernel.attachment.sees_compat
+        && options.hooks == HooksArgument::Auto
+        && (options.command.first().is_some_and(|program| processes::is_compat_program(program))
+            || processes::compat(in_scope).next().is_some())
+    {
+        kernel.attachment.attach_compat()?;
     }
+    Ok(kernel)
 }
 
 fn features(kernel: &Kernel) -> Vec<serve::state::Feature> {
@@ -330,10 +343,15 @@ fn trace(
     };
     let analysis =
         run::spawn(parts).map_err(|error| Failure::new(format!("cannot start a thread: {error}")))?;
-    let child = run::command(&options.command).map_err(|error| {
-        stop.store(true, Ordering::Relaxed);
-        Failure::new(format!("cannot start {}: {error}", options.command.join(" ")))
-    })?;
+    let child = match run::command(&options.command) {
+        Ok(child) => child,
+        Err(error) => {
+            stop.store(true, Ordering::Relaxed);
+            // Its end frees the exporters, which have to end before the runtime does.
+            let _ = analysis.join();
+            return Err(Failure::new(format!("cannot start {}: {error}", options.command.join(" "))));
+        }
+    };
     state.set_ready(true);
     tracing::info!("tracing");
     runtime.block_on(wait(options.duration, child, state, telemetry, exporters));

@@ -1,7 +1,7 @@
 //! What a device class is, and the table of those that are known.
 //!
 //! A class is a table of its `ioctl` commands and a [`Session`] that turns one process' calls on one device into
-//! commands. Most classes need no more than [`generic`](super::generic)'s session; adding one is a file with a
+//! commands. Most classes need no more than [`generic`]'s session; adding one is a file with a
 //! table and a line in [`CLASSES`].
 
 use std::ops::RangeInclusive;

@@ -61,9 +61,13 @@ impl Line {
         Self { spans: VecDeque::new(), bytes: 0, most_spans, most_bytes }
     }
 
+    fn fits(&self, bytes: usize) -> bool {
+        self.spans.len() < self.most_spans && self.bytes.saturating_add(bytes) <= self.most_bytes
+    }
+
     fn push(&mut self, span: Arc<Span>) -> bool {
         let bytes = weight(&span);
-        if self.spans.len() >= self.most_spans || self.bytes.saturating_add(bytes) > self.most_bytes {
+        if !self.fits(bytes) {
             return false;
         }
         self.bytes += bytes;
@@ -122,6 +126,25 @@ impl Queue {
             closed: false,
         };
         Self { lines: Mutex::new(lines), changed: Notify::new(), linger, stage }
+    }
+
+    /// How many of the spans, from the first, fit now.
+    pub(crate) fn room(&self, spans: &[Arc<Span>]) -> usize {
+        let lines = self.lines();
+        if lines.closed {
+            return spans.len();
+        }
+        // As if all were of the line that is fuller: errors are few.
+        let (mut count, mut bytes) = (0, 0);
+        for span in spans {
+            bytes += weight(span);
+            let line = if span.status.is_error() { &lines.errors } else { &lines.rest };
+            if line.spans.len() + count >= line.most_spans || !line.fits(bytes) {
+                break;
+            }
+            count += 1;
+        }
+        count
     }
 
     /// Takes what fits, counts what does not, never waits.

@@ -1,5 +1,7 @@
 //! What a process is, from `/proc/PID`.
 
+use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -83,6 +85,33 @@ pub fn family(root: u32) -> Vec<u32> {
         next += 1;
     }
     family
+}
+
+/// Processes that run a 32-bit program; of these, or of all.
+pub fn compat(of: Option<&BTreeSet<u32>>) -> impl Iterator<Item = u32> {
+    let all = all_processes().into_iter().flatten().flatten().filter_map(|proc| u32::try_from(proc.pid).ok());
+    let pids: Vec<u32> = of.map_or_else(|| all.collect(), |pids| pids.iter().copied().collect());
+    pids.into_iter().filter(|pid| is_32_bit(&Path::new("/proc").join(pid.to_string()).join("exe")))
+}
+
+/// Whether a program, by path or as found in `PATH`, is a 32-bit one.
+#[must_use]
+pub fn is_compat_program(program: &str) -> bool {
+    if program.contains('/') {
+        return is_32_bit(Path::new(program));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+        .is_some_and(|file| is_32_bit(&file))
+}
+
+/// Whether a file is an ELF program of class `ELFCLASS32`, `include/uapi/linux/elf.h`.
+fn is_32_bit(file: &Path) -> bool {
+    let mut head = [0; 5];
+    std::fs::File::open(file).and_then(|mut file| file.read_exact(&mut head)).is_ok()
+        && head == *b"\x7fELF\x01"
 }
 
 /// Whether there is such a process.

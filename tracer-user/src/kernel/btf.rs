@@ -72,6 +72,8 @@ pub fn read(path: &Path) -> Result<Layout, BtfError> {
         task_tgid: at("task_struct", "tgid")?,
         task_pid: at("task_struct", "pid")?,
         task_status: if cfg!(target_arch = "x86_64") { at("task_struct", "thread_info.status")? } else { 0 },
+        task_flags: at("task_struct", "thread_info.flags")?,
+        pad: 0,
     };
     let sock = SockLayout {
         daddr: at("sock_common", "skc_daddr")?,

@@ -1,8 +1,11 @@
 //! Brings the kernel programs in and attaches them.
 
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::thread;
 
-use aya::maps::{MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::programs::trace_point::TracePointLink;
 use aya::programs::{BtfTracePoint, ProgramError, ProgramType, RawTracePoint, TracePoint};
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Ebpf, EbpfError, EbpfLoader};
@@ -20,6 +23,9 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/io
 /// Which tracepoints carry system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hooks {
+    /// [`Self::Each`], and once a 32-bit program is seen the raw tracepoints for such programs; [`Self::Raw`] where the
+    /// kernel does not allow that.
+    Auto,
     /// `raw_tracepoint/sys_enter` and `sys_exit`: every call of every process passes them.
     Raw,
     /// As [`Self::Raw`], with typed arguments (`tp_btf`).
@@ -119,8 +125,69 @@ pub struct Kernel {
     pub live: Live,
     /// Programs by name with the instructions that the verifier walked, 0 if the kernel does not tell.
     pub programs: Vec<(String, u32)>,
-    /// Holds programs and links: dropping it detaches them.
-    pub attached: Ebpf,
+    /// Programs and links.
+    pub attachment: Attachment,
+}
+
+/// What is attached. Dropping it detaches everything.
+pub struct Attachment {
+    bpf: Ebpf,
+    /// Links to the tracepoints of single calls.
+    links: Vec<TracePointLink>,
+    /// Whether 32-bit programs are seen.
+    pub sees_compat: bool,
+}
+
+impl Attachment {
+    /// Tells the kernel side that no call matters any more: what is in the rings, and the calls under way, are the last.
+    pub fn mute(&mut self) {
+        if let Some(numbers) = self.bpf.map_mut(map::NUMBERS)
+            && let Ok(mut numbers) = Array::<&mut MapData, u32>::try_from(numbers)
+        {
+            for index in 0..2 * call::NUMBERS {
+                // A call that stays on is recorded a little longer, no more.
+                let _ = numbers.set(index, 0, 0);
+            }
+        }
+    }
+
+    /// A map of the kernel side, for looking into it.
+    #[must_use]
+    pub fn map(&self, name: &str) -> Option<BorrowedFd<'_>> {
+        match self.bpf.map(name)? {
+            Map::Array(data) | Map::HashMap(data) | Map::PerCpuArray(data) => Some(data.fd().as_fd()),
+            _ => None,
+        }
+    }
+
+    /// Attaches the tracepoints that also show 32-bit programs, unless they are attached.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn attach_compat(&mut self) -> Result<(), LoadError> {
+        if !std::mem::replace(&mut self.sees_compat, true) {
+            attach_raw(&mut self.bpf, "compat_sys_exit", "sys_exit")?;
+            attach_raw(&mut self.bpf, "compat_sys_enter", "sys_enter")?;
+        }
+        Ok(())
+    }
+}
+
+/// Threads that detach. For each link the kernel waits until nobody is in the tracepoint any more, tens of
+/// milliseconds; it does so for all who wait at once.
+const DETACHING: usize = 32;
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let share = self.links.len().div_ceil(DETACHING);
+        thread::scope(|scope| {
+            while !self.links.is_empty() {
+                let some = self.links.split_off(self.links.len().saturating_sub(share));
+                // Where no thread can be had, this one detaches: the closure is dropped.
+                let _ = thread::Builder::new().spawn_scoped(scope, move || drop(some));
+            }
+        });
+    }
 }
 
 /// Loads and attaches.
@@ -128,6 +195,21 @@ pub struct Kernel {
 /// # Errors
 /// See [`LoadError`]; nothing stays attached.
 pub fn load(options: &Options) -> Result<Kernel, LoadError> {
+    match load_with(options, options.hooks) {
+        // No tracefs, or no tracepoint for each call.
+        Err(LoadError::Attach { hook, source, .. })
+            if options.hooks == Hooks::Auto && hook.starts_with("syscalls:") =>
+        {
+            tracing::info!(
+                "no tracepoint {hook} ({source}); using raw tracepoints, which cost other programs more"
+            );
+            load_with(options, Hooks::Raw)
+        }
+        other => other,
+    }
+}
+
+pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
     if OBJECT.is_empty() {
         return Err(LoadError::NoObject);
     }
@@ -139,6 +221,7 @@ pub fn load(options: &Options) -> Result<Kernel, LoadError> {
         capture_bytes: options.capture_bytes,
         arch: if cfg!(target_arch = "aarch64") { 2 } else { 1 },
         wake_bytes: options.data_ring / 8,
+        lifecycle_wake_bytes: options.lifecycle_ring / 8,
         unix_paths: u32::from(!options.selection.unix_paths.is_empty()),
         any_port: 0,
         loops: u32::from(has_loops()),
@@ -160,7 +243,8 @@ pub fn load(options: &Options) -> Result<Kernel, LoadError> {
     let lifecycle = RingBuf::try_from(bpf.take_map(map::LIFECYCLE).ok_or_else(missing)?)?;
     let counters = PerCpuArray::try_from(bpf.take_map(map::COUNTERS).ok_or_else(missing)?)?;
     let live = Live::take(&mut bpf)?;
-    attach(&mut bpf, options, config.fork_child != 0)?;
+    let mut links = Vec::new();
+    attach(&mut bpf, hooks, options, config.fork_child != 0, &mut links)?;
     let programs = bpf.programs().filter_map(|(name, program)| {
         let info = program.info().ok()?;
         Some((name.to_owned(), info.verified_instruction_count().unwrap_or(0)))
@@ -172,11 +256,17 @@ pub fn load(options: &Options) -> Result<Kernel, LoadError> {
         counters: Counters::new(counters, COUNTERS),
         live,
         programs,
-        attached: bpf,
+        attachment: Attachment { bpf, links, sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each },
     })
 }
 
-fn attach(bpf: &mut Ebpf, options: &Options, fork_child: bool) -> Result<(), LoadError> {
+fn attach(
+    bpf: &mut Ebpf,
+    hooks: Hooks,
+    options: &Options,
+    fork_child: bool,
+    links: &mut Vec<TracePointLink>,
+) -> Result<(), LoadError> {
     // Exits before entries: an entry that nobody saw return would look like a call that never ends.
     if options.btf {
         raw(bpf, "process_fork", "sched_process_fork")?;
@@ -184,12 +274,27 @@ fn attach(bpf: &mut Ebpf, options: &Options, fork_child: bool) -> Result<(), Loa
         let (program, hook) = ("process_fork_each", "sched_process_fork");
         let found: &mut TracePoint = typed_program(bpf, program)?;
         found.load().map_err(|source| LoadError::Program { program, source })?;
+        let link = found.attach("sched", hook).and_then(|id| found.take_link(id));
         let failed = |source| LoadError::Attach { program, hook: format!("sched:{hook}"), source };
-        found.attach("sched", hook).map_err(failed)?;
+        links.push(link.map_err(failed)?);
     }
     raw(bpf, "process_exec", "sched_process_exec")?;
     raw(bpf, "process_exit", "sched_process_exit")?;
-    match options.hooks {
+    attach_calls(bpf, hooks, options, links)
+}
+
+fn attach_calls(
+    bpf: &mut Ebpf,
+    hooks: Hooks,
+    options: &Options,
+    links: &mut Vec<TracePointLink>,
+) -> Result<(), LoadError> {
+    match hooks {
+        Hooks::Auto => {
+            attach_calls(bpf, Hooks::Each, options, links)?;
+            load_raw(bpf, "compat_sys_exit")?;
+            load_raw(bpf, "compat_sys_enter")
+        }
         Hooks::Raw => {
             raw(bpf, "raw_sys_exit", "sys_exit")?;
             raw(bpf, "raw_sys_enter", "sys_enter")
@@ -201,15 +306,24 @@ fn attach(bpf: &mut Ebpf, options: &Options, fork_child: bool) -> Result<(), Loa
             typed(bpf, "btf_sys_enter", "sys_enter", &btf)
         }
         Hooks::Each => {
-            each(bpf, "sys_exit_each", "sys_exit", options.btf)?;
-            each(bpf, "sys_enter_each", "sys_enter", options.btf)
+            each(bpf, "sys_exit_each", "sys_exit", options.btf, links)?;
+            each(bpf, "sys_enter_each", "sys_enter", options.btf, links)
         }
     }
 }
 
-fn raw(bpf: &mut Ebpf, program: &'static str, hook: &str) -> Result<(), LoadError> {
+fn load_raw(bpf: &mut Ebpf, program: &'static str) -> Result<(), LoadError> {
     let found: &mut RawTracePoint = typed_program(bpf, program)?;
-    found.load().map_err(|source| LoadError::Program { program, source })?;
+    found.load().map_err(|source| LoadError::Program { program, source })
+}
+
+fn raw(bpf: &mut Ebpf, program: &'static str, hook: &str) -> Result<(), LoadError> {
+    load_raw(bpf, program)?;
+    attach_raw(bpf, program, hook)
+}
+
+fn attach_raw(bpf: &mut Ebpf, program: &'static str, hook: &str) -> Result<(), LoadError> {
+    let found: &mut RawTracePoint = typed_program(bpf, program)?;
     found.attach(hook).map_err(|source| LoadError::Attach { program, hook: hook.to_owned(), source })?;
     Ok(())
 }
@@ -221,7 +335,13 @@ fn typed(bpf: &mut Ebpf, program: &'static str, hook: &str, btf: &aya::Btf) -> R
     Ok(())
 }
 
-fn each(bpf: &mut Ebpf, program: &'static str, prefix: &str, with_btf: bool) -> Result<(), LoadError> {
+fn each(
+    bpf: &mut Ebpf,
+    program: &'static str,
+    prefix: &str,
+    with_btf: bool,
+    links: &mut Vec<TracePointLink>,
+) -> Result<(), LoadError> {
     let found: &mut TracePoint = typed_program(bpf, program)?;
     found.load().map_err(|source| LoadError::Program { program, source })?;
     let rows = if cfg!(target_arch = "aarch64") { call::ARM64 } else { call::AMD64 };
@@ -229,15 +349,12 @@ fn each(bpf: &mut Ebpf, program: &'static str, prefix: &str, with_btf: bool) -> 
     let births = [Call::Clone, Call::Clone3, Call::Vfork, Call::Forks];
     for (_, call) in rows.iter().filter(|(_, call)| !with_btf || !births.contains(call)) {
         let hook = format!("{prefix}_{}", event_name(*call));
-        found.attach("syscalls", &hook).map_err(|source| LoadError::Attach {
+        let link = found.attach("syscalls", &hook).and_then(|id| found.take_link(id));
+        links.push(link.map_err(|source| LoadError::Attach {
             program,
             hook: format!("syscalls:{hook}"),
             source,
-        })?;
-    }
-    if prefix == "sys_exit" {
-        // Its result tells whether an interrupted call is started again. Without it that shows one call later.
-        let _ = found.attach("syscalls", "sys_exit_rt_sigreturn");
+        })?);
     }
     Ok(())
 }

@@ -1,17 +1,16 @@
 //! Brings records out of the rings, in the order in which the calls returned.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use aya::maps::{MapData, MapError, PerCpuArray, RingBuf};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use tracer_common::counter::NAMES;
-use tracer_common::record::{HEADER_BYTES, Header};
+use tracer_common::record::{HEADER_BYTES, Header, Kind};
 
 /// A record as it lay in a ring.
 #[derive(Clone, Debug)]
@@ -36,35 +35,15 @@ const WAITING: usize = 64 * 1024;
 pub struct Reader {
     data: RingBuf<MapData>,
     lifecycle: RingBuf<MapData>,
-    waiting: BinaryHeap<Reverse<Entry>>,
-    arrivals: u64,
+    waiting: VecDeque<Raw>,
+    arena: BytesMut,
     malformed: u64,
+    /// Everything that returned before this was given out.
+    complete_ns: u64,
+    compat: Vec<u32>,
     poll: Poll,
     events: Events,
 }
-
-struct Entry {
-    exit_ns: u64,
-    arrival: u64,
-    raw: Raw,
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.exit_ns, self.arrival).cmp(&(other.exit_ns, other.arrival))
-    }
-}
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-impl Eq for Entry {}
 
 impl Reader {
     pub(super) fn new(data: RingBuf<MapData>, lifecycle: RingBuf<MapData>) -> io::Result<Self> {
@@ -73,7 +52,17 @@ impl Reader {
             poll.registry().register(&mut SourceFd(&ring.as_raw_fd()), token, Interest::READABLE)?;
         }
         let events = Events::with_capacity(2);
-        Ok(Self { data, lifecycle, waiting: BinaryHeap::new(), arrivals: 0, malformed: 0, poll, events })
+        Ok(Self {
+            data,
+            lifecycle,
+            waiting: VecDeque::new(),
+            arena: BytesMut::new(),
+            malformed: 0,
+            complete_ns: 0,
+            compat: Vec::new(),
+            poll,
+            events,
+        })
     }
 
     /// Sleeps until a ring fills up, or `longest` has passed.
@@ -91,10 +80,17 @@ impl Reader {
     /// (`CLOCK_MONOTONIC`). With `all`, everything. Returns how many records were taken.
     pub fn read(&mut self, now_ns: u64, all: bool, out: &mut Vec<Raw>) -> usize {
         let mut taken = 0;
+        let mut until = now_ns;
         for ring in [&mut self.lifecycle, &mut self.data] {
-            for _ in 0..BATCH {
+            let mut newest = 0;
+            for left in (0..BATCH).rev() {
                 let Some(item) = ring.next() else { break };
                 taken += 1;
+                if left == 0 {
+                    // There may be more, which is younger than this: what the other ring has from after it has to
+                    // wait, or a process would be over before its last calls.
+                    until = until.min(newest);
+                }
                 let Some(header) = Header::read_from(&item) else {
                     self.malformed += 1;
                     continue;
@@ -104,30 +100,42 @@ impl Reader {
                     self.malformed += 1;
                     continue;
                 };
-                let payload = if payload.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(payload) };
-                let entry =
-                    Entry { exit_ns: header.exit_ns, arrival: self.arrivals, raw: Raw { header, payload } };
-                self.arrivals += 1;
-                self.waiting.push(Reverse(entry));
+                newest = newest.max(header.exit_ns);
+                if header.kind == Kind::Exec as u16 && header.args[0] != 0 {
+                    self.compat.push(header.tgid);
+                }
+                let raw = Raw { header, payload: keep(&mut self.arena, payload) };
+                // Records come nearly in order: the place is at the end, or close to it.
+                let mut place = self.waiting.len();
+                while place > 0 && self.waiting[place - 1].header.exit_ns > header.exit_ns {
+                    place -= 1;
+                }
+                self.waiting.insert(place, raw);
             }
         }
-        let until = if all { u64::MAX } else { now_ns.saturating_sub(REORDER_NS) };
-        while let Some(Reverse(first)) = self.waiting.peek() {
-            if first.exit_ns > until && self.waiting.len() <= WAITING {
+        let drained = until == now_ns;
+        // With `all`, the caller reads until there is nothing left.
+        let until = if all && drained { u64::MAX } else { until.saturating_sub(REORDER_NS) };
+        self.complete_ns = self.complete_ns.max(until.min(now_ns));
+        while let Some(first) = self.waiting.front() {
+            if first.header.exit_ns > until && self.waiting.len() <= WAITING {
                 break;
             }
-            if let Some(Reverse(entry)) = self.waiting.pop() {
-                out.push(entry.raw);
-            }
+            out.extend(self.waiting.pop_front());
         }
         taken
     }
 
-    /// By how much the records in hand are behind `now_ns`: what is still in the rings is younger.
+    /// By how much what was given out is behind `now_ns`.
     #[must_use]
     pub fn lag_ns(&self, now_ns: u64) -> u64 {
-        let newest = self.waiting.iter().map(|Reverse(entry)| entry.exit_ns).max();
-        newest.map_or(REORDER_NS, |newest| now_ns.saturating_sub(newest) + REORDER_NS)
+        now_ns.saturating_sub(self.complete_ns)
+    }
+
+    /// Processes that started a 32-bit program since the last time this was asked. Told before their records are in order,
+    /// so that such programs can be attended to at once.
+    pub fn take_compat(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.compat)
     }
 
     /// Records that wait for their order.
@@ -141,6 +149,21 @@ impl Reader {
     pub fn malformed(&self) -> u64 {
         self.malformed
     }
+}
+
+/// Bytes of payloads that share one allocation.
+const ARENA: usize = 64 * 1024;
+
+/// Copies a payload out of its ring, many into one allocation.
+fn keep(arena: &mut BytesMut, payload: &[u8]) -> Bytes {
+    if payload.is_empty() {
+        return Bytes::new();
+    }
+    if arena.capacity() < payload.len() {
+        *arena = BytesMut::with_capacity(payload.len().max(ARENA));
+    }
+    arena.extend_from_slice(payload);
+    arena.split().freeze()
 }
 
 /// The kernel side's counters, summed over CPUs.

@@ -111,9 +111,7 @@ pub struct Live {
 impl Live {
     pub(super) fn take(bpf: &mut Ebpf) -> Result<Self, MapError> {
         let missing = || MapError::IoError(std::io::Error::other("a filter map is missing from the object"));
-        Ok(Self {
-            fds: HashMap::try_from(bpf.take_map(map::FDS).ok_or_else(missing)?)?,
-        })
+        Ok(Self { fds: HashMap::try_from(bpf.take_map(map::FDS).ok_or_else(missing)?)? })
     }
 
     /// Without BTF: says what a descriptor is.

@@ -142,6 +142,9 @@ pub enum OpKind {
         /// Whether it said so.
         clean: bool,
     },
+    /// Bytes moved in this call that were not captured: [`Op::place`] says which. Messages that begin in them are known
+    /// from the other end only.
+    Unseen,
     /// The broker or the client reports an error.
     Error {
         /// Low-cardinality name.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 
 use super::follow::Follower;
+use super::newcomers::Newcomers;
 use super::totals::Totals;
 use crate::causality::{self, Causality};
 use crate::decode::Decoder;
@@ -62,6 +63,7 @@ pub struct Engine {
     settings: Settings,
     processes: HashMap<u32, Arc<Process>>,
     generation: u32,
+    newcomers: Newcomers,
     devices: HashMap<DeviceNumber, Arc<Device>>,
     commands: Devices,
     connections: HashMap<End, Known>,
@@ -83,6 +85,7 @@ impl Engine {
             settings,
             processes: HashMap::new(),
             generation: 0,
+            newcomers: Newcomers::default(),
             devices: HashMap::new(),
             connections: HashMap::new(),
             entries: HashMap::new(),
@@ -126,8 +129,9 @@ impl Engine {
             known.connection.expire(watermark, &mut self.ops);
         }
         self.pass_ops();
+        let before = out.len();
         self.causality.tick(watermark, out);
-        self.totals.spans += out.len() as u64;
+        self.totals.spans += (out.len() - before) as u64;
     }
 
     /// The run is over: gives out everything that is held.
@@ -138,8 +142,9 @@ impl Engine {
             known.connection.expire(now, &mut self.ops);
         }
         self.pass_ops();
+        let before = out.len();
         self.causality.flush(out);
-        self.totals.spans += out.len() as u64;
+        self.totals.spans += (out.len() - before) as u64;
     }
 
     /// An unknown number of records was lost in the kernel: no stream can be trusted to go on where it was.
@@ -183,8 +188,11 @@ impl Engine {
         }
         self.generation += 1;
         let key = ProcessKey { pid: capture.pid, generation: self.generation };
-        let process =
-            Arc::new(host::processes::describe(key, &capture.comm, &self.settings.host_id, capture.at.start));
+        let process = match self.newcomers.take(capture.pid) {
+            Some(process) => Process { key, ..process },
+            None => host::processes::describe(key, &capture.comm, &self.settings.host_id, capture.at.start),
+        };
+        let process = Arc::new(process);
         self.causality.learn(Arc::clone(&process));
         self.processes.insert(capture.pid, process);
         key
@@ -196,14 +204,22 @@ impl Engine {
         if self.processes.contains_key(&capture.pid) {
             self.gone(capture);
         }
+        if self.newcomers.has_room(capture.at.start) {
+            let key = ProcessKey { pid: capture.pid, generation: 0 };
+            let (comm, host) = (&capture.comm, &self.settings.host_id);
+            self.newcomers.put(host::processes::describe(key, comm, host, capture.at.start));
+        }
     }
 
     fn exit(&mut self, capture: &Capture, whole_process: bool) {
         self.totals.lifecycle += 1;
         self.entries.remove(&capture.tid);
         // The first thread of a process may end before the others.
-        if whole_process && self.processes.contains_key(&capture.pid) {
-            self.gone(capture);
+        if whole_process {
+            self.newcomers.take(capture.pid);
+            if self.processes.contains_key(&capture.pid) {
+                self.gone(capture);
+            }
         }
     }
 
@@ -333,7 +349,13 @@ impl Engine {
             self.pass_commands();
         }
         if let Some(known) = self.connections.get_mut(&end) {
+            let captured = chunk.payload.captured.len() as u64;
+            let (position, at, size) = (chunk.position, chunk.at, chunk.payload.size);
             known.connection.feed(direction, chunk, &mut self.ops);
+            if captured < size {
+                let cut = captured..size;
+                self.ops.extend(known.connection.unseen_part(direction, position, at, capture.tid, cut));
+            }
         }
         self.pass_ops();
     }

@@ -1,12 +1,16 @@
 //! Without BTF: finds out what descriptors are, from the calls that make them and from `/proc`, and tells the kernel
 //! side which of them to record.
 
+mod pairs;
+
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use hashbrown::HashMap;
+
+use self::pairs::Pairs;
 use tracer_common::config::{FdInfo, FdKey};
 use tracer_common::record::Target as WireTarget;
 
@@ -15,6 +19,7 @@ use crate::host::{devices, sockets};
 use crate::kernel::selection::{Live, Selection};
 use crate::model::capture::{Body, Capture, DeviceKind, DeviceNumber, Target};
 use crate::model::net::{SocketEnd, Transport};
+use crate::model::time::Timestamp;
 
 /// Descriptors that are known at once; as many as the kernel side can follow.
 const DESCRIPTORS: usize = tracer_common::limits::FDS as usize;
@@ -32,6 +37,7 @@ pub struct Follower {
     selection: Selection,
     known: HashMap<(u32, i32), Target>,
     next_socket: u64,
+    pairs: Pairs,
     /// Descriptors that could not be followed because there were too many.
     pub overflow: u64,
 }
@@ -40,7 +46,14 @@ impl Follower {
     /// Reads what every process in scope has open now.
     #[must_use]
     pub fn new(live: Live, selection: Selection) -> Self {
-        let mut follower = Self { live, selection, known: HashMap::new(), next_socket: 1, overflow: 0 };
+        let mut follower = Self {
+            live,
+            selection,
+            known: HashMap::new(),
+            next_socket: 1,
+            pairs: Pairs::default(),
+            overflow: 0,
+        };
         let pids: Vec<u32> = match &follower.selection.processes {
             Some(pids) => pids.iter().copied().collect(),
             None => numbers(Path::new("/proc")).collect(),
@@ -57,33 +70,39 @@ impl Follower {
         match &capture.body {
             Body::Fork { child } => self.forked(capture.pid, *child),
             Body::Exec => {
-                self.gone(capture.pid);
+                // The new program may have made descriptors since, so the kernel side keeps what it has: what it
+                // has wrongly is looked up, and withdrawn, at its first call.
+                self.known.retain(|(of, _), _| *of != capture.pid);
                 self.read_process(capture.pid);
             }
             Body::Open { path, .. } if capture.result >= 0 => {
                 let path = String::from_utf8_lossy(path).into_owned();
                 return self.opened(capture, key, &path);
             }
-            Body::Connect { address } => {
+            Body::Connect { address }
+                if capture.result >= 0 || capture.result == -i64::from(libc::EINPROGRESS) =>
+            {
                 let remote = socket_address(address);
-                let end = self.socket(capture.pid, capture.fd, remote);
+                let end = self.connected(capture, remote);
                 capture.target = Target::Socket(end);
-                self.remember(key, capture.target, RECORDED);
+                self.learn(key, capture.target);
+            }
+            Body::Connect { .. } => {
+                capture.target = Target::Socket(SocketEnd::unknown());
             }
             Body::Accept { new_fd } if capture.result >= 0 => {
-                let end = self.socket(capture.pid, *new_fd, None);
-                capture.target = Target::Socket(end);
-                let selected = self.is_selected(end.local.port());
-                if !selected {
-                    self.forget((capture.pid, *new_fd));
+                let Some(end) = self.accepted(key, *new_fd, capture.at.end) else {
+                    let key = (capture.pid, *new_fd);
+                    self.withdraw(key, |info| info.target == WireTarget::Socket as u8);
                     return false;
-                }
-                self.remember((capture.pid, *new_fd), capture.target, RECORDED);
+                };
+                capture.target = Target::Socket(end);
+                self.learn((capture.pid, *new_fd), capture.target);
             }
             Body::Dup { new_fd, .. } if capture.result >= 0 => {
                 let (from, to) = (key, (capture.pid, *new_fd));
                 if let Some(target) = self.known.get(&from).copied() {
-                    self.remember(to, target, RECORDED);
+                    self.learn(to, target);
                 } else {
                     self.known.remove(&to);
                 }
@@ -92,7 +111,9 @@ impl Follower {
                 let (pid, range) = (capture.pid, *first as i32..=i32::try_from(*last).unwrap_or(i32::MAX));
                 let gone: Vec<_> =
                     self.known.keys().filter(|(of, fd)| *of == pid && range.contains(fd)).copied().collect();
-                gone.into_iter().for_each(|key| self.forget(key));
+                for key in gone {
+                    self.withdraw(key, |_| true);
+                }
             }
             Body::Close { .. } => {
                 if let Some(target) = self.known.remove(&key) {
@@ -142,11 +163,15 @@ impl Follower {
         match number.filter(|number| self.is_selected_device(*number)) {
             Some(number) => {
                 capture.target = Target::Device(number);
-                self.remember(key, capture.target, RECORDED);
+                if self.is_pending(key) {
+                    self.remember(key, capture.target, RECORDED);
+                } else {
+                    self.learn(key, capture.target);
+                }
                 true
             }
             None => {
-                self.forget(key);
+                self.withdraw(key, |info| info.target == WireTarget::Pending as u8);
                 false
             }
         }
@@ -160,15 +185,18 @@ impl Follower {
                 self.remember(key, Target::Device(number), RECORDED);
                 return Some(Target::Device(number));
             }
-        } else if let Some(addresses) = inode(&path).and_then(|inode| sockets::by_inode(key.0, inode)) {
+        } else if let Some(addresses) = addresses(key) {
             let listener = addresses.remote.port() == 0;
             if self.is_selected(addresses.local.port()) || self.is_selected(addresses.remote.port()) {
                 let end = self.end(addresses);
                 self.remember(key, Target::Socket(end), if listener { LISTENER } else { RECORDED });
                 return Some(Target::Socket(end));
             }
+            self.withdraw(key, |info| info.target != WireTarget::Socket as u8 || info.selected != 0);
+            return None;
         }
-        self.forget(key);
+        // A socket without addresses may be about to connect.
+        self.withdraw(key, |info| info.target != WireTarget::Socket as u8);
         None
     }
 
@@ -205,16 +233,39 @@ impl Follower {
         }
     }
 
-    fn socket(&mut self, pid: u32, fd: i32, remote: Option<SocketAddr>) -> SocketEnd {
-        let found = inode(&descriptor_path((pid, fd))).and_then(|inode| sockets::by_inode(pid, inode));
-        match found {
-            Some(addresses) => self.end(addresses),
-            None => {
-                let unknown = SocketEnd::unknown();
-                let nowhere = SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0);
-                self.end(sockets::Addresses { local: unknown.local, remote: remote.unwrap_or(nowhere) })
-            }
+    /// The connecting end of a new connection.
+    fn connected(&mut self, capture: &Capture, server: Option<SocketAddr>) -> SocketEnd {
+        let found = addresses((capture.pid, capture.fd));
+        let Some(server) = server.or(found.map(|addresses| addresses.remote)) else {
+            return SocketEnd::unknown();
+        };
+        // What cannot be told apart from other sockets is no connection to pair.
+        if !self.is_selected(server.port()) {
+            return self.end(
+                found.unwrap_or(sockets::Addresses { local: SocketEnd::unknown().local, remote: server }),
+            );
         }
+        let own = found.map(|addresses| addresses.local);
+        let local = self.pairs.connected(server, own, capture.at.start, capture.at.end);
+        self.end(sockets::Addresses { local, remote: server })
+    }
+
+    /// The accepting end of a new connection, if its listener is selected.
+    fn accepted(&mut self, listener: (u32, i32), fd: i32, at: Timestamp) -> Option<SocketEnd> {
+        let found = addresses((listener.0, fd));
+        let local = match found {
+            Some(addresses) => addresses.local,
+            // It is closed again: where it came in is still open.
+            None => match self.known.get(&listener).copied().or_else(|| self.look_up(listener))? {
+                Target::Socket(end) => end.local,
+                _ => return None,
+            },
+        };
+        if !self.is_selected(local.port()) {
+            return None;
+        }
+        let remote = self.pairs.accepted(local, found.map(|addresses| addresses.remote), at);
+        Some(self.end(sockets::Addresses { local, remote }))
     }
 
     /// An end with an identity of its own: descriptors are used again, identities are not.
@@ -250,9 +301,27 @@ impl Follower {
         self.known.insert(key, target);
     }
 
-    fn forget(&mut self, key: (u32, i32)) {
+    /// As [`Self::remember`], of what the kernel side follows by itself. By now the number may be another descriptor's.
+    fn learn(&mut self, key: (u32, i32), target: Target) {
+        if self.known.len() >= DESCRIPTORS && !self.known.contains_key(&key) {
+            self.overflow += 1;
+            return;
+        }
+        self.known.insert(key, target);
+    }
+
+    fn is_pending(&self, key: (u32, i32)) -> bool {
+        let info = self.live.fd(&FdKey { tgid: key.0, fd: key.1 });
+        info.is_some_and(|info| info.target == WireTarget::Pending as u8)
+    }
+
+    /// Forgets a descriptor; the kernel side does if what it has by now is still `meant`.
+    fn withdraw(&mut self, key: (u32, i32), meant: impl Fn(FdInfo) -> bool) {
         self.known.remove(&key);
-        self.live.remove_fd(&FdKey { tgid: key.0, fd: key.1 });
+        let key = FdKey { tgid: key.0, fd: key.1 };
+        if self.live.fd(&key).is_some_and(meant) {
+            self.live.remove_fd(&key);
+        }
     }
 
     fn is_selected(&self, port: u16) -> bool {
@@ -268,6 +337,11 @@ impl Follower {
 
 fn descriptor_path((pid, fd): (u32, i32)) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/fd/{fd}"))
+}
+
+/// Addresses of a descriptor that is a TCP socket.
+fn addresses(key: (u32, i32)) -> Option<sockets::Addresses> {
+    inode(&descriptor_path(key)).and_then(|inode| sockets::by_inode(key.0, inode))
 }
 
 /// Inode of a socket's descriptor.

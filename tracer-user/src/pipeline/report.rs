@@ -16,14 +16,8 @@ pub struct Report {
 }
 
 /// Counters of the kernel side that mean lost records.
-const LOSSES: &[&str] = &[
-    "data_ring_full",
-    "lifecycle_ring_full",
-    "threads_full",
-    "no_stage",
-    "fds_full",
-    "foreign_abi",
-];
+const LOSSES: &[&str] =
+    &["data_ring_full", "lifecycle_ring_full", "threads_full", "no_stage", "fds_full", "foreign_abi"];
 
 impl Report {
     /// Nothing yet.
@@ -72,13 +66,10 @@ impl Report {
         self.kernel.set_in(passed + lost);
         self.kernel.set_out(passed);
         self.analysis.set_in(totals.records + reader.malformed());
-        self.analysis.set_out(totals.records - totals.undecoded - totals.not_selected);
+        // What turned out not to be selected (without BTF) was rightly left out: no loss.
+        self.analysis.set_out(totals.records - totals.undecoded);
         self.analysis.set_held(reader.waiting() as u64);
-        for (reason, dropped) in [
-            ("malformed", reader.malformed()),
-            ("undecoded", totals.undecoded),
-            ("not_selected", totals.not_selected),
-        ] {
+        for (reason, dropped) in [("malformed", reader.malformed()), ("undecoded", totals.undecoded)] {
             if dropped > 0 {
                 self.analysis.set_dropped(reason, dropped);
             }

@@ -1,10 +1,12 @@
 //! One run, from attaching to the last flush.
 
 use std::process::{Child, Command as Program};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use tracer_common::record::Kind;
 
 use super::engine::{self, Engine};
 use super::follow::Follower;
@@ -12,9 +14,8 @@ use super::report::Report;
 use crate::decode::Decoder;
 use crate::export::Exporters;
 use crate::export::metrics::Metrics;
-use crate::host::clock;
-use crate::kernel::load::Kernel;
-use crate::kernel::rings::REORDER_NS;
+use crate::host::{clock, processes};
+use crate::kernel::load::{Attachment, Kernel};
 use crate::kernel::selection::Selection;
 use crate::model::span::Span;
 use crate::model::time::Timestamp;
@@ -27,6 +28,8 @@ const BUSY: Duration = Duration::from_millis(4);
 const FLOOD: usize = 2048;
 /// How often time is let pass in the analysis.
 const TICK: Duration = Duration::from_millis(25);
+/// How long destinations that are slower than the analysis are waited for at the end.
+const LAST_OFFER: Duration = Duration::from_secs(5);
 /// How often counters are read and published.
 const REPORT: Duration = Duration::from_millis(500);
 
@@ -48,28 +51,42 @@ pub struct Parts {
     pub stop: Arc<AtomicBool>,
 }
 
-/// Runs the analysis until told to stop; then everything that is held has been offered to the exporters.
-#[must_use]
-pub fn analyse(parts: Parts) -> Report {
+/// Runs the analysis until told to stop; then everything that is held has been offered to the exporters. `started` is
+/// told when nothing can be missed any more.
+fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> Report {
     let Parts { kernel, selection, engine, exporters, metrics, mut report, stop } = parts;
-    // Programs and links stay attached as long as `_attached` lives.
-    let Kernel { layout, mut reader, counters, live, attached: _attached, .. } = kernel;
+    let Kernel { layout, mut reader, counters, live, mut attachment, .. } = kernel;
     let decoder: Decoder = engine.decoder;
     let follower = layout.is_none().then(|| Follower::new(live, selection));
     let mut engine = Engine::new(engine, follower);
+    // Nobody listens if the caller is gone.
+    let _ = started.send(());
     let mut records = Vec::new();
     let mut spans = Vec::new();
     let mut ticked = Instant::now();
     let mut reported = Instant::now();
     let mut taken = 0;
+    let mut stopping = false;
     loop {
-        let stopping = stop.load(Ordering::Relaxed);
+        if !stopping && stop.load(Ordering::Relaxed) {
+            stopping = true;
+            // Else a busy machine would never let the rings run dry.
+            attachment.mute();
+        }
         if !stopping && taken < FLOOD {
             reader.wait(if taken == 0 { IDLE } else { BUSY });
         }
         let now = clock::monotonic_ns();
         taken = reader.read(now, stopping, &mut records);
+        for pid in reader.take_compat() {
+            attend_compat(&mut attachment, pid);
+        }
         for record in records.drain(..) {
+            if layout.is_none() && record.header.kind == Kind::Exec as u16 && !attachment.sees_compat {
+                // Without BTF the kernel side cannot tell.
+                let pids = [record.header.tgid].into();
+                processes::compat(Some(&pids)).for_each(|pid| attend_compat(&mut attachment, pid));
+            }
             engine.take(record);
         }
         if stopping && taken > 0 {
@@ -77,10 +94,11 @@ pub fn analyse(parts: Parts) -> Report {
         }
         if stopping || ticked.elapsed() >= TICK {
             ticked = Instant::now();
-            // Everything that returned before this has been read, unless the rings hold more than one reading.
-            let behind = if taken < FLOOD { REORDER_NS } else { reader.lag_ns(now) };
+            let behind = reader.lag_ns(now);
             engine.tick(decoder.time(now.saturating_sub(behind)), &mut spans);
-            deliver(&mut spans, &exporters, &metrics);
+            if !stopping {
+                deliver(&mut spans, &exporters, &metrics);
+            }
             report.lag(behind);
         }
         if stopping || reported.elapsed() >= REPORT {
@@ -92,10 +110,27 @@ pub fn analyse(parts: Parts) -> Report {
         }
         if stopping {
             engine.flush(Timestamp(u64::MAX / 2), &mut spans);
-            deliver(&mut spans, &exporters, &metrics);
+            metrics.observe_all(spans.iter());
+            let shared: Vec<Arc<Span>> = spans.drain(..).map(Arc::new).collect();
+            exporters.offer_last(&shared, Instant::now() + LAST_OFFER);
             report.update(&counters, &engine.totals(), &reader, &metrics);
             return report;
         }
+    }
+}
+
+/// A 32-bit program was started: from now on such programs are seen.
+fn attend_compat(attachment: &mut Attachment, pid: u32) {
+    if attachment.sees_compat {
+        return;
+    }
+    match attachment.attach_compat() {
+        Ok(()) => tracing::info!(
+            pid,
+            "process {pid} runs a 32-bit program: tracing those too from now on, which costs every system call more; what \
+             it did before is not seen (--hooks raw sees all from the start)"
+        ),
+        Err(error) => tracing::warn!(pid, "32-bit programs such as process {pid} are not traced: {error}"),
     }
 }
 
@@ -108,12 +143,18 @@ fn deliver(spans: &mut Vec<Span>, exporters: &Exporters, metrics: &Metrics) {
     exporters.offer(&shared);
 }
 
-/// Starts the analysis on a thread of its own.
+/// Starts the analysis on a thread of its own; returns when nothing can be missed any more: without BTF, what every
+/// process has open has to be read first.
 ///
 /// # Errors
 /// The thread cannot be started.
 pub fn spawn(parts: Parts) -> std::io::Result<thread::JoinHandle<Report>> {
-    thread::Builder::new().name("analysis".to_owned()).spawn(move || analyse(parts))
+    let (started, start) = mpsc::channel();
+    let analysis =
+        thread::Builder::new().name("analysis".to_owned()).spawn(move || analyse(parts, &started))?;
+    // An error means that the thread has panicked; whoever joins it will see that.
+    let _ = start.recv();
+    Ok(analysis)
 }
 
 /// Starts the command that is to be traced.

@@ -97,6 +97,15 @@ impl Totals {
             ("proto.resyncs", self.proto.resyncs),
             ("proto.skipped_bytes", self.proto.skipped_bytes),
             ("proto.gave_up", self.proto.gave_up),
+            ("causality.joined", self.causality.joined),
+            ("causality.late", self.causality.late),
+            ("causality.late_views", self.causality.late_views),
+            ("causality.unmatched_deliveries", self.causality.unmatched_deliveries),
+            ("causality.abandoned", self.causality.abandoned),
+            ("causality.undecided", self.causality.undecided),
+            ("causality.forced", self.causality.forced),
+            ("causality.evicted", self.causality.evicted),
+            ("causality.dropped_process", self.causality.dropped_process),
         ]
     }
 }

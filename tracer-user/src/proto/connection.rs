@@ -1,5 +1,6 @@
 //! One process' end of one connection: two streams, one protocol.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::counts::Counts;
@@ -121,6 +122,38 @@ impl Connection {
     ) {
         let payload = Payload { captured: bytes::Bytes::new(), size: length };
         self.feed(direction, Chunk { position, at, tid, payload }, out);
+    }
+
+    /// What to say of the bytes `part` (counted from `position`) that moved in a call without being captured, if the
+    /// protocol is known and the position exact.
+    #[must_use]
+    pub fn unseen_part(
+        &self,
+        direction: Direction,
+        position: Position,
+        at: Interval,
+        tid: u32,
+        part: Range<u64>,
+    ) -> Option<Op> {
+        let (Some(guess), Some(viewpoint), true) = (&self.guess, self.role, self.established) else {
+            return None;
+        };
+        let Position::Sequence(number) = position else { return None };
+        let to_server = to_server(viewpoint, direction);
+        let start = u64::from(number).wrapping_add(part.start);
+        let length = part.end.saturating_sub(part.start);
+        Some(Op {
+            system: guess.row.system,
+            viewpoint,
+            socket: self.socket,
+            place: Place { connection: self.key, to_server, start, length, exact: true },
+            process: self.process,
+            tid,
+            at,
+            last_enter: at.start,
+            client_id: guess.protocol.client_id().cloned(),
+            kind: OpKind::Unseen,
+        })
     }
 
     /// A call looked at bytes without taking them: nothing moved.

@@ -153,6 +153,7 @@ pub(crate) fn meaning(kind: &OpKind) -> String {
         OpKind::Settle { name, ids, error: e } => format!("{name} {ids:?}{}", error(e)),
         OpKind::Subscribe { filters } => format!("subscribe {filters:?}"),
         OpKind::Disconnect { clean } => format!("disconnect clean={clean}"),
+        OpKind::Unseen => "unseen".into(),
         OpKind::Error { kind } => format!("error {kind}"),
     }
 }

@@ -134,7 +134,8 @@ fn base(
     if seen.line.server_port != 0 {
         attributes.push((attribute::SERVER_PORT, Value::Int(seen.line.server_port.into())));
     }
-    if matches!(seen.owner, Owner::Process(_)) {
+    // The thread is the one that was seen: the broker's is not the client's.
+    if matches!(seen.owner, Owner::Process(_)) && !seen.from_broker {
         attributes.push((attribute::THREAD_ID, Value::Int(seen.tid.into())));
     }
     if seen.from_broker {

@@ -49,13 +49,14 @@ pub(super) fn run(name: &str, words: &mut Words<'_>) -> Result<Option<String>> {
         "flood" => {
             let (fd, length, times): (i32, usize, u32) = (words.number()?, words.number()?, words.number()?);
             let buffer = pattern(length);
-            let write = |_: &u32| {
-                call(libc::SYS_write, [word(fd), buffer.as_ptr() as usize, length, 0, 0, 0]) >= 0
-            };
+            let write =
+                |_: &u32| call(libc::SYS_write, [word(fd), buffer.as_ptr() as usize, length, 0, 0, 0]) >= 0;
             i64::try_from((0..times).filter(write).count())?
         }
         // `sendfile OUT IN LENGTH`, `splice IN OUT LENGTH`.
-        "sendfile" => call(libc::SYS_sendfile, [word(words.number()?), word(words.number()?), 0, words.number()?, 0, 0]),
+        "sendfile" => {
+            call(libc::SYS_sendfile, [word(words.number()?), word(words.number()?), 0, words.number()?, 0, 0])
+        }
         "splice" => {
             let (from, to, length): (i32, i32, usize) = (words.number()?, words.number()?, words.number()?);
             call(libc::SYS_splice, [word(from), 0, word(to), 0, length, 0])

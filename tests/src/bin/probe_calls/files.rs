@@ -51,7 +51,14 @@ pub(super) fn run(name: &str, words: &mut Words<'_>) -> Result<Option<String>> {
         ),
         "nonblock" => call(
             libc::SYS_fcntl,
-            [word(words.number()?), libc::F_SETFL as usize, (libc::O_RDWR | libc::O_NONBLOCK) as usize, 0, 0, 0],
+            [
+                word(words.number()?),
+                libc::F_SETFL as usize,
+                (libc::O_RDWR | libc::O_NONBLOCK) as usize,
+                0,
+                0,
+                0,
+            ],
         ),
         // `file LENGTH`: a file in memory with the pattern in it, at its start.
         "file" => {

@@ -26,7 +26,10 @@ pub(super) fn run(name: &str, words: &mut Words<'_>) -> Result<Option<String>> {
             let at = mapped(length)?;
             // SAFETY: the mapping is at least that long and readable.
             std::hint::black_box(unsafe { std::ptr::read_volatile(at as *const u8) });
-            ensure!(call(libc::SYS_madvise, [at, length, libc::MADV_DONTNEED as usize, 0, 0, 0]) == 0, "madvise");
+            ensure!(
+                call(libc::SYS_madvise, [at, length, libc::MADV_DONTNEED as usize, 0, 0, 0]) == 0,
+                "madvise"
+            );
             at
         }
         "none" => anonymous(length, libc::PROT_NONE)?,

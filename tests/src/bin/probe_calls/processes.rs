@@ -32,7 +32,9 @@ pub(super) fn run(name: &str, words: &mut Words<'_>) -> Result<Option<String>> {
                 thread::Builder::new().stack_size(64 << 10).spawn(body)
             };
             let threads: Vec<_> = (0..count).map(spawn).collect::<Result<_, _>>().context("no thread")?;
-            let good = |ended: thread::JoinHandle<Option<i64>>| ended.join().ok().flatten().is_some_and(|got| got >= 0);
+            let good = |ended: thread::JoinHandle<Option<i64>>| {
+                ended.join().ok().flatten().is_some_and(|got| got >= 0)
+            };
             i64::try_from(threads.into_iter().filter_map(|thread| good(thread).then_some(())).count())?
         }
         // `fork COMMAND`: a child does it; answers its answer and the child's id.
@@ -55,7 +57,8 @@ pub(super) fn run(name: &str, words: &mut Words<'_>) -> Result<Option<String>> {
             // SAFETY: all zeros is a valid `sigaction`, and the handlers do only what is allowed in one.
             let set = unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
-                action.sa_sigaction = if how == "exit" { ended as *const () as usize } else { handled as *const () as usize };
+                action.sa_sigaction =
+                    if how == "exit" { ended as *const () as usize } else { handled as *const () as usize };
                 action.sa_flags = if how == "restart" { libc::SA_RESTART } else { 0 };
                 libc::sigaction(signal, &raw const action, std::ptr::null_mut())
             };
@@ -93,7 +96,10 @@ fn fork(command: &str) -> Result<String> {
         child => {
             call(libc::SYS_close, [usize::try_from(to)?, 0, 0, 0, 0, 0]);
             let mut buffer = [0u8; 4096];
-            let got = call(libc::SYS_read, [usize::try_from(from)?, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0]);
+            let got = call(
+                libc::SYS_read,
+                [usize::try_from(from)?, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0],
+            );
             call(libc::SYS_close, [usize::try_from(from)?, 0, 0, 0, 0, 0]);
             // SAFETY: the child is ours.
             unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };

@@ -36,7 +36,8 @@ pub(super) fn run(name: &str, words: &mut Words<'_>) -> Result<Option<String>> {
             address[2 + path.len()] = 0;
             let fd = call(libc::SYS_socket, [1, libc::SOCK_STREAM as usize, 0, 0, 0, 0]);
             let length = 2 + path.len() + 1;
-            match call(libc::SYS_connect, [usize::try_from(fd)?, address.as_ptr() as usize, length, 0, 0, 0]) {
+            match call(libc::SYS_connect, [usize::try_from(fd)?, address.as_ptr() as usize, length, 0, 0, 0])
+            {
                 0 => fd,
                 failed => failed,
             }
@@ -49,7 +50,9 @@ pub(super) fn run(name: &str, words: &mut Words<'_>) -> Result<Option<String>> {
         }
         #[cfg(target_arch = "x86_64")]
         "accept" => call(libc::SYS_accept, [word(words.number()?), 0, 0, 0, 0, 0]),
-        "accept4" => call(libc::SYS_accept4, [word(words.number()?), 0, 0, libc::SOCK_CLOEXEC as usize, 0, 0]),
+        "accept4" => {
+            call(libc::SYS_accept4, [word(words.number()?), 0, 0, libc::SOCK_CLOEXEC as usize, 0, 0])
+        }
         "shutdown" => call(libc::SYS_shutdown, [word(words.number()?), words.number()?, 0, 0, 0, 0]),
         "sendto" | "recvfrom" => {
             let (fd, length): (i32, usize) = (words.number()?, words.number()?);

@@ -61,7 +61,7 @@ impl Causality {
                     self.schedule(handle, at.plus(settle_ns));
                 }
             }
-            self.give_up_unread(unread, at);
+            self.give_up_unread(unread, at, None);
         }
     }
 
@@ -72,7 +72,7 @@ impl Causality {
         let unread = std::mem::take(&mut conn.unread);
         let (line, client_id, client, broker) =
             (conn.line.clone(), conn.client_id.clone(), conn.client, conn.broker);
-        self.give_up_unread(unread, at);
+        self.give_up_unread(unread, at, None);
         let Some((message, op)) = will else { return };
 
         // The broker now publishes the will; it is known to have when somebody receives it.
@@ -91,6 +91,7 @@ impl Causality {
             client_id,
             client: view,
             broker: None,
+            sender: None,
             answered: None,
             error: None,
             will: Some(false),

@@ -123,7 +123,9 @@ impl Causality {
         let reader = delivery.client.as_ref().map(|client| (client.process.key, client.tid));
         if reader.is_none() {
             // What was settled was read, though it was not seen to be.
-            delivery.reader = None;
+            if delivery.reader.take() == Some(view.process.key) {
+                delivery.unseen = Some(view.process.clone());
+            }
         }
         self.schedule(handle, view.at.end.plus(settle_ns));
         if let Some((process, tid)) = reader

@@ -14,6 +14,7 @@ use super::super::node::{Handle, View, What};
 use crate::model::ids::IdBuilder;
 use crate::model::net::Role;
 use crate::model::op::{Message, Op};
+use crate::model::process::Process;
 use crate::model::time::Timestamp;
 use crate::span::id::{Counted, carried};
 
@@ -225,7 +226,7 @@ impl Causality {
                 let _ = old;
                 self.counts.evicted += 1;
             }
-            self.give_up_unread(lost.into(), at);
+            self.give_up_unread(lost.into(), at, Some(&view.process));
         }
         let serial = self.conns.get(slot).map_or(0, |conn| conn.serial);
         let mut settled = None;
@@ -253,14 +254,64 @@ impl Causality {
         }
     }
 
-    /// Deliveries that their client will not be seen to read go out as the broker saw them.
-    pub(super) fn give_up_unread(&mut self, unread: std::collections::VecDeque<Handle>, at: Timestamp) {
+    /// A call of which some bytes were not captured. Where the client made it, it is the client's view of the messages in
+    /// those bytes.
+    pub(super) fn unseen(&mut self, op: Op, slot: u32, view: View) {
+        if op.viewpoint == Role::Server {
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        if op.place.to_server {
+            return conn.send_unseen(op, view);
+        }
+        let start = op.place.start as u32;
+        let nodes = &self.nodes;
+        let read = |handle: &Handle| {
+            let key = nodes.get(*handle).and_then(|node| node.awaited);
+            key.is_some_and(|key| u64::from(key.start.wrapping_sub(start)) < op.place.length)
+        };
+        let read: Vec<Handle> = conn.unread.iter().copied().filter(read).collect();
+        for handle in read {
+            self.meet(handle);
+            self.client_received(&op, slot, view.clone(), handle);
+        }
+    }
+
+    /// The broker has read the publish `handle`: the client's call that sent it may be known.
+    pub(super) fn client_sent_unseen(&mut self, op: &Op, slot: u32, handle: Handle) {
+        let Some((call, view)) = self.conns.get(slot).and_then(|conn| conn.sent_unseen(op)) else { return };
+        let (call, view) = (call.clone(), view.clone());
+        self.meet(handle);
+        self.publish_seen_again(&call, slot, view, handle);
+    }
+
+    /// Both ends of `handle` are known.
+    fn meet(&mut self, handle: Handle) {
+        let Some(node) = self.nodes.get_mut(handle) else { return };
+        node.joined = true;
+        node.joined_exactly = true;
+        if let Some(key) = node.awaited.take() {
+            self.joins.remove(&key);
+        }
+        self.counts.joined += 1;
+    }
+
+    /// Deliveries that their client will not be seen to read go out as the broker saw them. `reader`: who has read
+    /// them all the same; nobody: they were sent to somebody who went.
+    pub(super) fn give_up_unread(
+        &mut self,
+        unread: std::collections::VecDeque<Handle>,
+        at: Timestamp,
+        reader: Option<&Arc<Process>>,
+    ) {
         let settle_ns = self.settings.settle_ns;
         for handle in unread {
             if let Some(delivery) = self.nodes.delivery_mut(handle)
                 && delivery.client.is_none()
             {
                 delivery.reader = None;
+                delivery.unseen = reader.cloned();
+                delivery.abandoned = reader.is_none();
                 self.schedule(handle, at.plus(settle_ns));
             }
         }

@@ -230,7 +230,6 @@ fn process_killed_in_the_middle() {
                 peripheral.execute CMD [actuator] 1200..1300 thread 0.9
             publish t [sensor] 1350..1370
               broker t [broker] 1360..1400 tcp-position+fingerprint 0.99
-              process t [remote actuator] 1420..1420 tcp-position+fingerprint 0.99 seen from the broker
         "#]],
     );
 }

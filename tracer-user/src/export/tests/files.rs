@@ -44,6 +44,19 @@ fn pipe(room: usize) -> (Box<Pipe>, Arc<Mutex<Vec<u8>>>) {
 }
 
 #[tokio::test]
+async fn the_last_spans_of_a_run_may_be_more_than_the_queue_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.jsonl");
+    let settings = settings(Protocol::HttpProtobuf, "http://localhost:4318");
+    let (exporters, telemetry) = open(Destination::File(path.clone()), &settings);
+    let spans = publishes(&sensor(), 2 * crate::export::queue::QUEUE_SPANS, 3);
+    exporters.offer_last(&spans, std::time::Instant::now() + AMPLE);
+    exporters.shutdown(AMPLE).await;
+    let stage = &telemetry.snapshot()[0];
+    assert_eq!((stage.passed, stage.lost()), (spans.len() as u64, 0));
+}
+
+#[tokio::test]
 async fn a_file_holds_a_request_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trace.jsonl");

@@ -1,3 +1,5 @@
+//! Conversations of clients and brokers, and the ops that come of them.
+
 use expect_test::{Expect, expect};
 
 use crate::model::command::Value;

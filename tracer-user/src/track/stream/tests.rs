@@ -1,3 +1,5 @@
+//! Chunks in and pieces out: order, holes, losses, bounds.
+
 use proptest::prelude::*;
 
 use super::*;
