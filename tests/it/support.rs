@@ -81,7 +81,8 @@ impl Tracer {
         let port = free_port().expect("a port is free");
         let mut command = Command::new(iotrail());
         command
-            .args(["run", "--hooks", "raw"])
+            .arg("run")
+            .args(if arguments.contains(&"--hooks") { &[][..] } else { &["--hooks", "raw"] })
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .arg("--report")
             .arg(folder.path().join("report.json"))
