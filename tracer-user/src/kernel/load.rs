@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::thread;
 
 use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, RingBuf};
@@ -213,7 +214,7 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
     if OBJECT.is_empty() {
         return Err(LoadError::NoObject);
     }
-    let layout = if options.btf { Some(btf::read(Path::new(btf::VMLINUX))?) } else { None };
+    let layout = if options.btf { Some(layout()?) } else { None };
     let config = Config {
         own_tgid: std::process::id(),
         btf: u32::from(options.btf),
@@ -258,6 +259,15 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
         programs,
         attachment: Attachment { bpf, links, sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each },
     })
+}
+
+/// The running kernel's layout. It does not change, and to find it means to read megabytes.
+fn layout() -> Result<Layout, BtfError> {
+    static KNOWN: OnceLock<Layout> = OnceLock::new();
+    if let Some(known) = KNOWN.get() {
+        return Ok(*known);
+    }
+    btf::read(Path::new(btf::VMLINUX)).map(|found| *KNOWN.get_or_init(|| found))
 }
 
 fn attach(
