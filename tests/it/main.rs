@@ -5,3 +5,4 @@
 
 mod mqtt;
 mod support;
+mod trail;

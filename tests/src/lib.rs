@@ -10,3 +10,4 @@ pub mod process;
 pub mod stats;
 pub mod tracer;
 pub mod trail;
+pub mod truth;
