@@ -55,13 +55,14 @@ fn an_instrument_that_does_not_answer() {
         (number % 3 != 0).then(|| format!("{:.2}", 30.0 + f64::from(number) * 1.01))
     });
     let far = plant.instrument(|request| Some(format!("OK {request}")));
-    let tracer = plant.trace(&["--reply-timeout", "200ms"]);
+    let mut tracer = plant.trace(&["--reply-timeout", "200ms"]);
     let watch = Watch::new(&tracer);
     plant.actuator("actuator", 8, &far, &["--ack-late"]);
     plant.sensor("sensor", 8, &[&near], &[]);
     plant.finish();
-    let outcome = end(tracer);
+    tracer.wait_for("eight whole traces", |spans| tracer_tests::trail::trails(spans).len() == 8);
     complete_in_time(&watch.stop(), COMPLETE);
+    let outcome = end(tracer);
     all_right(
         &plant.verdicts(&outcome.spans),
         24,
