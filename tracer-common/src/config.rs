@@ -104,6 +104,9 @@ pub struct Config {
     pub loops: u32,
     /// 1: the children of `own_tgid` are selected.
     pub own_children: u32,
+    /// Without BTF: where `child_pid` lies in the record of the tracepoint `sched_process_fork`; 0: not known, births
+    /// are seen by what the parent is told.
+    pub fork_child: u32,
     /// Where things are in the kernel's structures.
     pub offsets: Offsets,
 }

@@ -237,8 +237,10 @@ fn lifecycle(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()>
         return open(slot, who, result, now);
     }
     if is!(kind, Clone | Clone3 | Vfork | Forks) {
-        // Without BTF the birth of a process is seen by what the parent is told. In the child the result is 0.
-        return if result > 0 { crate::lifecycle::born(result as u32) } else { None };
+        // With neither BTF nor tracefs the birth of a process is seen by what the parent is told, which may be after the
+        // child's first calls. In the child the result is 0.
+        let told = result > 0 && config!(fork_child) == 0;
+        return if told { crate::lifecycle::born(result as u32) } else { None };
     }
     if is!(kind, Accept | Accept4) {
         return accept(slot, who, result, now);

@@ -81,6 +81,10 @@ fn is_compat() -> bool {
 #[inline(always)]
 pub(crate) fn exit() -> Option<()> {
     let who = follow::current();
+    // Without BTF a thread is not told from a process when it is born, and its number is given away again.
+    if config!(btf) == 0 && who.tid != who.tgid {
+        set_selected(who.tid, false);
+    }
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
     if let Some(slot) = CALLS.get_ptr_mut(who.tid) {

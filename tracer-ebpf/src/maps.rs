@@ -24,6 +24,7 @@ static CONFIG: Config = Config {
     any_port: 0,
     loops: 0,
     own_children: 0,
+    fork_child: 0,
     offsets: Offsets {
         task_files: 0,
         files_fdt: 0,

@@ -98,6 +98,15 @@ pub fn process_fork(ctx: RawTracePointContext) -> i32 {
     0
 }
 
+/// Without BTF, `include/trace/events/sched.h`: runs in the parent, before the child does anything.
+#[tracepoint]
+pub fn process_fork_each(ctx: TracePointContext) -> i32 {
+    if let Some(child) = read::kernel::<u32>(ctx.as_ptr() as u64 + u64::from(config!(fork_child))) {
+        lifecycle::born(child);
+    }
+    0
+}
+
 /// Kernel prototype in [`lifecycle::exec`].
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn process_exec(_ctx: RawTracePointContext) -> i32 {

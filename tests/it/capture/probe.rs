@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -66,15 +66,6 @@ impl Probe {
         answer
     }
 
-    /// Its answer, if it comes within `longest`; `None` also if it is gone.
-    pub(super) fn answer_within(&self, longest: Duration) -> Result<Option<String>, RecvTimeoutError> {
-        match self.answers.recv_timeout(longest) {
-            Ok(answer) => Ok(Some(answer)),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(gone) => Err(gone),
-        }
-    }
-
     /// Does a command; the numbers of its answer.
     pub(super) fn numbers(&mut self, command: &str) -> Vec<i64> {
         self.begin(command);
@@ -98,6 +89,17 @@ impl Probe {
                 return;
             }
             assert!(start.elapsed() < PATIENCE, "the probe is not blocked in call {number}: {text}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits until it is stopped.
+    pub(super) fn stops(&self) {
+        let path = format!("/proc/{}/stat", self.pid());
+        let start = Instant::now();
+        // The state follows the name, which is in parentheses.
+        while !std::fs::read_to_string(&path).unwrap_or_default().contains(") T ") {
+            assert!(start.elapsed() < PATIENCE, "the probe does not stop");
             std::thread::sleep(Duration::from_millis(1));
         }
     }

@@ -10,12 +10,10 @@ use iotrail::model::capture::Capture;
 use iotrail::pipeline::follow::Follower;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
-use std::time::{Duration, Instant};
 use tracer_common::call::Call;
 use tracer_common::record::{Header, Kind};
 
 use super::probe::Probe;
-use crate::support::PATIENCE;
 
 /// How the kernel side is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +22,8 @@ pub(super) struct Mode {
     pub(super) btf: bool,
 }
 
-/// Every way to load it.
-pub(super) const MODES: [Mode; 5] =
-    [RAW, Mode { hooks: Hooks::Btf, btf: true }, EACH, FOLLOWED, Mode { hooks: Hooks::Each, btf: false }];
+/// Every set of hooks, and without BTF.
+pub(super) const MODES: [Mode; 4] = [RAW, Mode { hooks: Hooks::Btf, btf: true }, EACH, FOLLOWED];
 /// The default.
 pub(super) const RAW: Mode = Mode { hooks: Hooks::Raw, btf: true };
 /// One tracepoint a call.
@@ -60,7 +57,7 @@ impl Seen {
 pub(super) struct Rig {
     reader: Reader,
     counters: Counters,
-    attached: aya::Ebpf,
+    attached: Option<aya::Ebpf>,
     decoder: Decoder,
     follower: Option<Follower>,
     seen: Vec<Seen>,
@@ -80,7 +77,7 @@ impl Rig {
         });
         let decoder = Decoder { layout: layout.map(|layout| layout.sock), clock_offset: 0 };
         let follower = (!options.btf).then(|| Follower::new(live, options.selection.clone()));
-        Self { reader, counters, attached, decoder, follower, seen: Vec::new() }
+        Self { reader, counters, attached: Some(attached), decoder, follower, seen: Vec::new() }
     }
 
     /// Reads what is in the rings now.
@@ -126,19 +123,6 @@ impl Rig {
         seen.remove(0)
     }
 
-    /// Waits for a record that somebody will cause.
-    pub(super) fn wait(&mut self, what: &str, wanted: impl Fn(&Seen) -> bool) -> Seen {
-        let start = Instant::now();
-        loop {
-            self.poll();
-            if let Some(found) = self.seen.iter().find(|seen| wanted(seen)) {
-                return found.clone();
-            }
-            assert!(start.elapsed() < PATIENCE, "no {what}: {:#?}", self.seen);
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
     /// A counter of the kernel side.
     pub(super) fn count(&self, name: &str) -> u64 {
         let counts = self.counters.read().expect("the counters can be read");
@@ -147,9 +131,18 @@ impl Rig {
 
     /// Threads that the kernel side keeps a call of.
     pub(super) fn threads(&mut self) -> Vec<u32> {
-        let map = self.attached.map("CALLS").expect("the map is there");
+        let attached = self.attached.as_ref().expect("it is held");
+        let map = attached.map("CALLS").expect("the map is there");
         let aya::maps::Map::HashMap(data) = map else { panic!("CALLS is no hash map") };
         keys(data.fd().as_fd().as_raw_fd())
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // Of a hundred tracepoints each takes its time to be left; the next test need not wait for that.
+        let attached = self.attached.take();
+        std::thread::spawn(move || drop(attached));
     }
 }
 

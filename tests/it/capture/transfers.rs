@@ -11,7 +11,7 @@ use tracer_tests::instrument::Line;
 use tracer_tests::probe::pattern;
 
 use super::probe::Probe;
-use super::rig::{BOTH, FOLLOWED, MODES, Mode, RAW, Rig, Seen, check_call, device};
+use super::rig::{BOTH, EACH, MODES, Mode, RAW, Rig, Seen, check_call, device};
 
 /// The record of a transfer of a device, checked for what all have in common.
 fn transfer(rig: &mut Rig, probe: &mut Probe, command: &str, call: Call, result: i64) -> Seen {
@@ -39,7 +39,7 @@ fn way(seen: &Seen) -> (Direction, Position) {
 
 #[test]
 fn a_terminal_shows_each_call_with_its_bytes() {
-    for mode in MODES {
+    for mode in MODES.into_iter().chain([Mode { hooks: EACH.hooks, btf: false }]) {
         terminal(mode);
     }
 }
@@ -139,7 +139,7 @@ fn calls_with_an_offset_say_it() {
 
 #[test]
 fn every_segment_is_followed() {
-    for mode in [RAW, super::rig::EACH, FOLLOWED] {
+    for mode in BOTH {
         let mut probe = Probe::start();
         let mut rig = Rig::new(mode, device(probe.pid(), "/dev/null"));
         let fd = rig.call(&mut probe, &format!("openat /dev/null {}", libc::O_WRONLY));

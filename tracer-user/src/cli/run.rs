@@ -17,7 +17,7 @@ use iotrail::host::clock;
 use iotrail::host::identity::Identity;
 use iotrail::host::processes;
 use iotrail::kernel::features::{Feature, chain};
-use iotrail::kernel::load::{self, Hooks, Kernel, LoadError};
+use iotrail::kernel::load::{self, Attachment, Hooks, Kernel, LoadError};
 use iotrail::pipeline::engine;
 use iotrail::pipeline::report::Report;
 use iotrail::pipeline::run::{self, Parts};
@@ -186,7 +186,8 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     }
     drop(stop_serving);
     runtime.shutdown_timeout(Duration::from_millis(200));
-    let report = ended?;
+    // Detaching takes the kernel a while: everything else is done first.
+    let (report, _attachment) = ended?;
     tracing::info!("{}", report.summary());
     if let Some(path) = &options.report {
         write_report(path, &report, &telemetry)?;
@@ -316,7 +317,7 @@ fn trace(
     metrics: Metrics,
     exporters: &Arc<Exporters>,
     identity: Identity,
-) -> Result<Report, Failure> {
+) -> Result<(Report, Attachment), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let parts = Parts {
         engine: engine::Settings {
