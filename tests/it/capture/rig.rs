@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use iotrail::decode::Decoder;
 use iotrail::host::devices;
-use iotrail::kernel::load::{self, Hooks, Kernel, Options};
+use iotrail::kernel::load::{self, Attachment, Hooks, Kernel, Options};
 use iotrail::kernel::rings::{Counters, Reader};
 use iotrail::kernel::selection::Selection;
 use iotrail::model::capture::Capture;
@@ -57,7 +57,7 @@ impl Seen {
 pub(super) struct Rig {
     reader: Reader,
     counters: Counters,
-    attached: Option<aya::Ebpf>,
+    attached: Option<Attachment>,
     decoder: Decoder,
     follower: Option<Follower>,
     seen: Vec<Seen>,
@@ -72,12 +72,12 @@ impl Rig {
     /// Loads it.
     pub(super) fn with(options: &Options) -> Self {
         let loaded = load::load(options);
-        let Kernel { layout, reader, counters, live, attached, .. } = loaded.unwrap_or_else(|error| {
+        let Kernel { layout, reader, counters, live, attachment, .. } = loaded.unwrap_or_else(|error| {
             panic!("the kernel side loads: {}", iotrail::kernel::features::chain(&error))
         });
         let decoder = Decoder { layout: layout.map(|layout| layout.sock), clock_offset: 0 };
         let follower = (!options.btf).then(|| Follower::new(live, options.selection.clone()));
-        Self { reader, counters, attached: Some(attached), decoder, follower, seen: Vec::new() }
+        Self { reader, counters, attached: Some(attachment), decoder, follower, seen: Vec::new() }
     }
 
     /// Reads what is in the rings now.
@@ -132,7 +132,7 @@ impl Rig {
     /// Threads that the kernel side keeps a call of.
     pub(super) fn threads(&mut self) -> Vec<u32> {
         let attached = self.attached.as_ref().expect("it is held");
-        let map = attached.map("CALLS").expect("the map is there");
+        let map = attached.object().map("CALLS").expect("the map is there");
         let aya::maps::Map::HashMap(data) = map else { panic!("CALLS is no hash map") };
         keys(data.fd().as_fd().as_raw_fd())
     }

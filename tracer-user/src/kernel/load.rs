@@ -138,6 +138,12 @@ pub struct Attachment {
 }
 
 impl Attachment {
+    /// The loaded object, to look at its maps.
+    #[must_use]
+    pub fn object(&self) -> &Ebpf {
+        &self.bpf
+    }
+
     /// Tells the kernel side that no call matters any more: what is in the rings, and the calls under way, are the last.
     pub fn mute(&mut self) {
         if let Some(numbers) = self.bpf.map_mut(map::NUMBERS)
