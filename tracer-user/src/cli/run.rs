@@ -41,6 +41,10 @@ const HEALTH: Duration = Duration::from_millis(500);
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
+    /// Read options from this file first: TOML, a key is an option's name. The command line wins.
+    #[arg(long, value_name = "FILE")]
+    #[expect(dead_code, reason = "read before the command line is parsed; it stands here for --help")]
+    config: Option<PathBuf>,
     /// Trace this process, its threads and the children that it starts from now on (repeatable).
     #[arg(long, value_name = "PID")]
     pid: Vec<u32>,
@@ -261,8 +265,9 @@ fn attach(options: &Options, plan: &Plan) -> Result<Kernel, Failure> {
         ..load::Options::new(hooks, !options.no_btf)
     };
     let mut kernel = match load::load(&load) {
-        Err(LoadError::Btf(error)) => {
-            tracing::warn!("{error}; following descriptors through open, dup and /proc instead");
+        // No BTF, or a kernel before 5.11, which lacks a helper that the look-up needs.
+        Err(error @ (LoadError::Btf(_) | LoadError::Program { .. })) if load.btf => {
+            tracing::warn!("{}; following descriptors through open, dup and /proc instead", chain(&error));
             load.btf = false;
             load::load(&load)?
         }
