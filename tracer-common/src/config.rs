@@ -94,8 +94,6 @@ pub struct Config {
     pub wake_bytes: u32,
     /// The same of the error and lifecycle ring.
     pub lifecycle_wake_bytes: u32,
-    /// Padding, zero.
-    pub pad: u32,
     /// 1: some path of a unix socket is selected.
     pub unix_paths: u32,
     /// 1: any socket port is selected (`--broker` given as `any`).

@@ -19,7 +19,6 @@ static CONFIG: Config = Config {
     arch: 0,
     wake_bytes: 0,
     lifecycle_wake_bytes: 0,
-    pad: 0,
     unix_paths: 0,
     any_port: 0,
     loops: 0,

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use iotrail::kernel::selection::Selection;
 use iotrail::model::capture::{Body, Position};
@@ -12,10 +12,14 @@ use tracer_common::call::{Abi, Call};
 use tracer_common::record::Kind;
 use tracer_tests::instrument::Line;
 use tracer_tests::probe::pattern;
+use tracer_tests::process::Running;
 
 use super::probe::Probe;
 use super::rig::{EACH, FOLLOWED, Mode, RAW, Rig, Seen, device};
-use crate::support::Folder;
+use crate::support::{Folder, PATIENCE, Tracer};
+
+/// Reads a command and does it.
+const SHELL: &str = "read command; eval $command";
 
 /// Compiles the 32-bit probe; it needs no 32-bit C library.
 fn compile(folder: &Path) -> PathBuf {
@@ -65,7 +69,9 @@ impl Scene {
     /// The next call of the probe, and what was seen of it.
     fn step(&mut self, result: i64) -> Vec<Seen> {
         assert_eq!(self.probe.call(""), result);
-        let seen = self.rig.take();
+        // That the program waits for the next line is no call of its own.
+        let seen: Vec<Seen> =
+            self.rig.take().into_iter().filter(|seen| seen.kind() != Kind::Waiting).collect();
         assert!(
             seen.iter().all(|seen| seen.capture.abi == Abi::Compat && seen.header.result == result),
             "{seen:#?}"
@@ -158,6 +164,32 @@ fn scene(mut scene: Scene, mode: Mode) {
         }
     }
     scene.probe.end();
+}
+
+#[test]
+fn a_32_bit_program_that_is_started_later_is_seen() {
+    let folder = Folder::new();
+    let program = compile(folder.path());
+    for more in [&[][..], &["--no-btf"]] {
+        let line = Line::open().expect("a line");
+        let path = line.path.display().to_string();
+        let mut command = Command::new("sh");
+        command.args(["-c", SHELL]).stdin(Stdio::piped());
+        let mut shell = Running::start_with_input("shell", &mut command).expect("a shell");
+        let pid = shell.pid().to_string();
+        let mut tracer = Tracer::start(&[&["--pid", &pid, "--device", &path], more].concat());
+        let mut input = shell.child().stdin.take().expect("its input is a pipe");
+        writeln!(input, "exec {} {path} 1", program.display()).expect("the shell listens");
+        // Not seen is what it does in its first moments, and that is said.
+        tracer.wait_log("32-bit");
+        write!(input, "\n\n").expect("the probe listens");
+        tracer.wait_for("write", |spans| {
+            spans.iter().any(|span| span.attribute("iotrail.payload.size") == Some("10"))
+        });
+        drop(input);
+        shell.wait(PATIENCE).expect("the probe ends");
+        tracer.stop();
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use iotrail::kernel::rings::{Counters, Reader};
 use iotrail::kernel::selection::Selection;
 use iotrail::model::capture::Capture;
 use iotrail::pipeline::follow::Follower;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use tracer_common::call::Call;
 use tracer_common::record::{Header, Kind};
@@ -24,11 +24,11 @@ pub(super) struct Mode {
 
 /// Every set of hooks, and without BTF.
 pub(super) const MODES: [Mode; 4] = [RAW, Mode { hooks: Hooks::Btf, btf: true }, EACH, FOLLOWED];
-/// The default.
+/// Raw tracepoints.
 pub(super) const RAW: Mode = Mode { hooks: Hooks::Raw, btf: true };
 /// One tracepoint a call.
 pub(super) const EACH: Mode = Mode { hooks: Hooks::Each, btf: true };
-/// The default where there is no BTF.
+/// Raw tracepoints, without BTF.
 pub(super) const FOLLOWED: Mode = Mode { hooks: Hooks::Raw, btf: false };
 /// What looks descriptors up, and what follows them.
 pub(super) const BOTH: [Mode; 2] = [RAW, FOLLOWED];
@@ -57,7 +57,7 @@ impl Seen {
 pub(super) struct Rig {
     reader: Reader,
     counters: Counters,
-    attached: Option<Attachment>,
+    attachment: Option<Attachment>,
     decoder: Decoder,
     follower: Option<Follower>,
     seen: Vec<Seen>,
@@ -77,13 +77,16 @@ impl Rig {
         });
         let decoder = Decoder { layout: layout.map(|layout| layout.sock), clock_offset: 0 };
         let follower = (!options.btf).then(|| Follower::new(live, options.selection.clone()));
-        Self { reader, counters, attached: Some(attachment), decoder, follower, seen: Vec::new() }
+        Self { reader, counters, attachment: Some(attachment), decoder, follower, seen: Vec::new() }
     }
 
     /// Reads what is in the rings now.
     pub(super) fn poll(&mut self) {
         let mut raw = Vec::new();
         self.reader.read(u64::MAX, true, &mut raw);
+        if !self.reader.take_compat().is_empty() {
+            self.attachment.as_mut().expect("it is held").attach_compat().expect("32-bit programs are seen");
+        }
         for record in raw {
             let mut capture =
                 self.decoder.decode(&record.header, record.payload.clone()).expect("it decodes");
@@ -131,18 +134,16 @@ impl Rig {
 
     /// Threads that the kernel side keeps a call of.
     pub(super) fn threads(&mut self) -> Vec<u32> {
-        let attached = self.attached.as_ref().expect("it is held");
-        let map = attached.object().map("CALLS").expect("the map is there");
-        let aya::maps::Map::HashMap(data) = map else { panic!("CALLS is no hash map") };
-        keys(data.fd().as_fd().as_raw_fd())
+        let attachment = self.attachment.as_ref().expect("it is held");
+        keys(attachment.map("CALLS").expect("the map is there").as_raw_fd())
     }
 }
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        // Of a hundred tracepoints each takes its time to be left; the next test need not wait for that.
-        let attached = self.attached.take();
-        std::thread::spawn(move || drop(attached));
+        // A hundred tracepoints take their time to be left; the next test need not wait for that.
+        let attachment = self.attachment.take();
+        std::thread::spawn(move || drop(attachment));
     }
 }
 

@@ -88,7 +88,7 @@ fn killed_in_a_write_says_how_far_it_came() {
 
 #[test]
 fn a_program_that_is_told_of_a_signal_shows_it_at_once() {
-    for mode in [RAW, EACH, FOLLOWED] {
+    for mode in BOTH {
         let (mut line, mut probe, mut rig, fd) = set_up(mode);
         assert_eq!(probe.call(&format!("handle {USR1} interrupt")), 0);
         let interrupted = -i64::from(libc::EINTR);
@@ -98,7 +98,6 @@ fn a_program_that_is_told_of_a_signal_shows_it_at_once() {
             probe.signal(Signal::SIGUSR1);
             assert_eq!(probe.answer(), interrupted.to_string());
             // No later call has to bring it to light, and doing the same again is no restart.
-            eprintln!("{mode:?}");
             let seen = rig.one(Kind::Data);
             check_call(&seen, &probe, Call::Read, interrupted);
             assert!(!seen.has(flag::RESTARTED), "{mode:?}");
@@ -110,6 +109,26 @@ fn a_program_that_is_told_of_a_signal_shows_it_at_once() {
         assert_eq!(rig.count("restarted"), 0, "{mode:?}");
         probe.end();
     }
+}
+
+#[test]
+fn tracepoints_of_single_calls_show_it_with_the_next_call() {
+    let (mut line, mut probe, mut rig, fd) = set_up(EACH);
+    assert_eq!(probe.call(&format!("handle {USR1} interrupt")), 0);
+    probe.begin(&format!("read {fd} 10"));
+    probe.blocks_in(libc::SYS_read);
+    probe.signal(Signal::SIGUSR1);
+    let interrupted = -i64::from(libc::EINTR);
+    assert_eq!(probe.answer(), interrupted.to_string());
+    line.far.write_all(b"x").expect("the far end can be written");
+    // Another call than the one before: that was not started again.
+    assert_eq!(probe.call(&format!("readv {fd} 5 5")), 1);
+    let seen = rig.of(Kind::Data);
+    let [told, read] = seen.as_slice() else { panic!("{seen:#?}") };
+    check_call(told, &probe, Call::Read, interrupted);
+    check_call(read, &probe, Call::Readv, 1);
+    assert!(!told.has(flag::RESTARTED) && !read.has(flag::RESTARTED));
+    probe.end();
 }
 
 #[test]

@@ -21,8 +21,9 @@ pub(crate) fn expand(mut arguments: Vec<OsString>) -> Result<Vec<OsString>, Fail
     }
     let Some((at, length, path)) = named(own) else { return Ok(arguments) };
     let shown = path.to_string_lossy().into_owned();
-    let text = fs::read_to_string(&path)
-        .map_err(|error| Failure::new(format!("cannot read the configuration {shown}: {error}; check --config")))?;
+    let text = fs::read_to_string(&path).map_err(|error| {
+        Failure::new(format!("cannot read the configuration {shown}: {error}; check --config"))
+    })?;
     let options = options(&text).map_err(|why| Failure::usage(format!("configuration {shown}: {why}")))?;
     arguments.drain(at..at + length);
     arguments.splice(2..2, options.into_iter().map(OsString::from));
@@ -57,7 +58,12 @@ fn options(text: &str) -> Result<Vec<String>, String> {
             let value = match value {
                 toml::Value::String(text) => text,
                 toml::Value::Integer(number) => number.to_string(),
-                other => return Err(format!("`{key}` is a {}, use a text, a number, true or a list", other.type_str())),
+                other => {
+                    return Err(format!(
+                        "`{key}` is a {}, use a text, a number, true or a list",
+                        other.type_str()
+                    ));
+                }
             };
             options.push(format!("--{key}={value}"));
         }
@@ -73,7 +79,10 @@ mod tests {
     fn keys_become_options() {
         let text = "duration = \"10s\"\nbroker = [\"mqtt\", \"mqtt:18830\"]\nno-btf = true\nring = 64\n";
         let options = options(text).expect("it is of that form");
-        assert_eq!(options, ["--broker=mqtt", "--broker=mqtt:18830", "--duration=10s", "--no-btf", "--ring=64"]);
+        assert_eq!(
+            options,
+            ["--broker=mqtt", "--broker=mqtt:18830", "--duration=10s", "--no-btf", "--ring=64"]
+        );
     }
 
     #[test]

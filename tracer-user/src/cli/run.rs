@@ -43,7 +43,6 @@ const HEALTH: Duration = Duration::from_millis(500);
 pub(crate) struct Options {
     /// Read options from this file first: TOML, a key is an option's name. The command line wins.
     #[arg(long, value_name = "FILE")]
-    #[expect(dead_code, reason = "read before the command line is parsed; it stands here for --help")]
     config: Option<PathBuf>,
     /// Trace this process, its threads and the children that it starts from now on (repeatable).
     #[arg(long, value_name = "PID")]

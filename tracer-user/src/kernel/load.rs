@@ -1,9 +1,10 @@
 //! Brings the kernel programs in and attaches them.
 
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use aya::maps::{Array, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::trace_point::TracePointLink;
 use aya::programs::{BtfTracePoint, ProgramError, ProgramType, RawTracePoint, TracePoint};
 use aya::sys::{BpfHelper, is_helper_supported};
@@ -138,12 +139,6 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// The loaded object, to look at its maps.
-    #[must_use]
-    pub fn object(&self) -> &Ebpf {
-        &self.bpf
-    }
-
     /// Tells the kernel side that no call matters any more: what is in the rings, and the calls under way, are the last.
     pub fn mute(&mut self) {
         if let Some(numbers) = self.bpf.map_mut(map::NUMBERS)
@@ -153,6 +148,15 @@ impl Attachment {
                 // A call that stays on is recorded a little longer, no more.
                 let _ = numbers.set(index, 0, 0);
             }
+        }
+    }
+
+    /// A map of the kernel side, for looking into it.
+    #[must_use]
+    pub fn map(&self, name: &str) -> Option<BorrowedFd<'_>> {
+        match self.bpf.map(name)? {
+            Map::Array(data) | Map::HashMap(data) | Map::PerCpuArray(data) => Some(data.fd().as_fd()),
+            _ => None,
         }
     }
 
@@ -218,7 +222,6 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
         arch: if cfg!(target_arch = "aarch64") { 2 } else { 1 },
         wake_bytes: options.data_ring / 8,
         lifecycle_wake_bytes: options.lifecycle_ring / 8,
-        pad: 0,
         unix_paths: u32::from(!options.selection.unix_paths.is_empty()),
         any_port: 0,
         loops: u32::from(has_loops()),
@@ -271,8 +274,9 @@ fn attach(
         let (program, hook) = ("process_fork_each", "sched_process_fork");
         let found: &mut TracePoint = typed_program(bpf, program)?;
         found.load().map_err(|source| LoadError::Program { program, source })?;
+        let link = found.attach("sched", hook).and_then(|id| found.take_link(id));
         let failed = |source| LoadError::Attach { program, hook: format!("sched:{hook}"), source };
-        found.attach("sched", hook).map_err(failed)?;
+        links.push(link.map_err(failed)?);
     }
     raw(bpf, "process_exec", "sched_process_exec")?;
     raw(bpf, "process_exit", "sched_process_exit")?;
@@ -351,11 +355,6 @@ fn each(
             hook: format!("syscalls:{hook}"),
             source,
         })?);
-    }
-    if prefix == "sys_exit" {
-        // Its result tells whether an interrupted call is started again. Without it that shows one call later.
-        let link = found.attach("syscalls", "sys_exit_rt_sigreturn").and_then(|id| found.take_link(id));
-        links.extend(link.ok());
     }
     Ok(())
 }

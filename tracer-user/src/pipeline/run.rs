@@ -6,13 +6,15 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tracer_common::record::Kind;
+
 use super::engine::{self, Engine};
 use super::follow::Follower;
 use super::report::Report;
 use crate::decode::Decoder;
 use crate::export::Exporters;
 use crate::export::metrics::Metrics;
-use crate::host::clock;
+use crate::host::{clock, processes};
 use crate::kernel::load::{Attachment, Kernel};
 use crate::kernel::selection::Selection;
 use crate::model::span::Span;
@@ -80,6 +82,11 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
             attend_compat(&mut attachment, pid);
         }
         for record in records.drain(..) {
+            if layout.is_none() && record.header.kind == Kind::Exec as u16 && !attachment.sees_compat {
+                // Without BTF the kernel side cannot tell.
+                let pids = [record.header.tgid].into();
+                processes::compat(Some(&pids)).for_each(|pid| attend_compat(&mut attachment, pid));
+            }
             engine.take(record);
         }
         if stopping && taken > 0 {
