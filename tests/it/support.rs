@@ -131,6 +131,15 @@ impl Tracer {
         whole.lines().flat_map(|line| otlp::parse(line).expect("a line of OTLP JSON")).collect()
     }
 
+    /// Waits until it says this in its log.
+    pub fn wait_log(&self, words: &str) {
+        let start = Instant::now();
+        while !self.log().contains(words) {
+            assert!(start.elapsed() < PATIENCE, "it does not say `{words}`: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Waits until the spans exported so far are as wanted.
     pub fn wait_for(&mut self, what: &str, wanted: impl Fn(&[Span]) -> bool) -> Vec<Span> {
         let start = Instant::now();

@@ -6,6 +6,7 @@ pub mod http;
 pub mod instrument;
 pub mod message;
 pub mod otlp;
+pub mod probe;
 pub mod process;
 pub mod stats;
 pub mod tracer;

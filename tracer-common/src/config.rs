@@ -94,8 +94,6 @@ pub struct Config {
     pub wake_bytes: u32,
     /// The same of the error and lifecycle ring.
     pub lifecycle_wake_bytes: u32,
-    /// Padding, zero.
-    pub pad: u32,
     /// 1: some path of a unix socket is selected.
     pub unix_paths: u32,
     /// 1: any socket port is selected (`--broker` given as `any`).
@@ -104,6 +102,9 @@ pub struct Config {
     pub loops: u32,
     /// 1: the children of `own_tgid` are selected.
     pub own_children: u32,
+    /// Without BTF: where `child_pid` lies in the record of the tracepoint `sched_process_fork`; 0: not known, births
+    /// are seen by what the parent is told.
+    pub fork_child: u32,
     /// Where things are in the kernel's structures.
     pub offsets: Offsets,
 }

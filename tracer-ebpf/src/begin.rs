@@ -11,6 +11,11 @@ use crate::select::{self, Who};
 use crate::walk::{self, Node};
 use crate::{emit, finish, follow, wait};
 
+/// `IPPROTO_TCP`, `include/uapi/linux/in.h`.
+const TCP: u16 = 6;
+/// `IPPROTO_MPTCP`: TCP over several ways; its positions are others.
+const MPTCP: u16 = 262;
+
 /// The call behind a number, if iotrail follows it, and the thread, if its process is selected.
 #[inline(always)]
 pub(crate) fn wanted(number: u32, abi: Abi) -> Option<(Kind, Who)> {
@@ -93,13 +98,19 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
     if kind.has(traits::IOCTL) {
         return None;
     }
-    let common = walk::sock_common(sock)?;
-    let server = match select::socket(sock, &common) {
+    let common = walk::look_at(sock)?;
+    let server = match select::socket(sock, common) {
         Some(server) => server,
         // Its address is not in the socket yet but in the arguments.
         None if kind.has(traits::ADDRESS) => address_selected(args)?,
         None => return None,
     };
+    // A port of UDP is another one.
+    let family = select::field16(common, config!(offsets.skc_family));
+    let protocol = walk::protocol(sock);
+    if family != select::AF_UNIX && protocol != TCP && protocol != MPTCP {
+        return None;
+    }
     let slot = thread(who)?;
     start(slot, who, kind, abi, fd, Target::Socket as u8, args);
     let out = outward(kind, first);
@@ -109,11 +120,10 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
         (*slot).server = u8::from(server);
         (*slot).sock = sock;
         (*slot).inode = walk::inode_number(file.inode);
-        (*slot).sock_common = common;
-        let family = select::field16(&common, config!(offsets.skc_family));
+        walk::sock_common(sock, slot);
         if family == select::AF_UNIX {
             (*slot).peer = walk::unix_peer(sock);
-        } else if kind.has(traits::INWARD | traits::OUTWARD | traits::UNSEEN) && walk::protocol(sock) == 6 {
+        } else if kind.has(traits::INWARD | traits::OUTWARD | traits::UNSEEN) && protocol == TCP {
             if let Some(sequence) = walk::sequence(sock, out != 0) {
                 (*slot).position = u64::from(sequence);
                 (*slot).flags |= flag::POSITION;
@@ -208,21 +218,21 @@ fn same(slot: *mut InFlight, kind: Kind, args: &[u64; 6]) -> bool {
 
 /// Whether the address that `bind` or `connect` hands over is selected; `Some(true)` for `bind`.
 #[inline(never)]
-fn address(pointer: u64) -> u64 {
+fn address(pointer: u64, length: u64) -> u64 {
     let Some(family) = crate::read::user::<u16>(pointer) else { return 0 };
     if family == select::AF_INET || family == select::AF_INET6 {
         let Some(port) = crate::read::user::<u16>(pointer + 2) else { return 0 };
         return u64::from(config!(any_port) != 0 || select::port(u16::from_be(port)));
     }
     if family == select::AF_UNIX && config!(unix_paths) != 0 {
-        return u64::from(select::unix_address(pointer + 2));
+        return u64::from(select::unix_address(pointer + 2, length.saturating_sub(2)));
     }
     0
 }
 
 #[inline(always)]
 pub(crate) fn address_selected(args: &[u64; 6]) -> Option<bool> {
-    if address(args[1]) != 0 { Some(false) } else { None }
+    if address(args[1], args[2]) != 0 { Some(false) } else { None }
 }
 
 /// i386: the call is named by the first argument, its arguments lie in memory. `net/socket.c`, `SYSCALL_DEFINE2(socketcall`.

@@ -26,15 +26,30 @@ impl Copied {
     const NOTHING: Self = Self { captured: 0, offered: 0, segments: 0, fault: 0 };
 }
 
-/// Copies what a call moved. `limit`: no more than this many bytes belong to it.
+/// Copies what a call moved. `limit`: no more than this many bytes belong to it. `messages`: how many messages moved
+/// of a call that moves several, 0 if it failed.
 #[inline(always)]
-pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64) -> Copied {
+pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64, messages: u64) -> Copied {
     // SAFETY: a map value that this thread alone writes.
     let (kind, args, compat) = unsafe { ((*slot).kind, (*slot).args, (*slot).abi != 0) };
     let capture = u64::from(config!(capture_bytes));
     let limit = if limit < capture { limit } else { capture };
     if kind.has(traits::MESSAGES) {
-        return follow(message_step, args[1], args[2], MESSAGES, limit, compat);
+        let count = if messages != 0 { messages } else { args[2] };
+        let bounded = if count < u64::from(MESSAGES) { count } else { u64::from(MESSAGES) };
+        // SAFETY: the stage is this CPU's own while the program runs.
+        unsafe {
+            let following = begin(stage, limit, compat);
+            (*following).messages = args[1];
+            (*following).messages_left = bounded;
+            (*following).known = u32::from(messages != 0);
+            run(message_step, SEGMENTS);
+            // What was not reached: of the messages themselves, or of the segments of the last one.
+            let left = count > bounded
+                || (*following).messages_left != 0
+                || ((*following).count != 0 && (*following).left != 0);
+            return copied(following, left);
+        }
     }
     if kind.has(traits::MESSAGE | traits::SEGMENTS) {
         let array = if kind.has(traits::SEGMENTS) {
@@ -45,7 +60,14 @@ pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64) -> Copied
         let Some((array, count)) = array else {
             return Copied { fault: Fault::Descriptor as u16, ..Copied::NOTHING };
         };
-        return follow(segment_step, array, count, SEGMENTS, limit, compat);
+        // SAFETY: as above.
+        unsafe {
+            let following = begin(stage, limit, compat);
+            (*following).array = array;
+            run(segment_step, if count < u64::from(SEGMENTS) { count as u32 } else { SEGMENTS });
+            let left = u64::from((*following).segments) < count;
+            return copied(following, left);
+        }
     }
     let mut copied = Copied { offered: args[2], segments: 1, ..Copied::NOTHING };
     let wanted = if args[2] < limit { args[2] } else { limit };
@@ -59,7 +81,11 @@ pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64) -> Copied
 /// Copies `length` bytes from `pointer` to `offset` in the stage; returns how many could be read.
 #[inline(never)]
 pub(crate) fn bytes(stage: *mut Stage, offset: u64, pointer: u64, length: u64) -> u64 {
-    if offset > CAPTURE_MAX as u64 || length > CAPTURE_MAX as u64 || length == 0 {
+    // Each bound is compared by itself: folded into one, older verifiers (6.1) lose track of it. A length of 0 is fine.
+    if offset > CAPTURE_MAX as u64 {
+        return 0;
+    }
+    if length > CAPTURE_MAX as u64 {
         return 0;
     }
     // SAFETY: `offset + length` is at most twice `CAPTURE_MAX`, the size of the payload; the helper checks `pointer`.
@@ -88,126 +114,193 @@ fn segment(array: u64, index: u64, compat: bool) -> Option<(u64, u64)> {
     Some((base, length))
 }
 
-/// An array that is being followed, element by element.
-struct Following {
-    /// Address of the next array: of segments, or of message headers.
+/// An array that is being followed, element by element. It lies in the stage, not on the stack: what comes out of a map
+/// is a new number to the verifier, so that it need not follow each through every turn of the loop.
+#[repr(C)]
+pub(crate) struct Following {
+    /// Address of the array of segments.
     array: u64,
+    /// Segments that are left of the current message.
+    count: u64,
+    /// Address of the next message header, if there are several messages.
+    messages: u64,
+    /// Message headers that are left.
+    messages_left: u64,
+    /// Bytes that are left of the current message.
+    left: u64,
     limit: u64,
     captured: u64,
     offered: u64,
-    cpu: u32,
     segments: u32,
     fault: u32,
     compat: u32,
+    /// 1: the message headers say how much moved.
+    known: u32,
 }
 
-/// Follows up to `count` elements of `array` with `step`.
+/// # Safety
+/// The stage has to be this CPU's own.
+#[inline(always)]
+unsafe fn begin(stage: *mut Stage, limit: u64, compat: bool) -> *mut Following {
+    let compat = u32::from(compat);
+    // SAFETY: the caller says so.
+    unsafe {
+        let following = &raw mut (*stage).following;
+        (*following).array = 0;
+        (*following).count = 0;
+        (*following).messages = 0;
+        (*following).messages_left = 0;
+        (*following).left = 0;
+        (*following).limit = limit;
+        (*following).captured = 0;
+        (*following).offered = 0;
+        (*following).segments = 0;
+        (*following).fault = 0;
+        (*following).compat = compat;
+        (*following).known = 0;
+        following
+    }
+}
+
+type Step = unsafe extern "C" fn(u64, *mut u32) -> i64;
+
+/// Takes up to so many steps with this CPU's [`Following`].
 ///
 /// `bpf_loop` lets the verifier look at a step once instead of once for every element. Kernels before 5.17 lack it and
 /// get the first few elements.
 #[inline(always)]
-fn follow(
-    step: unsafe extern "C" fn(u64, *mut Following) -> i64,
-    array: u64,
-    count: u64,
-    bound: u32,
-    limit: u64,
-    compat: bool,
-) -> Copied {
+fn run(step: Step, steps: u32) {
     // SAFETY: no arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    let mut following = Following {
-        array,
-        limit,
-        captured: 0,
-        offered: 0,
-        cpu,
-        segments: 0,
-        fault: 0,
-        compat: u32::from(compat),
-    };
-    let steps = if count < u64::from(bound) { count as u32 } else { bound };
+    let mut cpu = unsafe { bpf_get_smp_processor_id() };
     if config!(loops) != 0 {
         // SAFETY: the callback has the signature that the helper calls, and the context outlives the call.
-        unsafe { bpf_loop(steps, step as *mut _, (&raw mut following).cast(), 0) };
-    } else {
-        let mut index: u32 = 0;
-        while index < FEW && index < steps {
-            // SAFETY: the context is valid.
-            if unsafe { step(u64::from(index), &raw mut following) } != 0 {
-                break;
-            }
-            index += 1;
+        unsafe { bpf_loop(steps, step as *mut _, (&raw mut cpu).cast(), 0) };
+        return;
+    }
+    let mut index: u32 = 0;
+    while index < FEW && index < steps {
+        // SAFETY: the context is valid.
+        if unsafe { step(u64::from(index), &raw mut cpu) } != 0 {
+            break;
+        }
+        index += 1;
+    }
+}
+
+/// What came of it. `left`: there was more than was followed.
+///
+/// # Safety
+/// The stage has to be this CPU's own.
+#[inline(always)]
+unsafe fn copied(following: *mut Following, left: bool) -> Copied {
+    // SAFETY: the caller says so.
+    unsafe {
+        let fault = if (*following).fault == 0 && left { Fault::Segments as u32 } else { (*following).fault };
+        Copied {
+            captured: (*following).captured,
+            offered: (*following).offered,
+            segments: (*following).segments as u16,
+            fault: fault as u16,
         }
     }
-    let mut copied = Copied {
-        captured: following.captured,
-        offered: following.offered,
-        segments: following.segments as u16,
-        fault: following.fault as u16,
-    };
-    if copied.fault == 0 && u64::from(following.segments) < count {
-        copied.fault = Fault::Segments as u16;
-    }
-    copied
 }
 
 /// Appends one segment; returns 1 to stop.
+///
+/// # Safety
+/// The stage has to be this CPU's own.
 #[inline(always)]
-fn append(following: &mut Following, base: u64, length: u64) -> i64 {
-    following.offered += length;
-    following.segments += 1;
-    if following.fault != 0 || following.captured >= following.limit {
-        return 0;
+unsafe fn append(stage: *mut Stage, base: u64, length: u64) -> i64 {
+    // SAFETY: the caller says so.
+    unsafe {
+        let following = &raw mut (*stage).following;
+        (*following).offered += length;
+        (*following).segments += 1;
+        let (captured, limit) = ((*following).captured, (*following).limit);
+        if (*following).fault != 0 || captured >= limit {
+            return 0;
+        }
+        let room = limit - captured;
+        let wanted = if length < room { length } else { room };
+        if wanted == 0 {
+            return 0;
+        }
+        let read = bytes(stage, captured, base, wanted);
+        (*following).captured = captured + read;
+        if read < wanted {
+            (*following).fault = Fault::Unreadable as u32;
+        }
+        0
     }
-    let room = following.limit - following.captured;
-    let wanted = if length < room { length } else { room };
-    if wanted == 0 {
-        return 0;
-    }
-    let Some(stage) = STAGES.get_ptr_mut(following.cpu) else { return 1 };
-    let read = bytes(stage, following.captured, base, wanted);
-    following.captured += read;
-    if read < wanted {
-        following.fault = Fault::Unreadable as u32;
-    }
-    0
 }
 
 /// One element of an array of segments.
-unsafe extern "C" fn segment_step(index: u64, following: *mut Following) -> i64 {
-    // SAFETY: the context of `follow`.
-    let following = unsafe { &mut *following };
-    let Some((base, length)) = segment(following.array, index, following.compat != 0) else {
-        following.fault = Fault::Descriptor as u32;
-        return 1;
-    };
-    append(following, base, length)
+unsafe extern "C" fn segment_step(index: u64, cpu: *mut u32) -> i64 {
+    // SAFETY: the context of `run`, and this CPU's own stage.
+    unsafe {
+        let Some(stage) = STAGES.get_ptr_mut(*cpu) else { return 1 };
+        let following = &raw mut (*stage).following;
+        let Some((base, length)) = segment((*following).array, index, (*following).compat != 0) else {
+            (*following).fault = Fault::Descriptor as u32;
+            return 1;
+        };
+        append(stage, base, length)
+    }
 }
 
-/// One element of an array of message headers: its first segment. On a stream, programs that use this give one
-/// segment a message.
-unsafe extern "C" fn message_step(index: u64, following: *mut Following) -> i64 {
-    // SAFETY: the context of `follow`.
-    let following = unsafe { &mut *following };
-    let compat = following.compat != 0;
-    let header = following.array + index * if compat { COMPAT_MESSAGE_BYTES } else { MESSAGE_BYTES };
-    let Some((array, count)) = message_segments(header, compat) else {
-        following.fault = Fault::Descriptor as u32;
-        return 1;
-    };
-    let Some((base, length)) = segment(array, 0, compat) else {
-        following.fault = Fault::Descriptor as u32;
-        return 1;
-    };
-    let stop = append(following, base, length);
-    if count > 1 {
-        following.fault = Fault::Segments as u32;
+/// The next of several messages, or the next segment of the current one.
+unsafe extern "C" fn message_step(_index: u64, cpu: *mut u32) -> i64 {
+    // SAFETY: the context of `run`, and this CPU's own stage.
+    unsafe {
+        let Some(stage) = STAGES.get_ptr_mut(*cpu) else { return 1 };
+        let following = &raw mut (*stage).following;
+        let compat = (*following).compat != 0;
+        if (*following).count == 0 || (*following).left == 0 {
+            return i64::from(!next_message(following, compat));
+        }
+        let Some((base, length)) = segment((*following).array, 0, compat) else {
+            (*following).fault = Fault::Descriptor as u32;
+            return 1;
+        };
+        (*following).array += if compat { 8 } else { 16 };
+        (*following).count -= 1;
+        let left = (*following).left;
+        let length = if length < left { length } else { left };
+        (*following).left = left - length;
+        append(stage, base, length)
     }
-    stop
+}
+
+/// Goes on to the next message, if there is one.
+///
+/// # Safety
+/// The stage has to be this CPU's own.
+#[inline(always)]
+unsafe fn next_message(following: *mut Following, compat: bool) -> bool {
+    // SAFETY: the caller says so.
+    unsafe {
+        if (*following).messages_left == 0 {
+            return false;
+        }
+        let header = (*following).messages;
+        let (size, moved_at) = if compat { (32, 28) } else { (64, 56) };
+        let (Some((array, count)), Some(moved)) =
+            (message_segments(header, compat), user::<u32>(header + moved_at))
+        else {
+            (*following).fault = Fault::Descriptor as u32;
+            return false;
+        };
+        (*following).messages = header + size;
+        (*following).messages_left -= 1;
+        (*following).array = array;
+        (*following).count = count;
+        (*following).left = if (*following).known != 0 { u64::from(moved) } else { u64::MAX };
+        true
+    }
 }
 
 /// `struct msghdr`, native or compat: segment array and count. `include/linux/socket.h`, `include/net/compat.h`.
+/// Behind it a `struct mmsghdr` has the length that was moved.
 #[inline(always)]
 fn message_segments(header: u64, compat: bool) -> Option<(u64, u64)> {
     if compat {
@@ -218,8 +311,5 @@ fn message_segments(header: u64, compat: bool) -> Option<(u64, u64)> {
     Some((array, count))
 }
 
-/// `struct mmsghdr` is a `msghdr` and the length that was moved.
-const MESSAGE_BYTES: u64 = 64;
-const COMPAT_MESSAGE_BYTES: u64 = 32;
 /// Elements that are followed on a kernel without `bpf_loop`.
 const FEW: u32 = 4;

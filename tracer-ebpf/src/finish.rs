@@ -29,10 +29,20 @@ pub(crate) fn call(result: i64) -> Option<()> {
     if !is_active(who.tid) {
         return None;
     }
-    set_active(who.tid, false);
     let slot = CALLS.get_ptr_mut(who.tid)?;
     // SAFETY: a map value that this thread alone writes; helper without memory arguments.
     let now = unsafe {
+        if (*slot).state == INTERRUPTED {
+            // The signal's handler returned, which shows as this result of `sigreturn`: the program is told so. A call
+            // that is started again shows no such result.
+            if result == EINTR {
+                (*slot).state = IDLE;
+                set_active(who.tid, false);
+                interrupted(slot, who);
+            }
+            return None;
+        }
+        set_active(who.tid, false);
         if (*slot).state != RUNNING {
             return None;
         }
@@ -40,6 +50,7 @@ pub(crate) fn call(result: i64) -> Option<()> {
         if RESTART.contains(&result) {
             (*slot).state = INTERRUPTED;
             (*slot).exit_ns = now;
+            set_active(who.tid, true);
             return None;
         }
         (*slot).state = IDLE;
@@ -98,25 +109,31 @@ fn data(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
         moved => moved as u64,
     };
     let stage = emit::record(slot, who, Kind::Data, result, now)?;
-    let copied = copy::call(stage, slot, limit);
+    let messages = if many && result > 0 { result as u64 } else { 0 };
+    let copied = copy::call(stage, slot, limit, messages);
     // SAFETY: the stage is this CPU's own while the program runs; the slot is this thread's own.
     unsafe {
         let header = &raw mut (*stage).header;
         (*header).requested = copied.offered;
         (*header).segments = copied.segments;
         (*header).fault = copied.fault;
-        if flags & flag::POSITION != 0 && result > 0 && !many {
-            let peek = (kind.has(traits::FLAGS_IN_FOURTH) && args[3] & calls::MSG_PEEK != 0)
-                || (kind.has(traits::FLAGS_IN_THIRD) && args[2] & calls::MSG_PEEK != 0);
-            let moved = if peek { 0 } else { result as u32 };
+        let peek = (kind.has(traits::FLAGS_IN_FOURTH) && args[3] & calls::MSG_PEEK != 0)
+            || (kind.has(traits::FLAGS_IN_THIRD) && args[2] & calls::MSG_PEEK != 0);
+        if peek && result > 0 {
+            (*header).flags |= flag::PEEK;
+        }
+        if flags & flag::POSITION != 0 && result > 0 {
+            let moved = match (peek, many) {
+                (true, _) => 0,
+                (false, true) => copied.offered as u32,
+                (false, false) => result as u32,
+            };
             if walk::sequence((*slot).sock, outward) != Some(((*slot).position as u32).wrapping_add(moved)) {
                 (*header).flags |= flag::CONTESTED;
             }
-            if peek {
-                (*header).flags |= flag::PEEK;
-            }
         }
-        if kind.has(traits::OFFSET) {
+        // `preadv2` and `pwritev2` with minus one: where the file stands.
+        if kind.has(traits::OFFSET) && args[3] != u64::MAX {
             (*header).flags |= flag::OFFSET;
         }
         if result > 0 {
@@ -124,7 +141,11 @@ fn data(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
             moved(slot, fd, outward, now);
         }
     }
-    let whole = if result > 0 && !many { result as u64 } else { copied.captured };
+    let whole = match result > 0 {
+        true if many => copied.offered,
+        true => result as u64,
+        false => copied.captured,
+    };
     account(copied.captured, whole, copied.fault);
     emit::send(stage, copied.captured, result < 0 && result != EAGAIN);
     Some(())
@@ -216,8 +237,10 @@ fn lifecycle(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()>
         return open(slot, who, result, now);
     }
     if is!(kind, Clone | Clone3 | Vfork | Forks) {
-        // Without BTF the birth of a process is seen by what the parent is told. In the child the result is 0.
-        return if result > 0 { crate::lifecycle::born(result as u32) } else { None };
+        // With neither BTF nor tracefs the birth of a process is seen by what the parent is told, which may be after the
+        // child's first calls. In the child the result is 0.
+        let told = result > 0 && config!(fork_child) == 0;
+        return if told { crate::lifecycle::born(result as u32) } else { None };
     }
     if is!(kind, Accept | Accept4) {
         return accept(slot, who, result, now);
@@ -255,11 +278,10 @@ fn lifecycle(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()>
 fn refresh(slot: *mut InFlight) {
     // SAFETY: a map value that this thread alone writes.
     unsafe {
-        if let Some(common) = walk::sock_common((*slot).sock) {
-            (*slot).sock_common = common;
-            if (*slot).peer == 0 && select::field16(&common, config!(offsets.skc_family)) == select::AF_UNIX {
-                (*slot).peer = walk::unix_peer((*slot).sock);
-            }
+        walk::sock_common((*slot).sock, slot);
+        let family = select::field16(&raw const (*slot).sock_common, config!(offsets.skc_family));
+        if (*slot).peer == 0 && family == select::AF_UNIX {
+            (*slot).peer = walk::unix_peer((*slot).sock);
         }
     }
 }

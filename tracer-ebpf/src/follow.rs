@@ -16,6 +16,8 @@ use crate::finish::below_dev;
 use crate::maps::{FDS, InFlight, config, count};
 use crate::select::{self, Who};
 
+/// `SOCK_STREAM`, `include/linux/net.h`; arm and x86 agree on it.
+const SOCK_STREAM: u64 = 1;
 const CONNECTION: u8 = 1;
 const LISTENER: u8 = 2;
 
@@ -31,7 +33,15 @@ pub(crate) fn descriptor(
 ) -> Option<()> {
     let key = FdKey { tgid: who.tgid, fd };
     // SAFETY: the value is copied at once.
-    let info = unsafe { FDS.get(key) }.copied()?;
+    let mut info = unsafe { FDS.get(key) }.copied();
+    // Onto a descriptor that is followed: what it was ends, whatever it becomes.
+    if info.is_none() && is!(kind, Dup2 | Dup3) {
+        // SAFETY: as above.
+        if unsafe { FDS.get(FdKey { tgid: who.tgid, fd: args[1] as i32 }) }.is_some() {
+            info = Some(FdInfo { target: Target::None as u8, selected: 0, pad: 0, rdev: 0, inode: 0 });
+        }
+    }
+    let info = info?;
     let socket = info.target == Target::Socket as u8;
     if socket && kind.has(traits::IOCTL) {
         return None;
@@ -91,9 +101,11 @@ pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {
     }
     if is!(kind, Socket) {
         let family = args[0] as u16;
-        if family == select::AF_INET
-            || family == select::AF_INET6
-            || (family == select::AF_UNIX && config!(unix_paths) != 0)
+        let stream = args[1] & 0xf == SOCK_STREAM;
+        if stream
+            && (family == select::AF_INET
+                || family == select::AF_INET6
+                || (family == select::AF_UNIX && config!(unix_paths) != 0))
         {
             set(who.tgid, result as i32, Target::Socket, 0);
         }
@@ -112,6 +124,8 @@ pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {
         // SAFETY: the value is copied at once.
         if let Some(info) = unsafe { FDS.get(FdKey { tgid: who.tgid, fd }) }.copied() {
             insert(FdKey { tgid: who.tgid, fd: result as i32 }, info);
+        } else {
+            let _ = FDS.remove(FdKey { tgid: who.tgid, fd: result as i32 });
         }
     }
 }

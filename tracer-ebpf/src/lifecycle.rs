@@ -4,10 +4,10 @@ use aya_ebpf::helpers::bpf_get_current_comm;
 use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_ktime_get_ns};
 use tracer_common::record::Kind;
 
-use crate::maps::{CALLS, COMMS, IDLE, INTERRUPTED, config, set_active, set_selected};
-use crate::select;
+use crate::maps::{CALLS, COMMS, IDLE, config, set_active, set_selected};
 use crate::probes::AMD64;
-use crate::{emit, finish, follow, read};
+use crate::select;
+use crate::{emit, follow, read};
 
 /// `trace_sched_process_fork(struct task_struct *parent, struct task_struct *child)`, `kernel/fork.c`.
 /// Runs in the parent.
@@ -81,14 +81,17 @@ fn is_compat() -> bool {
 #[inline(always)]
 pub(crate) fn exit() -> Option<()> {
     let who = follow::current();
+    // Without BTF a thread is not told from a process when it is born, and its number is given away again.
+    if config!(btf) == 0 && who.tid != who.tgid {
+        set_selected(who.tid, false);
+    }
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
     if let Some(slot) = CALLS.get_ptr_mut(who.tid) {
         // SAFETY: a map value that this thread alone writes.
         unsafe {
-            if (*slot).state == INTERRUPTED {
-                finish::interrupted(slot, who);
-            } else if (*slot).state != IDLE {
+            // In a call, or interrupted in one by the signal that ended it.
+            if (*slot).state != IDLE {
                 if let Some(stage) = emit::record(slot, who, Kind::Aborted, 0, now) {
                     emit::send(stage, 0, true);
                 }

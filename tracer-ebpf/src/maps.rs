@@ -19,11 +19,11 @@ static CONFIG: Config = Config {
     arch: 0,
     wake_bytes: 0,
     lifecycle_wake_bytes: 0,
-    pad: 0,
     unix_paths: 0,
     any_port: 0,
     loops: 0,
     own_children: 0,
+    fork_child: 0,
     offsets: Offsets {
         task_files: 0,
         files_fdt: 0,
@@ -147,6 +147,8 @@ pub(crate) static NEW_THREAD: InFlight = InFlight {
 pub(crate) struct Stage {
     pub(crate) header: Header,
     pub(crate) payload: [u8; limits::STAGE_BYTES],
+    /// Where a copy of many segments is.
+    pub(crate) following: crate::copy::Following,
 }
 
 #[map]

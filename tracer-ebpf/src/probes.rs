@@ -4,7 +4,7 @@
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{btf_tracepoint, raw_tracepoint, tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext, TracePointContext};
-use tracer_common::call::Abi;
+use tracer_common::call::{Abi, traits};
 use tracer_common::counter::Counter;
 
 use crate::maps::{config, count};
@@ -98,6 +98,15 @@ pub fn process_fork(ctx: RawTracePointContext) -> i32 {
     0
 }
 
+/// Without BTF, `include/trace/events/sched.h`: runs in the parent, before the child does anything.
+#[tracepoint]
+pub fn process_fork_each(ctx: TracePointContext) -> i32 {
+    if let Some(child) = read::kernel::<u32>(ctx.as_ptr() as u64 + u64::from(config!(fork_child))) {
+        lifecycle::born(child);
+    }
+    0
+}
+
 /// Kernel prototype in [`lifecycle::exec`].
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn process_exec(_ctx: RawTracePointContext) -> i32 {
@@ -134,12 +143,21 @@ fn amd64(regs: u64, number: u32) -> Option<()> {
     let (call, who) = begin::wanted(number, abi)?;
     let word = |index: u64| read::kernel::<u64>(regs + 8 * index);
     let mut args = if abi == Abi::Compat {
-        [word(5)? as u32, word(11)? as u32, word(12)? as u32, word(13)? as u32, 0, 0].map(u64::from)
+        let [bx, cx, dx, si, di] = [word(5)?, word(11)?, word(12)?, word(13)?, word(14)?];
+        let args = [bx as u32, cx as u32, dx as u32, si as u32, 0, 0].map(u64::from);
+        if call.has(traits::OFFSET) { whole_offset(args, si, di) } else { args }
     } else {
         let [dx, si, di]: [u64; 3] = read::kernel(regs + 8 * 12)?;
         [di, si, dx, word(7)?, 0, 0]
     };
     begin::call(call, abi, who, &mut args)
+}
+
+/// A 32-bit program gives a file offset in two halves.
+#[inline(always)]
+fn whole_offset(mut args: [u64; 6], low: u64, high: u64) -> [u64; 6] {
+    args[3] = u64::from(low as u32) | u64::from(high as u32) << 32;
+    args
 }
 
 #[inline(always)]
@@ -164,10 +182,15 @@ fn arm64(regs: u64, number: u32) -> Option<()> {
     let compat = compat_arm64(regs);
     let abi = if compat { Abi::Compat } else { Abi::Native };
     let (call, who) = begin::wanted(number, abi)?;
-    let [a, b, c, d]: [u64; 4] = read::kernel(regs)?;
+    let [a, b, c, d, e, f]: [u64; 6] = read::kernel(regs)?;
     let mut args = [a, b, c, d, 0, 0];
     if compat {
         args = args.map(|word| u64::from(word as u32));
+        if call.has(traits::OFFSET) {
+            // Registers of 64-bit arguments come in pairs, so `pread64` leaves one out. `arch/arm/tools/syscall.tbl`.
+            let (low, high) = if call.has(traits::SEGMENTS) { (d, e) } else { (e, f) };
+            args = whole_offset(args, low, high);
+        }
     }
     begin::call(call, abi, who, &mut args)
 }

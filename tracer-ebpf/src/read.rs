@@ -2,9 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::helpers::generated::{
-    bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
-};
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 
 /// A value in kernel memory; `None` if it cannot be read.
 #[inline(always)]
@@ -27,22 +25,4 @@ pub(crate) fn user<T: Copy>(address: u64) -> Option<T> {
         unsafe { bpf_probe_read_user(value.as_mut_ptr().cast(), size_of::<T>() as u32, address as *const _) };
     // SAFETY: as above.
     if failed == 0 { Some(unsafe { value.assume_init() }) } else { None }
-}
-
-/// A text in kernel memory that ends with NUL, padded with NUL: what lies behind its end is nobody's.
-#[inline(always)]
-pub(crate) fn kernel_text<const N: usize>(address: u64) -> Option<[u8; N]> {
-    let mut text = [0; N];
-    // SAFETY: the helper writes at most `N` bytes; it checks the address itself.
-    let length = unsafe { bpf_probe_read_kernel_str(text.as_mut_ptr().cast(), N as u32, address as *const _) };
-    if length < 0 { None } else { Some(text) }
-}
-
-/// As [`kernel_text`], in the program's memory.
-#[inline(always)]
-pub(crate) fn user_text<const N: usize>(address: u64) -> Option<[u8; N]> {
-    let mut text = [0; N];
-    // SAFETY: as above.
-    let length = unsafe { bpf_probe_read_user_str(text.as_mut_ptr().cast(), N as u32, address as *const _) };
-    if length < 0 { None } else { Some(text) }
 }

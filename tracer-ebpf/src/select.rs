@@ -1,6 +1,7 @@
 //! Is it selected? Two sides: who (process) and what (device, port).
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
 use tracer_common::config::{DeviceKey, SOME_MINORS, WHOLE_MAJOR};
 
 use crate::maps::{DEVICES, MAJORS, PORTS, UNIX_PATHS, config, is_selected};
@@ -57,7 +58,7 @@ pub(crate) fn port(port: u16) -> bool {
 
 /// Whether a socket is selected; `Some(true)` if by its own port or path, so that it is the server.
 #[inline(always)]
-pub(crate) fn socket(sock: u64, common: &[u8; 96]) -> Option<bool> {
+pub(crate) fn socket(sock: u64, common: *const [u8; 96]) -> Option<bool> {
     let family = field16(common, config!(offsets.skc_family));
     if family == AF_INET || family == AF_INET6 {
         if port(field16(common, config!(offsets.skc_num))) {
@@ -93,18 +94,25 @@ fn unix(sock: u64) -> Option<bool> {
 }
 
 #[inline(always)]
-pub(crate) fn field16(common: &[u8; 96], offset: u32) -> u16 {
+pub(crate) fn field16(common: *const [u8; 96], offset: u32) -> u16 {
     if offset > 94 {
         return 0;
     }
     // SAFETY: `offset + 2 <= 96`.
-    unsafe { common.as_ptr().add(offset as usize).cast::<u16>().read_unaligned() }
+    unsafe { common.cast::<u8>().add(offset as usize).cast::<u16>().read_unaligned() }
 }
 
-/// Whether a path in the program's memory (behind the family of a `struct sockaddr_un`) is selected.
+/// Whether a path in the program's memory (behind the family of a `struct sockaddr_un`), at most `length` bytes long,
+/// is selected.
 #[inline(always)]
-pub(crate) fn unix_address(pointer: u64) -> bool {
-    let Some(path) = crate::read::user_text::<108>(pointer) else { return false };
+pub(crate) fn unix_address(pointer: u64, length: u64) -> bool {
+    let mut path = [0_u8; 108];
+    let room = if length < 108 { length as u32 + 1 } else { 108 };
+    // SAFETY: the helper writes at most the array; it checks the address itself.
+    let copied = unsafe { bpf_probe_read_user_str(path.as_mut_ptr().cast(), room, pointer as *const _) };
+    if copied <= 1 {
+        return false;
+    }
     // SAFETY: only its presence is used.
     unsafe { UNIX_PATHS.get(path) }.is_some()
 }

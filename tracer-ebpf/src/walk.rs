@@ -3,10 +3,12 @@
 //! Offsets come from BTF. The walk takes no lock: each step is a checked read, so a table that is replaced meanwhile
 //! gives a miss at worst. `include/linux/fdtable.h`, `include/linux/fs.h`, `include/net/sock.h`.
 
-use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_task_btf, bpf_get_smp_processor_id, bpf_probe_read_kernel, bpf_probe_read_kernel_str,
+};
 use tracer_common::record::SOCK_COMMON_BYTES;
 
-use crate::maps::config;
+use crate::maps::{InFlight, STAGES, config};
 use crate::read::kernel;
 
 const S_IFMT: u16 = 0xf000;
@@ -71,13 +73,28 @@ pub(crate) fn inode_number(inode: u64) -> u64 {
     kernel(inode + u64::from(config!(offsets.inode_ino))).unwrap_or(0)
 }
 
-/// The beginning of a `struct sock`.
+/// The beginning of a `struct sock`, in this CPU's staging buffer: the stack has no room for it on older kernels, which
+/// count the frames of every function that could be on it together. Good until the next record is put together.
 #[inline(always)]
-pub(crate) fn sock_common(sock: u64) -> Option<[u8; SOCK_COMMON_BYTES]> {
-    if sock == 0 {
-        return None;
-    }
-    kernel(sock)
+pub(crate) fn look_at(sock: u64) -> Option<*const [u8; SOCK_COMMON_BYTES]> {
+    // SAFETY: no arguments.
+    let stage = STAGES.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })?;
+    // SAFETY: the stage is this CPU's own while the program runs.
+    let common = unsafe { &raw mut (*stage).header.sock_common };
+    if copy_common(sock, common) { Some(common) } else { None }
+}
+
+/// Copies the beginning of a `struct sock` to where a call remembers it; zeros if it cannot be read.
+#[inline(always)]
+pub(crate) fn sock_common(sock: u64, slot: *mut InFlight) {
+    // SAFETY: a map value that this thread alone writes.
+    copy_common(sock, unsafe { &raw mut (*slot).sock_common });
+}
+
+#[inline(always)]
+fn copy_common(sock: u64, to: *mut [u8; SOCK_COMMON_BYTES]) -> bool {
+    // SAFETY: the helper writes exactly that many bytes, and checks the address itself.
+    sock != 0 && unsafe { bpf_probe_read_kernel(to.cast(), SOCK_COMMON_BYTES as u32, sock as *const _) } == 0
 }
 
 /// `sk_protocol` of a socket: 6 is TCP.
@@ -109,6 +126,10 @@ pub(crate) fn unix_path(sock: u64) -> Option<[u8; 108]> {
     if address == 0 {
         return None;
     }
-    // Behind the family, and shorter than the array that it stands in.
-    crate::read::kernel_text(address + u64::from(config!(offsets.unix_address_name)) + 2)
+    // The kernel keeps no more of the path than its length: what lies behind is not part of it.
+    let mut path = [0; 108];
+    let name = address + u64::from(config!(offsets.unix_address_name)) + 2;
+    // SAFETY: the helper writes at most the array; it checks the address itself.
+    let length = unsafe { bpf_probe_read_kernel_str(path.as_mut_ptr().cast(), 108, name as *const _) };
+    if length > 1 { Some(path) } else { None }
 }

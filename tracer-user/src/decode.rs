@@ -169,9 +169,8 @@ fn moved(header: &Header, captured: u64) -> u64 {
     let outward = header.flags & flag::OUTWARD != 0;
     let many = header.call == Call::Sendmmsg as u16 || header.call == Call::Recvmmsg as u16;
     match u64::try_from(header.result) {
-        // The result is a number of messages; what was offered is the best bound there is.
-        Ok(_) if many && outward => header.requested.max(captured),
-        Ok(_) if many => captured,
+        // The result is a number of messages; what they hold is what was asked for.
+        Ok(_) if many => header.requested.max(captured),
         Ok(result) => result.max(captured),
         Err(_) if outward => header.requested.max(captured),
         Err(_) => 0,

@@ -34,12 +34,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
                     })
                 })
                 .collect();
-            let programs: serde_json::Map<_, _> =
-                trial.programs.iter().map(|(name, count)| (name.clone(), (*count).into())).collect();
-            print(&format!(
-                "{}\n",
-                serde_json::json!({ "features": list, "verified_instructions": programs })
-            ))?;
+            let programs: Vec<_> = trial
+                .programs
+                .iter()
+                .map(|(name, count)| serde_json::json!({ "name": name, "verified_instructions": count }))
+                .collect();
+            print(&format!("{}\n", serde_json::json!({ "features": list, "programs": programs })))?;
         }
     }
     let missing: Vec<_> = features.iter().filter(|feature| feature.required && !feature.available).collect();

@@ -43,20 +43,22 @@ pub fn probe() -> (Vec<Feature>, Trial) {
     for (name, hooks, btf, required) in [
         ("system calls (raw tracepoints)", Hooks::Raw, has_btf, true),
         ("system calls (typed raw tracepoints)", Hooks::Btf, has_btf, false),
-        ("system calls (one tracepoint each)", Hooks::Each, has_btf, false),
+        ("system calls (one tracepoint each, and 32-bit)", Hooks::Auto, has_btf, false),
         ("system calls (raw tracepoints, descriptors followed)", Hooks::Raw, false, false),
     ] {
         let options = Options { selection: nothing(), ..Options::new(hooks, btf) };
-        let loaded = load::load(&options);
-        let (available, detail) = match &loaded {
+        // Without the fall-back that a run has: what fails is to be seen.
+        let loaded = load::load_with(&options, hooks);
+        let (available, detail) = match loaded {
             Ok(kernel) => {
                 let suffix = if btf { "" } else { ":no-btf" };
                 trial
                     .programs
                     .extend(kernel.programs.iter().map(|(name, count)| (format!("{name}{suffix}"), *count)));
-                (true, format!("{} programs", kernel.programs.len()))
+                let count = kernel.programs.len();
+                (true, format!("{count} programs"))
             }
-            Err(error) => (false, chain(error)),
+            Err(error) => (false, chain(&error)),
         };
         features.push(Feature {
             name,
@@ -64,9 +66,9 @@ pub fn probe() -> (Vec<Feature>, Trial) {
             required,
             detail,
             consequence: match hooks {
-                Hooks::Auto | Hooks::Raw => "nothing can be traced",
+                Hooks::Raw => "nothing can be traced",
                 Hooks::Btf => "none: raw tracepoints serve as well",
-                Hooks::Each => "none by default; `--hooks each` does not work",
+                Hooks::Auto | Hooks::Each => "raw tracepoints are used instead, which cost every system call of every program more",
             },
             remedy: "a kernel with CONFIG_BPF_EVENTS, CONFIG_HAVE_SYSCALL_TRACEPOINTS and, for one tracepoint each, \
                      CONFIG_FTRACE_SYSCALLS and a mounted tracefs (mount -t tracefs tracefs /sys/kernel/tracing)",
@@ -83,6 +85,9 @@ pub fn probe() -> (Vec<Feature>, Trial) {
     (features, trial)
 }
 
+/// How the lines begin with which a verifier's log ends: they count, and give no reason.
+const STATISTICS: &[&str] = &["processed ", "verification time ", "stack depth "];
+
 /// An error with its causes on one line.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
@@ -91,7 +96,9 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     while let Some(inner) = cause {
         let words = inner.to_string();
         // A verifier's log is no line: its last words say what it did not like.
-        let last = words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+        let says_nothing =
+            |line: &&str| line.trim().is_empty() || STATISTICS.iter().any(|word| line.starts_with(word));
+        let last = words.lines().rfind(|line| !says_nothing(line)).unwrap_or_default();
         if !text.contains(last) {
             text.push_str(": ");
             text.push_str(last);
@@ -112,7 +119,8 @@ fn rights() -> Feature {
         name: "rights",
         available,
         required: true,
-        detail: if available { "BPF programs may be loaded".to_owned() } else { format!("{allowed:?}") },
+        detail: if available { "BPF programs may be loaded" } else { "BPF programs may not be loaded" }
+            .to_owned(),
         consequence: "nothing can be traced",
         remedy: "run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
     }
@@ -125,7 +133,7 @@ fn ring() -> Feature {
         required: true,
         detail: String::new(),
         consequence: "nothing can be traced",
-        remedy: "a kernel from 5.8 on",
+        remedy: "a kernel from 5.8 on (if the rights are there)",
     }
 }
 
@@ -171,7 +179,7 @@ fn tracefs() -> Feature {
         available: mounted.iter().any(|path| Path::new(path).exists()),
         required: false,
         detail: String::new(),
-        consequence: "none by default; `--hooks each` does not work",
+        consequence: "raw tracepoints are used instead, which cost every system call of every program more",
         remedy: "mount -t tracefs tracefs /sys/kernel/tracing",
     }
 }

@@ -1,9 +1,10 @@
 //! Brings the kernel programs in and attaches them.
 
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use aya::maps::{MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::trace_point::TracePointLink;
 use aya::programs::{BtfTracePoint, ProgramError, ProgramType, RawTracePoint, TracePoint};
 use aya::sys::{BpfHelper, is_helper_supported};
@@ -138,6 +139,27 @@ pub struct Attachment {
 }
 
 impl Attachment {
+    /// Tells the kernel side that no call matters any more: what is in the rings, and the calls under way, are the last.
+    pub fn mute(&mut self) {
+        if let Some(numbers) = self.bpf.map_mut(map::NUMBERS)
+            && let Ok(mut numbers) = Array::<&mut MapData, u32>::try_from(numbers)
+        {
+            for index in 0..2 * call::NUMBERS {
+                // A call that stays on is recorded a little longer, no more.
+                let _ = numbers.set(index, 0, 0);
+            }
+        }
+    }
+
+    /// A map of the kernel side, for looking into it.
+    #[must_use]
+    pub fn map(&self, name: &str) -> Option<BorrowedFd<'_>> {
+        match self.bpf.map(name)? {
+            Map::Array(data) | Map::HashMap(data) | Map::PerCpuArray(data) => Some(data.fd().as_fd()),
+            _ => None,
+        }
+    }
+
     /// Attaches the tracepoints that also show 32-bit programs, unless they are attached.
     ///
     /// # Errors
@@ -187,7 +209,7 @@ pub fn load(options: &Options) -> Result<Kernel, LoadError> {
     }
 }
 
-fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
+pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
     if OBJECT.is_empty() {
         return Err(LoadError::NoObject);
     }
@@ -200,11 +222,11 @@ fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
         arch: if cfg!(target_arch = "aarch64") { 2 } else { 1 },
         wake_bytes: options.data_ring / 8,
         lifecycle_wake_bytes: options.lifecycle_ring / 8,
-        pad: 0,
         unix_paths: u32::from(!options.selection.unix_paths.is_empty()),
         any_port: 0,
         loops: u32::from(has_loops()),
         own_children: u32::from(options.own_children),
+        fork_child: if options.btf { 0 } else { fork_child().unwrap_or(0) },
         offsets: layout.map(|layout| layout.offsets).unwrap_or_default(),
     };
     let mut bpf = EbpfLoader::new()
@@ -222,7 +244,7 @@ fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
     let counters = PerCpuArray::try_from(bpf.take_map(map::COUNTERS).ok_or_else(missing)?)?;
     let live = Live::take(&mut bpf)?;
     let mut links = Vec::new();
-    attach(&mut bpf, hooks, options, &mut links)?;
+    attach(&mut bpf, hooks, options, config.fork_child != 0, &mut links)?;
     let programs = bpf.programs().filter_map(|(name, program)| {
         let info = program.info().ok()?;
         Some((name.to_owned(), info.verified_instruction_count().unwrap_or(0)))
@@ -242,11 +264,19 @@ fn attach(
     bpf: &mut Ebpf,
     hooks: Hooks,
     options: &Options,
+    fork_child: bool,
     links: &mut Vec<TracePointLink>,
 ) -> Result<(), LoadError> {
     // Exits before entries: an entry that nobody saw return would look like a call that never ends.
     if options.btf {
         raw(bpf, "process_fork", "sched_process_fork")?;
+    } else if fork_child {
+        let (program, hook) = ("process_fork_each", "sched_process_fork");
+        let found: &mut TracePoint = typed_program(bpf, program)?;
+        found.load().map_err(|source| LoadError::Program { program, source })?;
+        let link = found.attach("sched", hook).and_then(|id| found.take_link(id));
+        let failed = |source| LoadError::Attach { program, hook: format!("sched:{hook}"), source };
+        links.push(link.map_err(failed)?);
     }
     raw(bpf, "process_exec", "sched_process_exec")?;
     raw(bpf, "process_exit", "sched_process_exit")?;
@@ -364,10 +394,40 @@ fn has_loops() -> bool {
     is_helper_supported(ProgramType::RawTracePoint, BpfHelper::BPF_FUNC_loop).unwrap_or(true)
 }
 
+/// Where `child_pid` lies in the record of the tracepoint `sched_process_fork`: it is not the same in all kernels.
+/// `None` where tracefs is not mounted.
+fn fork_child() -> Option<u32> {
+    let format = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"].into_iter().find_map(|folder| {
+        std::fs::read_to_string(format!("{folder}/events/sched/sched_process_fork/format")).ok()
+    })?;
+    offset_in_format(&format, "child_pid")
+}
+
+/// `\tfield:pid_t child_pid;\toffset:20;\tsize:4;\tsigned:1;`.
+fn offset_in_format(format: &str, field: &str) -> Option<u32> {
+    let line = format.lines().find(|line| line.contains(&format!(" {field};")))?;
+    let offset = line.split('\t').find_map(|part| part.strip_prefix("offset:"))?;
+    offset.trim_end_matches(';').parse().ok()
+}
+
 /// Number of CPUs that this machine can have: `/sys/devices/system/cpu/possible` is `0-N` or `0`.
 fn possible_cpus() -> u32 {
     let path = PathBuf::from("/sys/devices/system/cpu/possible");
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let last = text.trim().rsplit(['-', ',']).next().and_then(|last| last.parse::<u32>().ok());
     last.map_or(tracer_common::limits::CPUS, |last| last + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_found_in_a_tracepoints_format() {
+        let format = "format:\n\tfield:char child_comm[16];\toffset:28;\tsize:16;\tsigned:0;\n\
+                      \tfield:pid_t child_pid;\toffset:44;\tsize:4;\tsigned:1;\n\nprint fmt: \"child_pid=%d\"\n";
+        assert_eq!(offset_in_format(format, "child_pid"), Some(44));
+        assert_eq!(offset_in_format(format, "pid"), None);
+        assert_eq!(offset_in_format("", "child_pid"), None);
+    }
 }

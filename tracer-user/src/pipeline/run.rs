@@ -6,13 +6,15 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tracer_common::record::Kind;
+
 use super::engine::{self, Engine};
 use super::follow::Follower;
 use super::report::Report;
 use crate::decode::Decoder;
 use crate::export::Exporters;
 use crate::export::metrics::Metrics;
-use crate::host::clock;
+use crate::host::{clock, processes};
 use crate::kernel::load::{Attachment, Kernel};
 use crate::kernel::selection::Selection;
 use crate::model::span::Span;
@@ -51,7 +53,7 @@ pub struct Parts {
 
 /// Runs the analysis until told to stop; then everything that is held has been offered to the exporters. `started` is
 /// told when nothing can be missed any more.
-fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> Report {
+fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
     let Parts { kernel, selection, engine, exporters, metrics, mut report, stop } = parts;
     let Kernel { layout, mut reader, counters, live, mut attachment, .. } = kernel;
     let decoder: Decoder = engine.decoder;
@@ -64,8 +66,13 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> Report {
     let mut ticked = Instant::now();
     let mut reported = Instant::now();
     let mut taken = 0;
+    let mut stopping = false;
     loop {
-        let stopping = stop.load(Ordering::Relaxed);
+        if !stopping && stop.load(Ordering::Relaxed) {
+            stopping = true;
+            // Else a busy machine would never let the rings run dry.
+            attachment.mute();
+        }
         if !stopping && taken < FLOOD {
             reader.wait(if taken == 0 { IDLE } else { BUSY });
         }
@@ -75,6 +82,11 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> Report {
             attend_compat(&mut attachment, pid);
         }
         for record in records.drain(..) {
+            if layout.is_none() && record.header.kind == Kind::Exec as u16 && !attachment.sees_compat {
+                // Without BTF the kernel side cannot tell.
+                let pids = [record.header.tgid].into();
+                processes::compat(Some(&pids)).for_each(|pid| attend_compat(&mut attachment, pid));
+            }
             engine.take(record);
         }
         if stopping && taken > 0 {
@@ -102,7 +114,7 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> Report {
             let shared: Vec<Arc<Span>> = spans.drain(..).map(Arc::new).collect();
             exporters.offer_last(&shared, Instant::now() + LAST_OFFER);
             report.update(&counters, &engine.totals(), &reader, &metrics);
-            return report;
+            return (report, attachment);
         }
     }
 }
@@ -136,7 +148,7 @@ fn deliver(spans: &mut Vec<Span>, exporters: &Exporters, metrics: &Metrics) {
 ///
 /// # Errors
 /// The thread cannot be started.
-pub fn spawn(parts: Parts) -> std::io::Result<thread::JoinHandle<Report>> {
+pub fn spawn(parts: Parts) -> std::io::Result<thread::JoinHandle<(Report, Attachment)>> {
     let (started, start) = mpsc::channel();
     let analysis =
         thread::Builder::new().name("analysis".to_owned()).spawn(move || analyse(parts, &started))?;

@@ -1,0 +1,204 @@
+//! `ioctl`: its argument at entry and at exit, as the direction and size in the command's number say.
+
+use iotrail::model::capture::Body;
+use tracer_common::call::Call;
+use tracer_common::record::{Fault, Kind};
+use tracer_tests::instrument::Line;
+
+use super::probe::Probe;
+use super::rig::{BOTH, Mode, Rig, Seen, check_call, device};
+
+/// `TCGETS`, `TCSETS`, `TCFLSH`: no size in their numbers. `asm-generic/ioctls.h`.
+const TCGETS: u64 = 0x5401;
+const TCSETS: u64 = 0x5402;
+const TCFLSH: u64 = 0x540b;
+/// `_IOR('T', 0x30, unsigned int)`: the number of a pseudo-terminal.
+const TIOCGPTN: u64 = 0x8004_5430;
+/// `_IOW('T', 0x31, int)`: locks a pseudo-terminal.
+const TIOCSPTLCK: u64 = 0x4004_5431;
+/// `_IOW('T', 202, int)` by its number, in truth both ways: a network interface. `linux/if_tun.h`.
+const TUNSETIFF: u64 = 0x4004_54ca;
+/// What a key of the console means: table and key go in, the meaning comes out. `linux/kd.h`.
+const KDGKBENT: u64 = 0x4b46;
+/// The console that has the screen.
+const CONSOLE: &str = "/dev/tty0";
+/// `_IOR('T', 207, unsigned int)`: what network interfaces can do.
+const TUNGETFEATURES: u64 = 0x8004_54cf;
+/// `_IOWR(0, 254, struct)`: nobody's command, of 8 KiB.
+const LARGE: u64 = 0xe000_00fe;
+
+/// Size of the kernel's own `struct termios`, `asm-generic/termbits.h`.
+const TERMIOS: usize = 36;
+
+/// An `ioctl` of the probe: its result, its argument afterwards, and what was seen.
+fn ioctl(
+    rig: &mut Rig,
+    probe: &mut Probe,
+    fd: i64,
+    command: u64,
+    argument: &[u8],
+) -> (i64, Vec<u8>, Vec<Seen>) {
+    let hex: String = argument.iter().map(|byte| format!("{byte:02x}")).collect();
+    probe.begin(&format!("ioctl {fd} {command} {hex}"));
+    let answer = probe.answer();
+    let (result, after) = answer.split_once(' ').expect("result and argument");
+    let byte = |at: usize| u8::from_str_radix(&after[at..at + 2], 16).expect("hex");
+    let after = (0..after.len()).step_by(2).map(byte).collect();
+    (result.parse().expect("a number"), after, rig.take())
+}
+
+#[track_caller]
+fn check(seen: &Seen, probe: &Probe, command: u64, result: i64, requested: u64, after: &[u8]) {
+    check_call(seen, probe, Call::Ioctl, result);
+    let Body::Ioctl { command: of, after: ref captured, .. } = seen.capture.body else { panic!("{seen:#?}") };
+    assert_eq!((u64::from(of), &captured[..]), (command, after));
+    assert_eq!((seen.header.requested, seen.header.captured as usize), (requested, after.len()));
+}
+
+fn open(rig: &mut Rig, probe: &mut Probe, path: &str) -> i64 {
+    let fd = rig.call(probe, &format!("openat {path} {}", libc::O_RDWR | libc::O_NOCTTY));
+    assert!(fd > 0, "{path} can be opened: {fd}");
+    rig.take();
+    fd
+}
+
+#[test]
+fn terminal_settings_go_in_and_come_out() {
+    for mode in BOTH {
+        let line = Line::open().expect("a line");
+        let mut probe = Probe::start();
+        let mut rig = Rig::new(mode, device(probe.pid(), &line.path));
+        let fd = open(&mut rig, &mut probe, &line.path.display().to_string());
+        let (result, settings, seen) = ioctl(&mut rig, &mut probe, fd, TCGETS, &[0xee; TERMIOS]);
+        assert_eq!((result, seen.len()), (0, 1), "{mode:?}: {seen:#?}");
+        assert_ne!(settings, [0xee; TERMIOS]);
+        check(&seen[0], &probe, TCGETS, 0, TERMIOS as u64, &settings);
+        let (result, _, seen) = ioctl(&mut rig, &mut probe, fd, TCSETS, &settings);
+        assert_eq!((result, seen.len()), (0, 1), "{mode:?}: {seen:#?}");
+        check(&seen[0], &probe, TCSETS, 0, TERMIOS as u64, &settings);
+        // The argument is a number and no address: nothing is behind it.
+        rig.expect(&mut probe, &format!("ioctl {fd} {TCFLSH} =2"), 0);
+        let seen = rig.one(Kind::Ioctl);
+        check(&seen, &probe, TCFLSH, 0, 0, &[]);
+        let Body::Ioctl { argument, .. } = seen.capture.body else { panic!("{seen:#?}") };
+        assert_eq!((argument, seen.header.fault), (2, Fault::None as u16));
+        probe.end();
+    }
+}
+
+#[test]
+fn sizes_in_the_number_are_believed() {
+    for mode in BOTH {
+        let mut probe = Probe::start();
+        let mut rig = Rig::new(mode, device(probe.pid(), "/dev/ptmx"));
+        let fd = open(&mut rig, &mut probe, "/dev/ptmx");
+        let (result, number, seen) = ioctl(&mut rig, &mut probe, fd, TIOCGPTN, &[0xee; 4]);
+        assert_eq!((result, seen.len()), (0, 1), "{mode:?}: {seen:#?}");
+        check(&seen[0], &probe, TIOCGPTN, 0, 4, &number);
+        let (result, _, seen) = ioctl(&mut rig, &mut probe, fd, TIOCSPTLCK, &[0; 4]);
+        assert_eq!((result, seen.len()), (0, 1), "{mode:?}: {seen:#?}");
+        check(&seen[0], &probe, TIOCSPTLCK, 0, 4, &[0; 4]);
+        probe.end();
+    }
+}
+
+#[test]
+fn an_argument_that_goes_both_ways_is_seen_twice() {
+    for mode in BOTH {
+        both_ways(mode);
+    }
+}
+
+fn both_ways(mode: Mode) {
+    let mut probe = Probe::start();
+    let mut rig = Rig::new(mode, device(probe.pid(), "/dev/ptmx"));
+    let fd = open(&mut rig, &mut probe, "/dev/ptmx");
+    // No driver knows the command, so nothing overwrites the argument; both records are there all the same, the one of
+    // the entry in the data ring and the failure in the other.
+    let command = 0xc008_7afe;
+    let before: Vec<u8> = (1..=8).collect();
+    let failed = -i64::from(libc::ENOTTY);
+    let (result, _, seen) = ioctl(&mut rig, &mut probe, fd, command, &before);
+    let [entry, exit] = seen.as_slice() else { panic!("{mode:?}: {seen:#?}") };
+    assert_eq!((result, entry.kind(), exit.kind()), (failed, Kind::IoctlEntry, Kind::Ioctl));
+    assert_eq!((&entry.payload[..], entry.header.requested), (&before[..], 8));
+    let Body::Ioctl { before: Some(at_entry), after, .. } = &entry.capture.body else { panic!("{entry:#?}") };
+    assert_eq!((&at_entry[..], after.is_empty()), (&before[..], true));
+    check(exit, &probe, command, failed, 8, &before);
+    assert_eq!(entry.header.enter_ns, exit.header.enter_ns, "they belong together");
+    assert_eq!(entry.header.tid, exit.header.tid);
+    probe.end();
+}
+
+#[test]
+fn what_the_driver_overwrote_is_seen_as_it_was() {
+    for mode in BOTH {
+        let mut probe = Probe::start();
+        let mut selection = device(probe.pid(), CONSOLE);
+        selection.ioctls.push((KDGKBENT as u32, 4, 4));
+        let mut rig = Rig::new(mode, selection);
+        let fd = open(&mut rig, &mut probe, CONSOLE);
+        // What is on the key 30 of the plain table?
+        let before = [0, 30, 0xee, 0xee];
+        let (result, after, seen) = ioctl(&mut rig, &mut probe, fd, KDGKBENT, &before);
+        assert_eq!((result, &after[..2]), (0, &before[..2]), "{mode:?}");
+        assert_ne!(after[2..], before[2..], "the driver answers");
+        let [entry, exit] = seen.as_slice() else { panic!("{mode:?}: {seen:#?}") };
+        assert_eq!((entry.kind(), &entry.payload[..]), (Kind::IoctlEntry, &before[..]));
+        check(exit, &probe, KDGKBENT, 0, 4, &after);
+        assert_eq!(entry.header.enter_ns, exit.header.enter_ns, "they belong together");
+        probe.end();
+    }
+}
+
+#[test]
+fn an_argument_over_the_capture_limit_is_cut_visibly() {
+    for mode in BOTH {
+        let mut probe = Probe::start();
+        let mut rig = Rig::new(mode, device(probe.pid(), "/dev/ptmx"));
+        let fd = open(&mut rig, &mut probe, "/dev/ptmx");
+        let argument = tracer_tests::probe::pattern(8192);
+        let (_, _, seen) = ioctl(&mut rig, &mut probe, fd, LARGE, &argument);
+        assert_eq!(seen.len(), 2, "{mode:?}: {seen:#?}");
+        for seen in &seen {
+            assert_eq!((seen.header.requested, &seen.payload[..]), (8192, &argument[..4096]));
+            assert_eq!(seen.header.fault, Fault::None as u16);
+        }
+        probe.end();
+    }
+}
+
+#[test]
+fn an_argument_that_cannot_be_read_is_counted() {
+    for mode in BOTH {
+        let mut probe = Probe::start();
+        let mut rig = Rig::new(mode, device(probe.pid(), "/dev/ptmx"));
+        let fd = open(&mut rig, &mut probe, "/dev/ptmx");
+        let failed = -i64::from(libc::EFAULT);
+        rig.expect(&mut probe, &format!("ioctl {fd} {TIOCSPTLCK} =16"), failed);
+        let seen = rig.one(Kind::Ioctl);
+        check(&seen, &probe, TIOCSPTLCK, failed, 4, &[]);
+        assert_eq!(seen.header.fault, Fault::Unreadable as u16);
+        assert_eq!(rig.count("unreadable"), 1, "{mode:?}");
+        probe.end();
+    }
+}
+
+#[test]
+fn a_network_tunnel_is_a_device_too() {
+    for mode in BOTH {
+        let mut probe = Probe::start();
+        let mut rig = Rig::new(mode, device(probe.pid(), "/dev/net/tun"));
+        let fd = open(&mut rig, &mut probe, "/dev/net/tun");
+        let (result, features, seen) = ioctl(&mut rig, &mut probe, fd, TUNGETFEATURES, &[0; 4]);
+        assert_eq!((result, seen.len()), (0, 1), "{mode:?}: {seen:#?}");
+        check(&seen[0], &probe, TUNGETFEATURES, 0, 4, &features);
+        // An interface with a flag that does not exist: refused.
+        let mut request = vec![0; 40];
+        request[16..18].copy_from_slice(&[0xff, 0x0f]);
+        let (result, _, seen) = ioctl(&mut rig, &mut probe, fd, TUNSETIFF, &request);
+        assert!(result < 0);
+        check_call(&seen[0], &probe, Call::Ioctl, result);
+        probe.end();
+    }
+}
