@@ -3,6 +3,7 @@
 //! Run by `cargo xtask test`, as root and one at a time. A test that needs something that this machine lacks fails and
 //! says so; none skips.
 
+mod accuracy;
 mod capture;
 mod mqtt;
 mod support;
