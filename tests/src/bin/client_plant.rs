@@ -61,6 +61,9 @@ enum Part {
         /// Nothing is asked: the instrument speaks by itself.
         #[arg(long)]
         listen: bool,
+        /// After each reading's message, publish one that has nothing to do with it.
+        #[arg(long)]
+        heartbeat: bool,
         /// Before each publish, wait for a line on standard input.
         #[arg(long)]
         held: bool,
@@ -94,11 +97,19 @@ fn main() -> Result<()> {
     };
     let mut options = MqttOptions::new(&id, "127.0.0.1", port);
     match part {
-        Part::Sensor { device, topic, period, same_thread, threads, burst, listen, held } => {
+        Part::Sensor { device, topic, period, same_thread, threads, burst, listen, heartbeat, held } => {
             let (client, connection) = Client::new(options, 64);
             let lines = device.iter().map(|path| Line::open(path)).collect::<Result<Vec<_>>>()?;
-            let sensor =
-                Sensor { topic, period: Duration::from_millis(period), burst, listen, held, qos, count };
+            let sensor = Sensor {
+                topic,
+                period: Duration::from_millis(period),
+                burst,
+                listen,
+                heartbeat,
+                held,
+                qos,
+                count,
+            };
             sensor.run(lines, client, connection, same_thread, threads)
         }
         Part::Actuator { device, topic, worker, ack_late, mute } => {
@@ -147,6 +158,7 @@ struct Sensor {
     period: Duration,
     burst: u64,
     listen: bool,
+    heartbeat: bool,
     held: bool,
     qos: QoS,
     count: u64,
@@ -173,7 +185,8 @@ impl Sensor {
             client.disconnect().context("cannot disconnect")?;
             return wait_for(&mut connection, |event| matches!(event, Event::Outgoing(Outgoing::Disconnect)));
         }
-        let (count, qos) = (self.count * if threads { lines.len() as u64 } else { 1 }, self.qos);
+        let times = if threads { lines.len() as u64 } else { 1 } * if self.heartbeat { 2 } else { 1 };
+        let (count, qos) = (self.count * times, self.qos);
         thread::scope(|scope| {
             let publish = |topic: String, body: String| {
                 client.publish(topic, qos, false, body).context("cannot publish")
@@ -237,6 +250,12 @@ impl Sensor {
                 let body = format!("{{\"celsius\":{value},\"number\":{number}}}");
                 say(&format!("{}/{index} {} {number}", self.topic, body.len()))?;
                 publish(format!("{}/{index}", self.topic), body)?;
+                if self.heartbeat {
+                    publish(
+                        format!("heartbeat/{}", self.topic),
+                        format!("{{\"uptime\":{}}}", 1000 + number),
+                    )?;
+                }
             }
         }
         Ok(())
