@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod capture;
+mod failures;
 mod mqtt;
 mod support;
 mod trail;

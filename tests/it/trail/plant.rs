@@ -11,24 +11,27 @@ use tracer_tests::instrument::Line;
 use tracer_tests::otlp::{self, Span};
 use tracer_tests::truth::{self, Actuator, Sensor, Verdict};
 
-use crate::mqtt::site::{Client, Site};
+use crate::mqtt::site::{Client, Site, trace};
 use crate::support::{Outcome, Tracer};
 
 /// A broker with its sensors and actuators.
-pub struct Plant {
-    pub site: Site,
+pub(crate) struct Plant {
+    pub(crate) site: Site,
     devices: Vec<String>,
     sensors: Vec<(Client, Sensor)>,
     actuators: Vec<(Client, String)>,
 }
 
 impl Plant {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { site: Site::new(), devices: Vec::new(), sensors: Vec::new(), actuators: Vec::new() }
     }
 
     /// An instrument; its node.
-    pub fn instrument(&mut self, answer: impl FnMut(&str) -> Option<String> + Send + 'static) -> String {
+    pub(crate) fn instrument(
+        &mut self,
+        answer: impl FnMut(&str) -> Option<String> + Send + 'static,
+    ) -> String {
         let line = Line::open().expect("a pseudo-terminal is to be had");
         let path = line.path.to_str().expect("it is text").to_owned();
         thread::spawn(move || line.serve(answer));
@@ -37,21 +40,21 @@ impl Plant {
     }
 
     /// A line whose far end is the test's.
-    pub fn line(&mut self) -> Line {
+    pub(crate) fn line(&mut self) -> Line {
         let line = Line::open().expect("a pseudo-terminal is to be had");
         self.devices.push(line.path.to_str().expect("it is text").to_owned());
         line
     }
 
     /// Starts the tracer for this plant alone.
-    pub fn trace(&self, more: &[&str]) -> Tracer {
+    pub(crate) fn trace(&self, more: &[&str]) -> Tracer {
         let selector = self.site.selector();
         let mut arguments = vec!["--broker", &selector, "--payload", "full"];
         for device in &self.devices {
             arguments.extend(["--device", device]);
         }
         arguments.extend(more);
-        Tracer::start(&arguments)
+        trace(&arguments)
     }
 
     fn program(&self, id: &str, count: usize, part: &str, devices: &[&str], more: &[&str]) -> Client {
@@ -74,7 +77,7 @@ impl Plant {
     }
 
     /// Starts a sensor on these devices that publishes to `plant/{id}/{index}`.
-    pub fn sensor(&mut self, id: &str, count: usize, devices: &[&str], more: &[&str]) -> &mut Client {
+    pub(crate) fn sensor(&mut self, id: &str, count: usize, devices: &[&str], more: &[&str]) -> &mut Client {
         let topic = format!("plant/{id}");
         let mut arguments = vec!["--topic", &topic];
         arguments.extend(more);
@@ -86,27 +89,27 @@ impl Plant {
     }
 
     /// Starts an actuator.
-    pub fn actuator(&mut self, id: &str, count: usize, device: &str, more: &[&str]) -> &mut Client {
+    pub(crate) fn actuator(&mut self, id: &str, count: usize, device: &str, more: &[&str]) -> &mut Client {
         let client = self.program(id, count, "actuator", &[device], more);
         self.actuators.push((client, device.to_owned()));
         &mut self.actuators.last_mut().expect("it was just put there").0
     }
 
     /// The program with this id.
-    pub fn client(&mut self, id: &str) -> &mut Client {
+    pub(crate) fn client(&mut self, id: &str) -> &mut Client {
         let clients = self.sensors.iter_mut().map(|(client, _)| client);
         let mut clients = clients.chain(self.actuators.iter_mut().map(|(client, _)| client));
         clients.find(|client| client.id == id).expect("it was started")
     }
 
     /// Waits until all programs have ended.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         let clients = self.sensors.iter_mut().map(|(client, _)| client);
         clients.chain(self.actuators.iter_mut().map(|(client, _)| client)).for_each(Client::finish);
     }
 
     /// What is true, beside what is said.
-    pub fn verdicts(&self, spans: &[Span]) -> Vec<Verdict> {
+    pub(crate) fn verdicts(&self, spans: &[Span]) -> Vec<Verdict> {
         let sensors: Vec<_> = self.sensors.iter().map(|(_, sensor)| sensor.clone()).collect();
         let actuators: Vec<_> = self
             .actuators
@@ -122,13 +125,13 @@ impl Plant {
 }
 
 /// Topic and number of the messages that an actuator has logged.
-pub fn handled(client: &Client) -> Vec<(String, u64)> {
+pub(crate) fn handled(client: &Client) -> Vec<(String, u64)> {
     let number = |text: &str| text.split(' ').next().and_then(|number| number.parse().ok());
     client.log().into_iter().map(|line| (line.topic, number(&line.head).expect("a number"))).collect()
 }
 
 /// Every link is there and right, with one of these kinds of evidence each.
-pub fn all_right(verdicts: &[Verdict], expected: usize, evidence: &[&str]) {
+pub(crate) fn all_right(verdicts: &[Verdict], expected: usize, evidence: &[&str]) {
     let wrong: Vec<_> = verdicts.iter().filter(|verdict| !verdict.right).collect();
     assert!(
         wrong.is_empty(),
@@ -145,14 +148,14 @@ pub fn all_right(verdicts: &[Verdict], expected: usize, evidence: &[&str]) {
 }
 
 /// Looks when spans arrive in the file.
-pub struct Watch {
+pub(crate) struct Watch {
     over: Arc<AtomicBool>,
     thread: JoinHandle<Vec<(Span, Duration)>>,
 }
 
 impl Watch {
     /// Starts looking.
-    pub fn new(tracer: &Tracer) -> Self {
+    pub(crate) fn new(tracer: &Tracer) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let (path, ended) = (tracer.export(), Arc::clone(&over));
         let look = move || {
@@ -180,14 +183,14 @@ impl Watch {
     }
 
     /// Every span with how long after its end it arrived.
-    pub fn stop(self) -> Vec<(Span, Duration)> {
+    pub(crate) fn stop(self) -> Vec<(Span, Duration)> {
         self.over.store(true, Ordering::Relaxed);
         self.thread.join().expect("it looks on")
     }
 }
 
 /// Every trace was complete in time: its last span arrived no later than this after the last end in the trace.
-pub fn complete_in_time(arrived: &[(Span, Duration)], limit: Duration) {
+pub(crate) fn complete_in_time(arrived: &[(Span, Duration)], limit: Duration) {
     let mut traces: std::collections::HashMap<&str, (u64, u64)> = std::collections::HashMap::new();
     for (span, late) in arrived {
         let (end, arrival) = traces.entry(span.trace.as_str()).or_default();
@@ -199,7 +202,7 @@ pub fn complete_in_time(arrived: &[(Span, Duration)], limit: Duration) {
 }
 
 /// Ends the tracer; what it left.
-pub fn end(tracer: Tracer) -> Outcome {
+pub(crate) fn end(tracer: Tracer) -> Outcome {
     let outcome = tracer.stop();
     crate::mqtt::check::check_ids(&outcome.spans);
     outcome
