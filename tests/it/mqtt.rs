@@ -1,8 +1,8 @@
 //! MQTT, traced while it happens, checked against what the clients themselves wrote down.
 
 mod basics;
-pub mod check;
+pub(crate) mod check;
 mod delivery;
 mod session;
-pub mod site;
+pub(crate) mod site;
 mod viewpoint;

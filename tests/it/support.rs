@@ -65,6 +65,7 @@ pub struct Outcome {
     pub spans: Vec<Span>,
     /// Every count by name: `kernel.data`, `publishes`, …
     counts: serde_json::Map<String, Value>,
+    stages: Vec<Value>,
     /// What it said on standard error.
     pub log: String,
 }
@@ -82,7 +83,6 @@ impl Tracer {
         let mut command = Command::new(iotrail());
         command
             .arg("run")
-            .args(if arguments.contains(&"--hooks") { &[][..] } else { &["--hooks", "raw"] })
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .arg("--report")
             .arg(folder.path().join("report.json"))
@@ -101,11 +101,6 @@ impl Tracer {
             std::thread::sleep(Duration::from_millis(10));
         }
         tracer
-    }
-
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.process.pid()
     }
 
     /// Where it serves metrics and health.
@@ -155,8 +150,13 @@ impl Tracer {
     }
 
     /// Ends it as a user would, and reads what it left.
-    pub fn stop(mut self) -> Outcome {
-        let status = self.process.stop(Signal::SIGINT, PATIENCE).expect("it can be stopped");
+    pub fn stop(self) -> Outcome {
+        self.stop_with(Signal::SIGINT)
+    }
+
+    /// As [`Self::stop`], by this signal.
+    pub fn stop_with(mut self, signal: Signal) -> Outcome {
+        let status = self.process.stop(signal, PATIENCE).expect("it can be stopped");
         assert!(status.success(), "iotrail ended with {status}: {}", self.log());
         self.outcome()
     }
@@ -174,21 +174,46 @@ impl Tracer {
         let report = fs::read_to_string(self.folder.path().join("report.json")).expect("it leaves a report");
         let report: Value = serde_json::from_str(&report).expect("the report is JSON");
         let counts = report["counts"].as_object().expect("the report has counts").clone();
-        Outcome { spans: self.spans(), counts, log }
+        let stages = report["stages"].as_array().expect("the report has stages").clone();
+        Outcome { spans: self.spans(), counts, stages, log }
+    }
+}
+
+/// What went through a stage.
+#[derive(Debug)]
+pub struct Stage {
+    /// What came in.
+    pub came: u64,
+    /// What went out, and what was still there.
+    pub passed: u64,
+    /// What was lost, by reason.
+    dropped: serde_json::Map<String, Value>,
+}
+
+impl Stage {
+    /// What was lost.
+    pub fn lost(&self) -> u64 {
+        self.dropped.values().filter_map(Value::as_u64).sum()
     }
 }
 
 impl Outcome {
+    /// What went through the stage of this name; in = out + lost.
+    pub fn stage(&self, name: &str) -> Stage {
+        let found = self.stages.iter().find(|stage| stage["stage"] == name);
+        let found = found.unwrap_or_else(|| panic!("no stage {name} in {:?}", self.stages));
+        let count = |key: &str| found[key].as_u64().expect("a count");
+        let dropped = found["dropped"].as_object().expect("reasons").clone();
+        let stage = Stage { came: count("in"), passed: count("out") + count("held"), dropped };
+        assert_eq!(stage.came, stage.passed + stage.lost(), "{name}: in = out + lost");
+        stage
+    }
+
     /// A count by name.
     pub fn count(&self, name: &str) -> u64 {
         self.counts
             .get(name)
             .and_then(Value::as_u64)
             .unwrap_or_else(|| panic!("no count {name} in {:?}", self.counts))
-    }
-
-    /// The spans of this name.
-    pub fn named(&self, name: &str) -> Vec<&Span> {
-        self.spans.iter().filter(|span| span.name == name).collect()
     }
 }

@@ -11,3 +11,4 @@ pub mod process;
 pub mod stats;
 pub mod tracer;
 pub mod trail;
+pub mod truth;

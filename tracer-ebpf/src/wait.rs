@@ -5,13 +5,15 @@
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use tracer_common::call::traits;
+use tracer_common::config::FdKey;
 use tracer_common::record::{Kind as Record, Target};
 
 use crate::calls::Kind;
 use crate::emit;
-use crate::maps::{CALLS, InFlight};
+use crate::maps::{CALLS, FDS, InFlight, config};
 use crate::read::user;
 use crate::select::Who;
+use crate::walk::{self, File, Node};
 
 /// Entries of a `struct pollfd` array that are looked at. Programs that wait for one thing put it first.
 const POLLED: u32 = 8;
@@ -25,7 +27,7 @@ const SAME_MESSAGE_NS: u64 = 50_000;
 pub(crate) fn begins(kind: Kind, who: Who, args: &[u64; 6]) -> Option<()> {
     let slot = CALLS.get_ptr_mut(who.tid)?;
     // SAFETY: a map value that this thread alone writes.
-    let (message, command) = unsafe { ((*slot).message_fd, (*slot).command_fd) };
+    let (message, command, rdev) = unsafe { ((*slot).message_fd, (*slot).command_fd, (*slot).command_rdev) };
     if message < 0 && command < 0 {
         return None;
     }
@@ -33,7 +35,10 @@ pub(crate) fn begins(kind: Kind, who: Who, args: &[u64; 6]) -> Option<()> {
         // What an epoll instance watches is not known: the answer, if one is awaited, else the next message.
         (command < 0, true)
     } else if kind.has(traits::POLLS) {
-        (polled(args[0], args[1], message) != 0, polled(args[0], args[1], command) != 0)
+        (
+            polled(args[0], args[1], message) != 0,
+            polled_device(args[0], args[1], command, rdev, who.tgid) != 0,
+        )
     } else {
         (in_set(args[1], message), in_set(args[1], command))
     };
@@ -101,6 +106,44 @@ fn polled(array: u64, count: u64, fd: i32) -> u64 {
         index += 1;
     }
     0
+}
+
+/// As [`polled`], or 1 if another descriptor of the device `rdev` is among them: many libraries write on one and wait
+/// on a duplicate of it.
+#[inline(never)]
+fn polled_device(array: u64, count: u64, fd: i32, rdev: u32, tgid: u32) -> u64 {
+    if fd < 0 {
+        return 0;
+    }
+    let mut index: u32 = 0;
+    while index < POLLED {
+        if u64::from(index) >= count {
+            return 0;
+        }
+        if let Some(other) = user::<i32>(array + 8 * u64::from(index))
+            && (other == fd || device(other, tgid) == u64::from(rdev))
+        {
+            return 1;
+        }
+        index += 1;
+    }
+    0
+}
+
+/// The number of the character device that a descriptor is open on; [`u64::MAX`] if it is none.
+#[inline(never)]
+fn device(fd: i32, tgid: u32) -> u64 {
+    if config!(btf) == 0 {
+        // SAFETY: the value is copied at once.
+        let info = unsafe { FDS.get(FdKey { tgid, fd }) }.copied();
+        return info
+            .filter(|info| info.target == Target::Char as u8)
+            .map_or(u64::MAX, |info| u64::from(info.rdev));
+    }
+    match walk::descriptor(fd) {
+        Some(File { node: Node::Char(rdev), .. }) => u64::from(rdev),
+        _ => u64::MAX,
+    }
 }
 
 /// Whether `fd` is in an `fd_set`, which is an array of bits.

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod config;
 mod devices;
 mod doctor;
 mod exit;
@@ -16,7 +17,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// read, the publish that carried it, the broker's own time, the consumer and the command that it then gave as one
 /// trace, each link with its evidence.
 #[derive(Parser)]
-#[command(version, max_term_width = 110)]
+#[command(version, max_term_width = 110, args_override_self = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -51,7 +52,11 @@ enum Command {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let Cli { command, log_format } = Cli::parse();
+    let arguments = match config::expand(std::env::args_os().collect()) {
+        Ok(arguments) => arguments,
+        Err(failure) => return exit::code(Err(failure), LogFormat::Text),
+    };
+    let Cli { command, log_format } = Cli::parse_from(arguments);
     logging::start(log_format);
     let outcome = match command {
         Command::Run(options) => run::run(*options),

@@ -1,7 +1,7 @@
 //! Every message in is every span out: qualities of service, sizes, subscribers, speeds.
 
 use super::check::{Truth, of_kind};
-use super::site::Site;
+use super::site::{Site, trace};
 use crate::support::Tracer;
 
 /// Every QoS between every pair, small and large bodies, to three subscribers; with and without BTF.
@@ -49,7 +49,7 @@ fn qualities_sizes_and_subscribers_without_btf() {
 fn as_fast_as_possible() {
     let site = Site::new();
     // A build without optimisation is slow: it gets a ring that holds everything.
-    let tracer = Tracer::start(&["--broker", &site.selector(), "--payload", "head:64", "--ring", "131072"]);
+    let tracer = trace(&["--broker", &site.selector(), "--payload", "head:64", "--ring", "131072"]);
     let mut subscribers = [
         site.rumqtt("sub0", 0, 5000, &["subscribe", "--topic", "fast/+"]),
         site.subscriber("sub1", "fast/a", 1, 5000),

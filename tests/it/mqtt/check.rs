@@ -8,7 +8,7 @@ use super::site::{Client, Line};
 
 /// Whose span it has to be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Owner {
+pub(crate) enum Owner {
     /// A process's own.
     Process(u32),
     /// Only the broker saw this client: by its id.
@@ -17,54 +17,59 @@ pub enum Owner {
 
 /// What happened.
 #[derive(Default)]
-pub struct Truth {
+pub(crate) struct Truth {
     sent: Vec<(Owner, Line)>,
     received: Vec<(Owner, Line)>,
     /// How many deliveries were acknowledged.
-    pub acknowledged: usize,
-    /// The broker, if it is traced as well as the clients: then every delivery shows the time in it.
-    pub broker: Option<u32>,
+    pub(crate) acknowledged: usize,
+    /// The processes of the broker, if it is traced as well as the clients: then every delivery shows the time in it.
+    pub(crate) brokers: Vec<u32>,
     /// Whether a delivery may have no publish (it was published before the tracer came).
-    pub orphans: bool,
+    pub(crate) orphans: bool,
     /// How often at most the broker sent a message that the client went without reading.
-    pub unread: usize,
+    pub(crate) unread: usize,
 }
 
 impl Truth {
     /// With the clients' side and the broker's traced.
-    pub fn whole(broker: u32) -> Self {
-        Self { broker: Some(broker), ..Self::default() }
+    pub(crate) fn whole(broker: u32) -> Self {
+        Self::with(vec![broker])
     }
 
-    pub fn sent(mut self, owner: Owner, lines: &[Line]) -> Self {
+    /// As [`Self::whole`], with a broker that was started several times.
+    pub(crate) fn with(brokers: Vec<u32>) -> Self {
+        Self { brokers, ..Self::default() }
+    }
+
+    pub(crate) fn sent(mut self, owner: Owner, lines: &[Line]) -> Self {
         self.sent.extend(lines.iter().map(|line| (owner.clone(), line.clone())));
         self
     }
 
-    pub fn received(mut self, owner: Owner, lines: &[Line], acknowledged: bool) -> Self {
+    pub(crate) fn received(mut self, owner: Owner, lines: &[Line], acknowledged: bool) -> Self {
         self.acknowledged += if acknowledged { lines.len() } else { 0 };
         self.received.extend(lines.iter().map(|line| (owner.clone(), line.clone())));
         self
     }
 
     /// A publisher with its own process traced; it published all that it was given.
-    pub fn publisher(self, client: &Client) -> Self {
+    pub(crate) fn publisher(self, client: &Client) -> Self {
         self.sent(Owner::Process(client.pid()), client.given())
     }
 
     /// A subscriber with its own process traced.
-    pub fn subscriber(self, client: &Client, qos: u8) -> Self {
+    pub(crate) fn subscriber(self, client: &Client, qos: u8) -> Self {
         self.received(Owner::Process(client.pid()), &client.log(), qos > 0)
     }
 
     /// Checks everything that can be known of the spans of messages.
-    pub fn check(&self, spans: &[Span]) {
+    pub(crate) fn check(&self, spans: &[Span]) {
         self.check_messages(spans);
         self.check_settlements(spans);
     }
 
     /// As [`Self::check`], without the acknowledgements.
-    pub fn check_messages(&self, spans: &[Span]) {
+    pub(crate) fn check_messages(&self, spans: &[Span]) {
         check_ids(spans);
         let publishes = of_kind(spans, "publish ");
         let processes = of_kind(spans, "process ");
@@ -73,8 +78,7 @@ impl Truth {
         let by_id: HashMap<&str, &Span> = publishes.iter().map(|span| (span.id.as_str(), *span)).collect();
         let mut residences: HashMap<&str, usize> = HashMap::new();
         for span in of_kind(spans, "broker ") {
-            let broker = self.broker.expect("no time in a broker that is not traced");
-            assert_eq!(span.pid(), Some(broker), "{span:#?}");
+            assert!(span.pid().is_some_and(|pid| self.brokers.contains(&pid)), "{span:#?}");
             assert_eq!(span.service, "mosquitto");
             let parent = span.parent.as_deref().and_then(|id| by_id.get(id)).expect("it has its publish");
             assert_eq!((&parent.trace, destination(parent)), (&span.trace, destination(span)));
@@ -92,7 +96,7 @@ impl Truth {
             assert!(span.start >= parent.start, "{parent:#?} {span:#?}");
             let evidence = span.attribute("iotrail.link.evidence").expect("a link says what it rests on");
             assert!(evidence.contains("fingerprint"), "{evidence}");
-            if self.broker.is_some() && span.attribute("iotrail.mqtt.retain") != Some("true") {
+            if !self.brokers.is_empty() && span.attribute("iotrail.mqtt.retain") != Some("true") {
                 let left = residences.get_mut(parent.id.as_str()).expect("its time in the broker");
                 assert!(*left > 0, "more deliveries than times in the broker: {parent:#?}");
                 *left -= 1;
@@ -118,7 +122,7 @@ impl Truth {
 }
 
 /// No span is there twice, no id means two, and each process is one resource.
-pub fn check_ids(spans: &[Span]) {
+pub(crate) fn check_ids(spans: &[Span]) {
     let mut seen = HashMap::new();
     let mut instances: HashMap<u32, &str> = HashMap::new();
     for span in spans {
@@ -138,17 +142,17 @@ pub fn check_ids(spans: &[Span]) {
 }
 
 /// The spans whose name begins so.
-pub fn of_kind<'a>(spans: &'a [Span], prefix: &str) -> Vec<&'a Span> {
+pub(crate) fn of_kind<'a>(spans: &'a [Span], prefix: &str) -> Vec<&'a Span> {
     spans.iter().filter(|span| span.name.starts_with(prefix)).collect()
 }
 
 /// Where a message went.
-pub fn destination(span: &Span) -> &str {
+pub(crate) fn destination(span: &Span) -> &str {
     span.attribute("messaging.destination.name").unwrap_or_default()
 }
 
 /// What a client would have logged of it.
-pub fn line(span: &Span) -> Line {
+pub(crate) fn line(span: &Span) -> Line {
     let size = span.attribute("messaging.message.body.size").and_then(|size| size.parse().ok());
     let text = span.attribute("iotrail.payload.text").unwrap_or_default();
     Line {
@@ -159,7 +163,7 @@ pub fn line(span: &Span) -> Line {
 }
 
 /// Whose it is.
-pub fn owner(span: &Span) -> Owner {
+pub(crate) fn owner(span: &Span) -> Owner {
     let viewpoint = span.attribute("iotrail.viewpoint");
     match span.pid() {
         // Also where more was moved in one call than is captured, so that only the broker's calls show it.

@@ -4,13 +4,13 @@ use nix::sys::signal::Signal;
 use tracer_tests::otlp::Span;
 
 use super::check::{Owner, Truth, destination, line, of_kind};
-use super::site::{Line, Site};
-use crate::support::{PATIENCE, Tracer};
+use super::site::{Line, Site, trace};
+use crate::support::PATIENCE;
 
 #[test]
 fn wildcards_and_several_publishers() {
     let site = Site::new();
-    let tracer = Tracer::start(&["--broker", &site.selector(), "--payload", "full"]);
+    let tracer = trace(&["--broker", &site.selector(), "--payload", "full"]);
     let mut all = site.subscriber("all", "plant/#", 1, 90);
     let mut one = site.subscriber("level", "plant/+/temperature", 0, 60);
     let mut two = site.subscriber("exact", "plant/b/temperature", 2, 30);
@@ -45,7 +45,7 @@ fn equal(more: &[&str]) {
     let selector = site.selector();
     let mut arguments = vec!["--broker", &selector, "--payload", "full"];
     arguments.extend(more);
-    let tracer = Tracer::start(&arguments);
+    let tracer = trace(&arguments);
     let mut subscribers = [site.subscriber("sub1", "t", 0, 50), site.subscriber("sub2", "t", 1, 50)];
     let mut publisher = site.publisher("pub", "t", 1);
     for _ in 0..50 {
@@ -98,7 +98,7 @@ fn one_message_each(more: &[&str]) {
     let selector = site.selector();
     let mut arguments = vec!["--broker", &selector, "--payload", "full"];
     arguments.extend(more);
-    let tracer = Tracer::start(&arguments);
+    let tracer = trace(&arguments);
     let mut subscriber = site.subscriber("sub", "#", 0, 12);
     let mut truth = Truth::whole(site.broker.process.pid());
     for number in 0..12 {
@@ -123,7 +123,7 @@ fn one_message_each(more: &[&str]) {
 #[test]
 fn kept_messages_come_when_somebody_subscribes() {
     let site = Site::new();
-    let tracer = Tracer::start(&["--broker", &site.selector(), "--payload", "full"]);
+    let tracer = trace(&["--broker", &site.selector(), "--payload", "full"]);
     let mut publisher = site.publisher_with("pub", "state/door", 1, &["-r"]);
     publisher.give_numbers(0..3, 20);
     publisher.finish();
@@ -147,7 +147,7 @@ fn kept_messages_come_when_somebody_subscribes() {
 #[test]
 fn a_killed_clients_will_is_its_publish() {
     let site = Site::new();
-    let tracer = Tracer::start(&["--broker", &site.selector(), "--payload", "full"]);
+    let tracer = trace(&["--broker", &site.selector(), "--payload", "full"]);
     let mut watcher = site.subscriber("watcher", "gone/#", 1, 2);
     let will = ["--will-topic", "gone/pub", "--will-payload", "gone-1", "--will-qos", "1"];
     let mut victim = site.publisher_with("victim", "t/x", 1, &will);

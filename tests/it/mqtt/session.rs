@@ -5,13 +5,13 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 
 use super::check::{Owner, Truth, check_ids, of_kind};
-use super::site::Site;
-use crate::support::{PATIENCE, Tracer};
+use super::site::{Site, trace};
+use crate::support::PATIENCE;
 
 #[test]
 fn sessions_that_outlive_their_connections() {
     let site = Site::new();
-    let tracer = Tracer::start(&["--broker", &site.selector(), "--payload", "full"]);
+    let tracer = trace(&["--broker", &site.selector(), "--payload", "full"]);
     let mut truth = Truth::whole(site.broker.process.pid());
     let mut publisher = site.publisher("pub", "t", 1);
     for round in 0..3 {
@@ -36,7 +36,7 @@ fn sessions_that_outlive_their_connections() {
 #[test]
 fn a_killed_subscriber_does_not_disturb_the_others() {
     let site = Site::new();
-    let mut tracer = Tracer::start(&["--broker", &site.selector(), "--payload", "full"]);
+    let mut tracer = trace(&["--broker", &site.selector(), "--payload", "full"]);
     let mut steady = site.subscriber("steady", "t", 1, 40);
     let mut victim = site.subscriber("victim", "t", 1, 40);
     let mut publisher = site.publisher("pub", "t", 1);
@@ -66,7 +66,7 @@ fn a_killed_subscriber_does_not_disturb_the_others() {
 #[test]
 fn clients_on_rumqttc() {
     let site = Site::new();
-    let tracer = Tracer::start(&["--broker", &site.selector(), "--payload", "full"]);
+    let tracer = trace(&["--broker", &site.selector(), "--payload", "full"]);
     let mut truth = Truth::whole(site.broker.process.pid());
     for qos in 0..3u8 {
         let topic = format!("r/{qos}");
@@ -85,7 +85,7 @@ fn clients_on_rumqttc() {
 #[test]
 fn clients_on_paho_for_python() {
     let site = Site::new();
-    let tracer = Tracer::start(&["--broker", &site.selector(), "--payload", "full"]);
+    let tracer = trace(&["--broker", &site.selector(), "--payload", "full"]);
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/client_paho.py");
     let port = site.broker.port.to_string();
     let mut truth = Truth::whole(site.broker.process.pid());

@@ -1,8 +1,7 @@
 //! Attached in the middle, one side only, by name, over IPv6 and unix sockets: the same truth.
 
 use super::check::{Owner, Truth, of_kind};
-use super::site::Site;
-use crate::support::Tracer;
+use super::site::{Site, trace};
 
 /// Three messages before the tracer comes, five while it is there, on connections that were there before it.
 fn in_the_middle(more: &[&str]) {
@@ -14,7 +13,7 @@ fn in_the_middle(more: &[&str]) {
     let selector = site.selector();
     let mut arguments = vec!["--broker", &selector, "--payload", "full"];
     arguments.extend(more);
-    let tracer = Tracer::start(&arguments);
+    let tracer = trace(&arguments);
     publisher.give_numbers(3..8, 40);
     publisher.finish();
     subscriber.finish();
@@ -42,7 +41,11 @@ fn attached_in_the_middle_of_a_flood() {
     let mut publisher = site.rumqtt("pub", 1, 6000, &["publish", "--topic", "t", "--size", "700", "--held"]);
     publisher.tell("go");
     // Half of them are on their way while the tracer starts; it sees the end of these and all of the others.
-    let tracer = Tracer::start(&["--broker", &site.selector(), "--payload", "head:64", "--ring", "131072"]);
+    // What is read in one call is captured whole: before the protocol is known, what was cut is nobody's.
+    let selector = site.selector();
+    let mut arguments = vec!["--broker", &selector, "--payload", "head:64", "--ring", "131072"];
+    arguments.extend(["--capture-bytes", "65536"]);
+    let tracer = trace(&arguments);
     subscriber.wait_for(3000);
     publisher.tell("go on");
     publisher.finish();
@@ -78,8 +81,7 @@ fn clients_alone() {
     let mut subscriber = site.subscriber("sub", "t/+", 1, 20);
     let mut publisher = site.publisher("pub", "t/x", 2);
     let (sub, of) = (subscriber.pid().to_string(), publisher.pid().to_string());
-    let tracer =
-        Tracer::start(&["--broker", &site.selector(), "--payload", "full", "--pid", &sub, "--pid", &of]);
+    let tracer = trace(&["--broker", &site.selector(), "--payload", "full", "--pid", &sub, "--pid", &of]);
     publisher.give_numbers(0..20, 40);
     publisher.finish();
     subscriber.finish();
@@ -89,7 +91,7 @@ fn clients_alone() {
 #[test]
 fn clients_alone_by_name() {
     let site = Site::new();
-    let tracer = Tracer::start(&[
+    let tracer = trace(&[
         "--broker",
         &site.selector(),
         "--payload",
@@ -113,7 +115,7 @@ fn broker_alone(more: &[&str]) {
     let (selector, pid) = (site.selector(), site.broker.process.pid().to_string());
     let mut arguments = vec!["--broker", &selector, "--payload", "full", "--pid", &pid];
     arguments.extend(more);
-    let tracer = Tracer::start(&arguments);
+    let tracer = trace(&arguments);
     let mut subscribers = [site.subscriber("one", "t/#", 0, 12), site.subscriber("two", "t/#", 2, 12)];
     let mut publisher = site.publisher("three", "t/x", 1);
     publisher.give_numbers(0..12, 40);
@@ -149,7 +151,7 @@ fn over_ipv6_and_unix_sockets() {
     let port = tracer_tests::broker::free_port().expect("a port is free");
     let site = Site::on(port, &format!("listener {port} ::1\nlistener 0 {socket}"));
     let unix = format!("mqtt:{socket}");
-    let tracer = Tracer::start(&["--broker", &site.selector(), "--broker", &unix, "--payload", "full"]);
+    let tracer = trace(&["--broker", &site.selector(), "--broker", &unix, "--payload", "full"]);
     let mut subscribers = [
         site.subscriber_with("six", "t/#", 1, 21, &["-h", "::1"]),
         site.subscriber_with("unix", "t/#", 1, 21, &["--unix", socket]),

@@ -2,7 +2,22 @@
 //!
 //! The figures of [`TABLE`] are *measured* precision: of the edges with that evidence, the part that joins a true
 //! cause to its effect, as found by the accuracy harness over its workloads. They are kept in this one table so that the
-//! harness can check them. Until a row has been measured it holds a conservative guess.
+//! harness can check them: it fails where a link is said to be surer than it was measured.
+//!
+//! Measured by `cargo xtask test --live-only accuracy` (`tests/it/accuracy.rs`: 15 ways of writing sensors and actuators, 150
+//! messages each) on two cores of a virtual machine, Linux 6.18, Mosquitto 2.0.11. A figure is at most the lower end of the
+//! interval in which the true one lies with 95 %.
+//!
+//! | evidence | right | wrong | precision |
+//! | --- | ---: | ---: | ---: |
+//! | fingerprint, with or without position | 2400 | 0 | 1.000 |
+//! | thread+containment | 1350 | 0 | 1.000 |
+//! | thread | 150 | 0 | 1.000 |
+//! | containment | 2899 | 1 | 1.000 |
+//! | containment, ambiguous | 172 | 78 | 0.688 |
+//!
+//! Rows that no workload reaches (the protocols' own identities, the SDK, ambiguous ones but for containment) are guesses on
+//! the safe side.
 
 use crate::model::span::Evidence;
 
@@ -42,11 +57,11 @@ pub const TABLE: [(&[Evidence], bool, f64); 16] = [
     (&[Evidence::TcpPosition], true, 0.9),
     (&[Evidence::Sdk], false, 1.0),
     (&[Evidence::Sdk], true, 0.9),
-    (&[Evidence::Thread, Evidence::Containment], false, 0.98),
+    (&[Evidence::Thread, Evidence::Containment], false, 0.99),
     (&[Evidence::Thread, Evidence::Containment], true, 0.9),
-    (&[Evidence::Thread], false, 0.9),
+    (&[Evidence::Thread], false, 0.97),
     (&[Evidence::Thread], true, 0.7),
-    (&[Evidence::Containment], false, 0.85),
+    (&[Evidence::Containment], false, 0.99),
     (&[Evidence::Containment], true, 0.6),
 ];
 
@@ -122,8 +137,8 @@ mod tests {
 
     #[test]
     fn rows_with_more_evidence_come_first() {
-        assert_eq!(Proof::of(&[Evidence::Containment, Evidence::Thread]).confidence(), 0.98);
-        assert_eq!(Proof::of(&[Evidence::Thread]).confidence(), 0.9);
+        assert_eq!(Proof::of(&[Evidence::Containment, Evidence::Thread]).confidence(), 0.99);
+        assert_eq!(Proof::of(&[Evidence::Thread]).confidence(), 0.97);
         assert_eq!(Proof::of(&[Evidence::Fingerprint, Evidence::TcpPosition]).confidence(), 0.99);
     }
 }

@@ -10,7 +10,8 @@
 //! * **Binary** content (not text on both sides): a run of 4 bytes with at least 3 different values. Runs with fewer
 //!   are what lengths, zeros and small integers look like.
 //!
-//! Several candidates may hold a token. The one that shares the most wins, then the latest; if another
+//! Several candidates may hold a token. The one that shares the most wins, then the one whose turn it is in a program that
+//! has passed on all that it got so far, then the latest; if another
 //! one that explains as much has not been linked to anything yet, the choice is ambiguous. Candidates that explain
 //! tokens which the winner does not (a message with the readings of two sensors) become links.
 
@@ -95,6 +96,14 @@ impl Recents {
         }
     }
 
+    /// The oldest content that was no cause yet, if every one before it was: the program passes on all that it gets, so
+    /// it has this one in hand, even if the next one is there already.
+    fn next_in_step(&self) -> Option<Handle> {
+        let next = self.0.iter().position(|recent| !recent.used)?;
+        let in_step = next > 0 && self.0.iter().skip(next).all(|recent| !recent.used);
+        self.0.get(next).filter(|_| in_step).map(|recent| recent.node)
+    }
+
     /// Which of the contents that were complete by `by` are in `sought`: the best first, then those that explain
     /// what it does not. `prefer`: candidates that other evidence points to, taken if they fit at all.
     pub(super) fn find(&mut self, sought: &Tokens, by: Timestamp, prefer: &[Handle]) -> Vec<Found> {
@@ -113,7 +122,10 @@ impl Recents {
                 found.push(Found { node, at, used, ambiguous: false, shared });
             }
         }
-        let rank = |found: &Found| (prefer.contains(&found.node), found.shared.count_ones(), found.at);
+        let next = self.next_in_step();
+        let rank = |found: &Found| {
+            (prefer.contains(&found.node), found.shared.count_ones(), Some(found.node) == next, found.at)
+        };
         found.sort_by_key(|candidate| std::cmp::Reverse(rank(candidate)));
         let Some(best) = found.first().copied() else { return found };
         let rival = |other: &&Found| {

@@ -17,7 +17,7 @@ use iotrail::host::clock;
 use iotrail::host::identity::Identity;
 use iotrail::host::processes;
 use iotrail::kernel::features::{Feature, chain};
-use iotrail::kernel::load::{self, Hooks, Kernel, LoadError};
+use iotrail::kernel::load::{self, Attachment, Hooks, Kernel, LoadError};
 use iotrail::pipeline::engine;
 use iotrail::pipeline::report::Report;
 use iotrail::pipeline::run::{self, Parts};
@@ -41,6 +41,9 @@ const HEALTH: Duration = Duration::from_millis(500);
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
+    /// Read options from this file first: TOML, a key is an option's name. The command line wins.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Trace this process, its threads and the children that it starts from now on (repeatable).
     #[arg(long, value_name = "PID")]
     pid: Vec<u32>,
@@ -186,7 +189,8 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     }
     drop(stop_serving);
     runtime.shutdown_timeout(Duration::from_millis(200));
-    let report = ended?;
+    // Detaching takes the kernel a while: everything else is done first.
+    let (report, _attachment) = ended?;
     tracing::info!("{}", report.summary());
     if let Some(path) = &options.report {
         write_report(path, &report, &telemetry)?;
@@ -260,8 +264,9 @@ fn attach(options: &Options, plan: &Plan) -> Result<Kernel, Failure> {
         ..load::Options::new(hooks, !options.no_btf)
     };
     let mut kernel = match load::load(&load) {
-        Err(LoadError::Btf(error)) => {
-            tracing::warn!("{error}; following descriptors through open, dup and /proc instead");
+        // No BTF, or a kernel before 5.11, which lacks a helper that the look-up needs.
+        Err(error @ (LoadError::Btf(_) | LoadError::Program { .. })) if load.btf => {
+            tracing::warn!("{}; following descriptors through open, dup and /proc instead", chain(&error));
             load.btf = false;
             load::load(&load)?
         }
@@ -316,7 +321,7 @@ fn trace(
     metrics: Metrics,
     exporters: &Arc<Exporters>,
     identity: Identity,
-) -> Result<Report, Failure> {
+) -> Result<(Report, Attachment), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let parts = Parts {
         engine: engine::Settings {

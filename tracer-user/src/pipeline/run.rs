@@ -53,7 +53,7 @@ pub struct Parts {
 
 /// Runs the analysis until told to stop; then everything that is held has been offered to the exporters. `started` is
 /// told when nothing can be missed any more.
-fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> Report {
+fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
     let Parts { kernel, selection, engine, exporters, metrics, mut report, stop } = parts;
     let Kernel { layout, mut reader, counters, live, mut attachment, .. } = kernel;
     let decoder: Decoder = engine.decoder;
@@ -114,7 +114,7 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> Report {
             let shared: Vec<Arc<Span>> = spans.drain(..).map(Arc::new).collect();
             exporters.offer_last(&shared, Instant::now() + LAST_OFFER);
             report.update(&counters, &engine.totals(), &reader, &metrics);
-            return report;
+            return (report, attachment);
         }
     }
 }
@@ -148,7 +148,7 @@ fn deliver(spans: &mut Vec<Span>, exporters: &Exporters, metrics: &Metrics) {
 ///
 /// # Errors
 /// The thread cannot be started.
-pub fn spawn(parts: Parts) -> std::io::Result<thread::JoinHandle<Report>> {
+pub fn spawn(parts: Parts) -> std::io::Result<thread::JoinHandle<(Report, Attachment)>> {
     let (started, start) = mpsc::channel();
     let analysis =
         thread::Builder::new().name("analysis".to_owned()).spawn(move || analyse(parts, &started))?;

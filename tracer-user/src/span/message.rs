@@ -177,7 +177,8 @@ fn base(
         name: [family.verb, " ", &message.destination].concat(),
         kind: family.kind,
         owner: seen.owner,
-        tid: seen.tid,
+        // The broker's thread is not the client's.
+        tid: if seen.from_broker { 0 } else { seen.tid },
         at: seen.at,
         status: seen.status,
         subject: subject(about),

@@ -22,15 +22,15 @@ fn two_sensors_interleaved_in_one_process() {
     check(
         &world,
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000..1100
-          publish a [sensor] 1250..1270 containment 0.85
-        peripheral.execute CMD [sensor] 1010..1120
-          publish b [sensor] 1200..1220 containment 0.85
-        peripheral.execute CMD [sensor] 2000..2100
-          publish a [sensor] 2200..2220 containment 0.85
-        peripheral.execute CMD [sensor] 2010..2120
-          publish b [sensor] 2250..2270 containment 0.85
-    "#]],
+            peripheral.execute CMD [sensor] 1000..1100
+              publish a [sensor] 1250..1270 containment 0.99
+            peripheral.execute CMD [sensor] 1010..1120
+              publish b [sensor] 1200..1220 containment 0.99
+            peripheral.execute CMD [sensor] 2000..2100
+              publish a [sensor] 2200..2220 containment 0.99
+            peripheral.execute CMD [sensor] 2010..2120
+              publish b [sensor] 2250..2270 containment 0.99
+        "#]],
     );
 }
 
@@ -43,10 +43,10 @@ fn readings_of_two_sensors_in_one_message() {
     check(
         &world,
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000..1100
-        peripheral.execute CMD [sensor] 1110..1200
-          publish both [sensor] 1300..1320 thread+containment 0.98 link(peripheral.execute CMD at 1000: containment 0.85)
-    "#]],
+            peripheral.execute CMD [sensor] 1000..1100
+            peripheral.execute CMD [sensor] 1110..1200
+              publish both [sensor] 1300..1320 thread+containment 0.99 link(peripheral.execute CMD at 1000: containment 0.99)
+        "#]],
     );
 }
 
@@ -59,10 +59,10 @@ fn content_wins_over_the_thread_s_last_command() {
     check(
         &world,
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000..1100
-          publish a [sensor] 1300..1320 containment 0.85
-        peripheral.execute CMD [sensor] 1110..1200
-    "#]],
+            peripheral.execute CMD [sensor] 1000..1100
+              publish a [sensor] 1300..1320 containment 0.99
+            peripheral.execute CMD [sensor] 1110..1200
+        "#]],
     );
 }
 
@@ -79,13 +79,13 @@ fn thread_alone_needs_the_command_just_before() {
     check(
         &world,
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000..1100
-          publish a [sensor] 1200..1220 thread 0.9
-        publish a [sensor] 1300..1320
-        peripheral.execute CMD [sensor] 2000..2100
-        publish a [sensor] 2200..2220
-        publish a [sensor] 4000000..4000020
-    "#]],
+            peripheral.execute CMD [sensor] 1000..1100
+              publish a [sensor] 1200..1220 thread 0.97
+            publish a [sensor] 1300..1320
+            peripheral.execute CMD [sensor] 2000..2100
+            publish a [sensor] 2200..2220
+            publish a [sensor] 4000000..4000020
+        "#]],
     );
 }
 
@@ -100,13 +100,13 @@ fn constant_readings_are_sure_as_long_as_each_is_published() {
     check(
         &world,
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000000..1000100
-          publish a [sensor] 1000200..1000220 containment 0.85
-        peripheral.execute CMD [sensor] 2000000..2000100
-          publish a [sensor] 2000200..2000220 containment 0.85
-        peripheral.execute CMD [sensor] 3000000..3000100
-          publish a [sensor] 3000200..3000220 containment 0.85
-    "#]],
+            peripheral.execute CMD [sensor] 1000000..1000100
+              publish a [sensor] 1000200..1000220 containment 0.99
+            peripheral.execute CMD [sensor] 2000000..2000100
+              publish a [sensor] 2000200..2000220 containment 0.99
+            peripheral.execute CMD [sensor] 3000000..3000100
+              publish a [sensor] 3000200..3000220 containment 0.99
+        "#]],
     );
     // Two that were not published in between: the latest, but it may be another.
     let mut world = World::new();
@@ -150,13 +150,13 @@ fn value_from_memory_goes_out_because_it_was_asked_for() {
     check(
         &world,
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000..1100
-          publish a [sensor] 1200..1220 thread+containment 0.98
-        publish get [other] 2000..2020
-          broker get [broker] 2010..2100 tcp-position+fingerprint 0.99
-          process get [sensor] 2110..2300 tcp-position+fingerprint 0.99
-            publish answer [sensor] 2200..2220 thread 0.9 link(peripheral.execute CMD at 1000: containment 0.85)
-    "#]],
+            peripheral.execute CMD [sensor] 1000..1100
+              publish a [sensor] 1200..1220 thread+containment 0.99
+            publish get [other] 2000..2020
+              broker get [broker] 2010..2100 tcp-position+fingerprint 0.99
+              process get [sensor] 2110..2300 tcp-position+fingerprint 0.99
+                publish answer [sensor] 2200..2220 thread 0.97 link(peripheral.execute CMD at 1000: containment 0.99)
+        "#]],
     );
 }
 
@@ -174,15 +174,15 @@ fn two_messages_handled_on_other_threads() {
     check(
         &world,
         &expect![[r#"
-        publish t [sensor] 1000..1020
-          broker t [broker] 1010..1030 tcp-position+fingerprint 0.99
-          process t [actuator] 1040..1060 tcp-position+fingerprint 0.99
-            peripheral.execute CMD [actuator] 1200..1300 containment 0.85
-        publish t [sensor] 1100..1120
-          broker t [broker] 1110..1130 tcp-position+fingerprint 0.99
-          process t [actuator] 1140..1160 tcp-position+fingerprint 0.99
-            peripheral.execute CMD [actuator] 1200..1300 containment 0.85
-        peripheral.execute CMD [actuator] 1400..1500
-    "#]],
+            publish t [sensor] 1000..1020
+              broker t [broker] 1010..1030 tcp-position+fingerprint 0.99
+              process t [actuator] 1040..1060 tcp-position+fingerprint 0.99
+                peripheral.execute CMD [actuator] 1200..1300 containment 0.99
+            publish t [sensor] 1100..1120
+              broker t [broker] 1110..1130 tcp-position+fingerprint 0.99
+              process t [actuator] 1140..1160 tcp-position+fingerprint 0.99
+                peripheral.execute CMD [actuator] 1200..1300 containment 0.99
+            peripheral.execute CMD [actuator] 1400..1500
+        "#]],
     );
 }

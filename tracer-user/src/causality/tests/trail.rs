@@ -24,12 +24,12 @@ fn device_to_device_is_one_trace() {
     check(
         &whole(World::new()),
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000..2000
-          publish t/temp [sensor] 2100..2120 containment 0.85
-            broker t/temp [broker] 2110..2200 tcp-position+fingerprint 0.99
-            process t/temp [actuator] 2210..3000 tcp-position+fingerprint 0.99
-              peripheral.execute CMD [actuator] 2300..2900 thread+containment 0.98
-    "#]],
+            peripheral.execute CMD [sensor] 1000..2000
+              publish t/temp [sensor] 2100..2120 containment 0.99
+                broker t/temp [broker] 2110..2200 tcp-position+fingerprint 0.99
+                process t/temp [actuator] 2210..3000 tcp-position+fingerprint 0.99
+                  peripheral.execute CMD [actuator] 2300..2900 thread+containment 0.99
+        "#]],
     );
 }
 
@@ -39,12 +39,12 @@ fn without_positions_the_ends_join_by_order_and_content() {
     check(
         &whole(world),
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000..2000
-          publish t/temp [sensor] 2100..2120 containment 0.85
-            broker t/temp [broker] 2110..2200 fingerprint 0.99
-            process t/temp [actuator] 2210..3000 fingerprint 0.99
-              peripheral.execute CMD [actuator] 2300..2900 thread+containment 0.98
-    "#]],
+            peripheral.execute CMD [sensor] 1000..2000
+              publish t/temp [sensor] 2100..2120 containment 0.99
+                broker t/temp [broker] 2110..2200 fingerprint 0.99
+                process t/temp [actuator] 2210..3000 fingerprint 0.99
+                  peripheral.execute CMD [actuator] 2300..2900 thread+containment 0.99
+        "#]],
     );
 }
 
@@ -53,11 +53,11 @@ fn from_the_clients_alone_the_hop_is_found_through_the_broker_s_address() {
     check(
         &whole(World { broker: false, ..World::new() }),
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000..2000
-          publish t/temp [sensor] 2100..2120 containment 0.85
-            process t/temp [actuator] 2210..3000 fingerprint 0.99
-              peripheral.execute CMD [actuator] 2300..2900 thread+containment 0.98
-    "#]],
+            peripheral.execute CMD [sensor] 1000..2000
+              publish t/temp [sensor] 2100..2120 containment 0.99
+                process t/temp [actuator] 2210..3000 fingerprint 0.99
+                  peripheral.execute CMD [actuator] 2300..2900 thread+containment 0.99
+        "#]],
     );
 }
 
@@ -80,22 +80,22 @@ fn one_client_untraced() {
     check(
         &whole(World::new().without("sensor")),
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000..2000
-        publish t/temp [remote sensor] 2110..2110 seen from the broker
-          broker t/temp [broker] 2110..2200 tcp-position+fingerprint 0.99
-          process t/temp [actuator] 2210..3000 tcp-position+fingerprint 0.99
-            peripheral.execute CMD [actuator] 2300..2900 thread+containment 0.98
-    "#]],
+            peripheral.execute CMD [sensor] 1000..2000
+            publish t/temp [remote sensor] 2110..2110 seen from the broker
+              broker t/temp [broker] 2110..2200 tcp-position+fingerprint 0.99
+              process t/temp [actuator] 2210..3000 tcp-position+fingerprint 0.99
+                peripheral.execute CMD [actuator] 2300..2900 thread+containment 0.99
+        "#]],
     );
     check(
         &whole(World::new().without("actuator")),
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000..2000
-          publish t/temp [sensor] 2100..2120 containment 0.85
-            broker t/temp [broker] 2110..2200 tcp-position+fingerprint 0.99
-            process t/temp [remote actuator] 2220..2220 tcp-position+fingerprint 0.99 seen from the broker
-        peripheral.execute CMD [actuator] 2300..2900
-    "#]],
+            peripheral.execute CMD [sensor] 1000..2000
+              publish t/temp [sensor] 2100..2120 containment 0.99
+                broker t/temp [broker] 2110..2200 tcp-position+fingerprint 0.99
+                process t/temp [remote actuator] 2220..2220 tcp-position+fingerprint 0.99 seen from the broker
+            peripheral.execute CMD [actuator] 2300..2900
+        "#]],
     );
 }
 
@@ -113,12 +113,12 @@ fn broker_reads_before_the_write_returns() {
     check(
         &world,
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000..2000
-          publish t [sensor] 2100..32000 thread+containment 0.98
-            broker t [broker] 2110..2200 tcp-position+fingerprint 0.99
-            process t [actuator] 2210..3000 tcp-position+fingerprint 0.99
-              peripheral.execute CMD [actuator] 2300..2900 thread+containment 0.98
-    "#]],
+            peripheral.execute CMD [sensor] 1000..2000
+              publish t [sensor] 2100..32000 thread+containment 0.99
+                broker t [broker] 2110..2200 tcp-position+fingerprint 0.99
+                process t [actuator] 2210..3000 tcp-position+fingerprint 0.99
+                  peripheral.execute CMD [actuator] 2300..2900 thread+containment 0.99
+        "#]],
     );
 }
 
@@ -136,13 +136,13 @@ fn settled_by_the_program_after_handling() {
     check(
         &world,
         &expect![[r#"
-        publish t [sensor] 1000..1110
-          broker t [broker] 1010..1150 tcp-position+fingerprint 0.99
-          process t [actuator] 1160..1420 tcp-position+fingerprint 0.99
-            peripheral.execute CMD [actuator] 1200..1300 thread 0.9
-            ack t [actuator] 1400..1420 broker-id 1
-        peripheral.execute CMD [actuator] 1600..1700
-    "#]],
+            publish t [sensor] 1000..1110
+              broker t [broker] 1010..1150 tcp-position+fingerprint 0.99
+              process t [actuator] 1160..1420 tcp-position+fingerprint 0.99
+                peripheral.execute CMD [actuator] 1200..1300 thread 0.97
+                ack t [actuator] 1400..1420 broker-id 1
+            peripheral.execute CMD [actuator] 1600..1700
+        "#]],
     );
 }
 
@@ -159,12 +159,12 @@ fn acknowledged_by_the_library_before_handling() {
     check(
         &world,
         &expect![[r#"
-        publish t [sensor] 1000..1110
-          broker t [broker] 1010..1150 tcp-position+fingerprint 0.99
-          process t [actuator] 1160..1190 tcp-position+fingerprint 0.99
-            ack t [actuator] 1170..1190 broker-id 1
-            peripheral.execute CMD [actuator] 1250..1300 containment 0.85
-    "#]],
+            publish t [sensor] 1000..1110
+              broker t [broker] 1010..1150 tcp-position+fingerprint 0.99
+              process t [actuator] 1160..1190 tcp-position+fingerprint 0.99
+                ack t [actuator] 1170..1190 broker-id 1
+                peripheral.execute CMD [actuator] 1250..1300 containment 0.99
+        "#]],
     );
 }
 
@@ -187,19 +187,19 @@ fn several_messages_of_one_read_settled_at_once() {
     check(
         &world,
         &expect![[r#"
-        publish t [sensor] 1000..1020
-          broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
-          process t [actuator] 1200..1420 tcp-position+fingerprint 0.99
-            ack t [actuator] 1400..1420 broker-id 1 link(process t at 1200: broker-id 1) link(process t at 1200: broker-id 1)
-        publish t [sensor] 1030..1050
-          broker t [broker] 1040..1101 tcp-position+fingerprint 0.99
-          process t [actuator] 1200..1420 tcp-position+fingerprint 0.99
-            peripheral.execute CMD [actuator] 1300..1310 thread+containment 0.98
-        publish t [sensor] 1060..1080
-          broker t [broker] 1070..1102 tcp-position+fingerprint 0.99
-          process t [actuator] 1200..1420 tcp-position+fingerprint 0.99
-        peripheral.execute CMD [actuator] 1320..1330
-    "#]],
+            publish t [sensor] 1000..1020
+              broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
+              process t [actuator] 1200..1420 tcp-position+fingerprint 0.99
+                ack t [actuator] 1400..1420 broker-id 1 link(process t at 1200: broker-id 1) link(process t at 1200: broker-id 1)
+            publish t [sensor] 1030..1050
+              broker t [broker] 1040..1101 tcp-position+fingerprint 0.99
+              process t [actuator] 1200..1420 tcp-position+fingerprint 0.99
+                peripheral.execute CMD [actuator] 1300..1310 thread+containment 0.99
+            publish t [sensor] 1060..1080
+              broker t [broker] 1070..1102 tcp-position+fingerprint 0.99
+              process t [actuator] 1200..1420 tcp-position+fingerprint 0.99
+            peripheral.execute CMD [actuator] 1320..1330
+        "#]],
     );
     assert_eq!(world.run().1.counts().undecided, 1);
 }
@@ -227,7 +227,7 @@ fn process_killed_in_the_middle() {
             publish t [sensor] 1000..1020
               broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
               process t [actuator] 1110..1500 tcp-position+fingerprint 0.99 ERROR killed
-                peripheral.execute CMD [actuator] 1200..1300 thread 0.9
+                peripheral.execute CMD [actuator] 1200..1300 thread 0.97
             publish t [sensor] 1350..1370
               broker t [broker] 1360..1400 tcp-position+fingerprint 0.99
         "#]],
@@ -244,12 +244,12 @@ fn never_settled_nor_returned_ends_with_the_hold_time() {
     check(
         &world,
         &expect![[r#"
-        publish t [sensor] 1000..1020
-          broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
-          process t [actuator] 1110..1001110 tcp-position+fingerprint 0.99
-            peripheral.execute CMD [actuator] 900000..900100 thread 0.9
-        peripheral.execute CMD [actuator] 1100000..1100100
-    "#]],
+            publish t [sensor] 1000..1020
+              broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
+              process t [actuator] 1110..1001110 tcp-position+fingerprint 0.99
+                peripheral.execute CMD [actuator] 900000..900100 thread 0.97
+            peripheral.execute CMD [actuator] 1100000..1100100
+        "#]],
     );
 }
 
@@ -265,14 +265,14 @@ fn long_command_belongs_to_what_was_handled_when_it_began() {
     check(
         &world,
         &expect![[r#"
-        publish t [sensor] 1000..1020
-          broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
-          process t [actuator] 1110..1300 tcp-position+fingerprint 0.99
-            peripheral.execute CMD [actuator] 1200..90000 thread 0.9
-        publish t [sensor] 2000..2020
-          broker t [broker] 2010..2100 tcp-position+fingerprint 0.99
-          process t [actuator] 2110..1002110 tcp-position+fingerprint 0.99
-    "#]],
+            publish t [sensor] 1000..1020
+              broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
+              process t [actuator] 1110..1300 tcp-position+fingerprint 0.99
+                peripheral.execute CMD [actuator] 1200..90000 thread 0.97
+            publish t [sensor] 2000..2020
+              broker t [broker] 2010..2100 tcp-position+fingerprint 0.99
+              process t [actuator] 2110..1002110 tcp-position+fingerprint 0.99
+        "#]],
     );
 }
 
@@ -288,14 +288,14 @@ fn relay_passes_on_what_it_handles() {
     check(
         &world,
         &expect![[r#"
-        publish raw [sensor] 1000..1020
-          broker raw [broker] 1010..1100 tcp-position+fingerprint 0.99
-          process raw [relay] 1110..1300 tcp-position+fingerprint 0.99
-            publish cooked [relay] 1200..1220 thread 0.9
-              broker cooked [broker] 1210..1500 tcp-position+fingerprint 0.99
-              process cooked [actuator] 1510..1001510 tcp-position+fingerprint 0.99
-        publish tick [relay] 1400..1420
-    "#]],
+            publish raw [sensor] 1000..1020
+              broker raw [broker] 1010..1100 tcp-position+fingerprint 0.99
+              process raw [relay] 1110..1300 tcp-position+fingerprint 0.99
+                publish cooked [relay] 1200..1220 thread 0.97
+                  broker cooked [broker] 1210..1500 tcp-position+fingerprint 0.99
+                  process cooked [actuator] 1510..1001510 tcp-position+fingerprint 0.99
+            publish tick [relay] 1400..1420
+        "#]],
     );
 }
 
@@ -310,12 +310,12 @@ fn answer_read_while_handling_is_the_cause_of_what_carries_it() {
     check(
         &world,
         &expect![[r#"
-        publish get [sensor] 1000..1020
-          broker get [broker] 1010..1100 tcp-position+fingerprint 0.99
-          process get [actuator] 1110..1500 tcp-position+fingerprint 0.99
-            peripheral.execute CMD [actuator] 1200..1300 thread 0.9
-              publish value [actuator] 1400..1420 thread+containment 0.98
-    "#]],
+            publish get [sensor] 1000..1020
+              broker get [broker] 1010..1100 tcp-position+fingerprint 0.99
+              process get [actuator] 1110..1500 tcp-position+fingerprint 0.99
+                peripheral.execute CMD [actuator] 1200..1300 thread 0.97
+                  publish value [actuator] 1400..1420 thread+containment 0.99
+        "#]],
     );
 }
 
@@ -335,17 +335,17 @@ fn answer_to_an_own_request_resumes_what_the_thread_was_doing() {
     check(
         &world,
         &expect![[r#"
-        publish job [sensor] 1000..1020
-          broker job [broker] 1010..1100 tcp-position+fingerprint 0.99
-          process job [relay] 1110..1250 tcp-position+fingerprint 0.99
-            publish svc/request/1 [relay] 1200..1220 thread 0.9
-              broker svc/request/1 [broker] 1210..1300 tcp-position+fingerprint 0.99
-              process svc/request/1 [other] 1310..1400 tcp-position+fingerprint 0.99
-                publish svc/response/1 [other] 1350..1370 thread 0.9
-                  broker svc/response/1 [broker] 1360..1500 tcp-position+fingerprint 0.99
-                  process svc/response/1 [relay] 1510..1800 tcp-position+fingerprint 0.99
-            peripheral.execute CMD [relay] 1600..1700 thread 0.9
-    "#]],
+            publish job [sensor] 1000..1020
+              broker job [broker] 1010..1100 tcp-position+fingerprint 0.99
+              process job [relay] 1110..1250 tcp-position+fingerprint 0.99
+                publish svc/request/1 [relay] 1200..1220 thread 0.97
+                  broker svc/request/1 [broker] 1210..1300 tcp-position+fingerprint 0.99
+                  process svc/request/1 [other] 1310..1400 tcp-position+fingerprint 0.99
+                    publish svc/response/1 [other] 1350..1370 thread 0.97
+                      broker svc/response/1 [broker] 1360..1500 tcp-position+fingerprint 0.99
+                      process svc/response/1 [relay] 1510..1800 tcp-position+fingerprint 0.99
+                peripheral.execute CMD [relay] 1600..1700 thread 0.97
+        "#]],
     );
 }
 
@@ -365,11 +365,11 @@ fn trace_header_is_adopted() {
     check(
         &world,
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000..2000
-        publish t [sensor] 2100..2120 outside b7ad6b7169203331 link(peripheral.execute CMD at 1000: thread+containment 0.98)
-          broker t [broker] 2110..2200 traceparent+tcp-position+fingerprint 1
-          process t [actuator] 2210..2300 traceparent+tcp-position+fingerprint 1
-    "#]],
+            peripheral.execute CMD [sensor] 1000..2000
+            publish t [sensor] 2100..2120 outside b7ad6b7169203331 link(peripheral.execute CMD at 1000: thread+containment 0.99)
+              broker t [broker] 2110..2200 traceparent+tcp-position+fingerprint 1
+              process t [actuator] 2210..2300 traceparent+tcp-position+fingerprint 1
+        "#]],
     );
     let (spans, _) = world.run();
     let published = spans.iter().find(|span| span.name == "publish t").unwrap();

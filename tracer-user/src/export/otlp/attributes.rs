@@ -77,7 +77,9 @@ pub(crate) fn span(encoder: &Encoder, span: &Span, out: &mut impl Attributes) {
     let mut out = Derived { span, out };
     subject(&span.subject, span, &mut out);
     out.float(attribute::LATENCY_MS, latency_ms(span));
-    out.int(attribute::THREAD_ID, i64::from(span.tid));
+    if span.tid != 0 {
+        out.int(attribute::THREAD_ID, i64::from(span.tid));
+    }
     if matches!(span.owner, Owner::Remote { .. }) {
         out.text(attribute::VIEWPOINT, VIEWPOINT_BROKER);
     }

@@ -1,0 +1,5 @@
+//! Whole trails: a sensor, a broker and an actuator, written in many ways; what breaks half-way; how soon traces are complete.
+
+mod breaks;
+pub(crate) mod plant;
+mod ways;
