@@ -48,7 +48,7 @@ static u32 number(const char *text)
 
 static long socketcall(long which, long a, long b, long c, long d)
 {
-	long args[4] = {a, b, c, d};
+	long args[6] = {a, b, c, d, 0, 0};
 	return call(102, which, P(args), 0, 0, 0);
 }
 
@@ -96,7 +96,7 @@ static void run(const char *device, u32 port)
 	socket = result;
 	STEP(socketcall(3, socket, P(&to), sizeof to, 0)); /* connect */
 	STEP(socketcall(9, socket, P(bytes), 20, 0)); /* send */
-	STEP(socketcall(11, socket, P(bytes), 8, 0)); /* sendto, without an address: the rest is on the stack */
+	STEP(socketcall(11, socket, P(bytes), 8, 0)); /* sendto */
 	STEP(socketcall(16, socket, P(&header), 0, 0)); /* sendmsg */
 	STEP(socketcall(10, socket, P(room), 100, 0)); /* recv */
 	go();

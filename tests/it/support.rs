@@ -103,11 +103,6 @@ impl Tracer {
         tracer
     }
 
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
     /// Where it serves metrics and health.
     pub fn http(&self) -> SocketAddr {
         self.http
@@ -220,10 +215,5 @@ impl Outcome {
             .get(name)
             .and_then(Value::as_u64)
             .unwrap_or_else(|| panic!("no count {name} in {:?}", self.counts))
-    }
-
-    /// The spans of this name.
-    pub fn named(&self, name: &str) -> Vec<&Span> {
-        self.spans.iter().filter(|span| span.name == name).collect()
     }
 }

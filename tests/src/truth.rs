@@ -141,12 +141,16 @@ impl Score {
     }
 }
 
-/// Scores by relation, evidence and stated confidence (in hundredths), and how many links of each relation are missing.
-pub fn scores(
-    verdicts: &[Verdict],
-) -> (BTreeMap<(Relation, String, u32), Score>, BTreeMap<Relation, (usize, usize)>) {
-    let mut scores: BTreeMap<_, Score> = BTreeMap::new();
-    let mut found: BTreeMap<Relation, (usize, usize)> = BTreeMap::new();
+/// Scores by relation, evidence and stated confidence in thousandths.
+pub type Scores = BTreeMap<(Relation, String, u32), Score>;
+
+/// By relation: the links that are right, and all that there should be.
+pub type Found = BTreeMap<Relation, (usize, usize)>;
+
+/// Scores of the links that were made, and how many of those that should have been were.
+pub fn scores(verdicts: &[Verdict]) -> (Scores, Found) {
+    let mut scores = Scores::new();
+    let mut found = Found::new();
     for verdict in verdicts {
         let (right, all) = found.entry(verdict.relation).or_default();
         *all += 1;

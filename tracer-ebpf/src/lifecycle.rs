@@ -5,7 +5,7 @@ use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_ktime_get_ns};
 use tracer_common::record::Kind;
 
 use crate::maps::{CALLS, COMMS, IDLE, config, set_active, set_selected};
-use crate::probes::AMD64;
+use crate::probes::{AMD64, TS_COMPAT};
 use crate::select;
 use crate::{emit, follow, read};
 
@@ -60,9 +60,7 @@ pub(crate) fn exec() -> Option<()> {
     Some(())
 }
 
-/// x86: bit of `thread_info.flags` of a program with 32-bit addresses. `arch/x86/include/asm/thread_info.h`.
-const TIF_ADDR32: u64 = 1 << 29;
-/// arm64: the same. `arch/arm64/include/asm/thread_info.h`.
+/// arm64: bit of `thread_info.flags` of a 32-bit program. `arch/arm64/include/asm/thread_info.h`.
 const TIF_32BIT: u64 = 1 << 22;
 
 /// Whether the current process runs a 32-bit program. Without BTF: not known, so no.
@@ -73,8 +71,14 @@ fn is_compat() -> bool {
     }
     // SAFETY: no arguments.
     let task = unsafe { bpf_get_current_task() };
+    if config!(arch) == AMD64 {
+        // Set for the first return to the program: `__set_personality_ia32`, `arch/x86/kernel/process_64.c`. The flag in
+        // `thread_info.flags` that says the same has had several numbers.
+        return read::kernel::<u32>(task + u64::from(config!(offsets.task_status)))
+            .is_some_and(|status| status & TS_COMPAT != 0);
+    }
     let flags: u64 = read::kernel(task + u64::from(config!(offsets.task_flags))).unwrap_or(0);
-    flags & if config!(arch) == AMD64 { TIF_ADDR32 } else { TIF_32BIT } != 0
+    flags & TIF_32BIT != 0
 }
 
 /// `trace_sched_process_exit`, `kernel/exit.c`. Runs in each thread that ends.

@@ -18,7 +18,7 @@ const X32: u32 = 0x4000_0000;
 /// x86: code segment of 32-bit programs. `arch/x86/include/asm/segment.h`.
 const USER32_CS: u64 = 0x23;
 /// x86: `thread_info.status` bit of a 32-bit system call. `arch/x86/include/asm/thread_info.h`.
-const TS_COMPAT: u32 = 2;
+pub(crate) const TS_COMPAT: u32 = 2;
 /// arm64: bit of `pstate` that says AArch32. `arch/arm64/include/asm/ptrace.h`.
 const PSR_MODE32: u64 = 0x10;
 

@@ -174,10 +174,11 @@ fn a_32_bit_program_that_is_started_later_is_seen() {
         let line = Line::open().expect("a line");
         let path = line.path.display().to_string();
         let mut command = Command::new("sh");
-        command.args(["-c", SHELL]).stdin(Stdio::piped());
+        command.args(["-c", SHELL]).stdin(Stdio::piped()).stdout(Stdio::null());
         let mut shell = Running::start_with_input("shell", &mut command).expect("a shell");
         let pid = shell.pid().to_string();
-        let mut tracer = Tracer::start(&[&["--pid", &pid, "--device", &path], more].concat());
+        let mut tracer =
+            Tracer::start(&[&["--hooks", "auto", "--pid", &pid, "--device", &path], more].concat());
         let mut input = shell.child().stdin.take().expect("its input is a pipe");
         writeln!(input, "exec {} {path} 1", program.display()).expect("the shell listens");
         // Not seen is what it does in its first moments, and that is said.
