@@ -56,6 +56,8 @@ struct Known {
     connection: Connection,
     socket: SocketEnd,
     used: Timestamp,
+    /// It was being connected when the connecting call returned, and nothing has moved since.
+    pending: bool,
 }
 
 /// The stages of one run.
@@ -300,7 +302,14 @@ impl Engine {
                 self.ensure(end, socket, process, capture.at.start, true);
             }
             Body::Connect { ref address } => self.connect(&capture, end, socket, address),
-            Body::Close { .. } if capture.result >= 0 => self.close(end, capture.at.start, capture.tid),
+            Body::Close { .. } if capture.result >= 0 => {
+                // Given up before anything moved: it was refused, or took too long.
+                if let Some(known) = self.connections.get(&end).filter(|known| known.pending) {
+                    let (server, system) = (known.socket.remote, self.protocol(known.socket.remote.port()));
+                    self.totals.refuse(system.map_or("unknown", System::name), Some(server));
+                }
+                self.close(end, capture.at.start, capture.tid);
+            }
             _ => {}
         }
     }
@@ -310,6 +319,9 @@ impl Engine {
         if capture.result >= 0 || capture.result == -i64::from(libc::EINPROGRESS) {
             let process = self.process(capture);
             self.ensure(end, socket, process, capture.at.start, true);
+            if let Some(known) = self.connections.get_mut(&end) {
+                known.pending = capture.result < 0;
+            }
             return;
         }
         let server = crate::decode::socket_address(address);
@@ -328,6 +340,7 @@ impl Engine {
     ) {
         let Some(known) = self.connections.get_mut(&end) else { return };
         known.used = capture.at.end;
+        known.pending &= capture.result <= 0;
         if direction == Direction::Inward && !known.connection.is_half(Direction::Inward) {
             let key = known.socket.connection();
             self.causality.returned(process, capture.tid, key, capture.at.start);
@@ -391,7 +404,9 @@ impl Engine {
             (None, None) => None,
         };
         let connection = Connection::new(process, socket, role, here.or(there), from_start);
-        if let Some(previous) = self.connections.insert(end, Known { connection, socket, used: at }) {
+        if let Some(previous) =
+            self.connections.insert(end, Known { connection, socket, used: at, pending: false })
+        {
             self.totals.proto.add(&previous.connection.counts());
         }
     }
