@@ -29,6 +29,12 @@ const CONNECTIONS: usize = 16 * 1024;
 /// Processes that are known. Those that were seen longest ago and have no connection are forgotten first.
 const PROCESSES: usize = 32 * 1024;
 
+/// Devices whose description is kept; describing one again costs a few reads in `/sys`.
+const DEVICES: usize = 4096;
+
+/// Threads whose `ioctl` argument at entry is kept until the call returns: as many as the kernel side follows.
+const ENTRIES: usize = tracer_common::limits::THREADS as usize;
+
 /// What the engine is told at start.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -245,6 +251,10 @@ impl Engine {
         if let Body::Ioctl { before, .. } = &mut capture.body {
             if capture.at.start == capture.at.end && before.is_some() {
                 // The argument at entry; the call itself follows.
+                if self.entries.len() >= ENTRIES {
+                    // Threads that died in their call and whose end was lost.
+                    self.entries.clear();
+                }
                 self.entries.insert(capture.tid, (capture.at.start, before.take().unwrap_or_default()));
                 return;
             }
@@ -255,6 +265,13 @@ impl Engine {
             }
         }
         let process = self.process(&capture);
+        if matches!(capture.body, Body::Open { .. }) || self.devices.len() >= DEVICES {
+            // The number may have been given to another device since, and what is forgotten is described anew.
+            self.devices.remove(&number);
+            if self.devices.len() >= DEVICES {
+                self.devices.clear();
+            }
+        }
         let device = Arc::clone(
             self.devices.entry(number).or_insert_with(|| Arc::new(host::devices::describe(number))),
         );
