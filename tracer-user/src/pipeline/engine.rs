@@ -56,6 +56,8 @@ struct Known {
     connection: Connection,
     socket: SocketEnd,
     used: Timestamp,
+    /// How many descriptors it is known to be open by: it lasts until the last is closed.
+    descriptors: u32,
 }
 
 /// The stages of one run.
@@ -300,7 +302,15 @@ impl Engine {
                 self.ensure(end, socket, process, capture.at.start, true);
             }
             Body::Connect { ref address } => self.connect(&capture, end, socket, address),
-            Body::Close { .. } if capture.result >= 0 => self.close(end, capture.at.start, capture.tid),
+            Body::Dup { new_fd, .. } if capture.result >= 0 && new_fd != capture.fd => {
+                if let Some(known) = self.connections.get_mut(&end) {
+                    known.descriptors = known.descriptors.saturating_add(1);
+                }
+            }
+            Body::Close { .. } if capture.result >= 0 => match self.connections.get_mut(&end) {
+                Some(known) if known.descriptors > 1 => known.descriptors -= 1,
+                _ => self.close(end, capture.at.start, capture.tid),
+            },
             _ => {}
         }
     }
@@ -391,7 +401,9 @@ impl Engine {
             (None, None) => None,
         };
         let connection = Connection::new(process, socket, role, here.or(there), from_start);
-        if let Some(previous) = self.connections.insert(end, Known { connection, socket, used: at }) {
+        if let Some(previous) =
+            self.connections.insert(end, Known { connection, socket, used: at, descriptors: 1 })
+        {
             self.totals.proto.add(&previous.connection.counts());
         }
     }
