@@ -12,6 +12,7 @@ use std::{os::unix::process::CommandExt as _, process::Command};
 ///
 /// `bench syscalls`: ns per system call with nothing, iotrail, a bpftrace histogram and strace attached, in turn.
 /// `bench mosquitto`: a broker's rate and latency with and without iotrail, and what iotrail itself takes.
+/// `bench saturation`: the highest rate of messages at which nothing is lost, and what is counted beyond it.
 /// Prints medians and ratios as a Markdown table. `bench -- --help` and `bench syscalls --help` have more.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -23,7 +24,7 @@ pub(crate) struct Options {
         required = true,
         trailing_var_arg = true,
         allow_hyphen_values = true,
-        value_name = "syscalls|mosquitto"
+        value_name = "syscalls|mosquitto|saturation"
     )]
     what: Vec<String>,
 }

@@ -59,7 +59,19 @@ enum What {
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
+    /// Mosquitto at rising rates until iotrail loses something, or the broker or the load cannot follow.
+    Saturation {
+        /// Messages a second to begin with.
+        #[arg(long, default_value_t = 10_000)]
+        from: u64,
+        /// Seconds at each rate.
+        #[arg(long, default_value_t = 3)]
+        seconds: u64,
+    },
 }
+
+/// Steps of the rate in a search for the highest without loss, as factors of the rate before.
+const STEP: f64 = 1.25;
 
 /// Starts a tracer that logs to a file.
 type Start<'a> = Box<dyn Fn(&Path) -> Result<Tracer> + 'a>;
@@ -75,6 +87,7 @@ fn main() -> Result<()> {
     match &options.what {
         What::Syscalls { hooks } => syscalls(&options, hooks),
         What::Mosquitto { rate, seconds } => mosquitto(&options, *rate, *seconds),
+        What::Saturation { from, seconds } => saturation(&options, *from, *seconds),
     }
 }
 
@@ -235,6 +248,53 @@ fn mosquitto(options: &Options, rate: u64, seconds: u64) -> Result<()> {
 }
 
 /// Numbers of a nested object by the names on the way to them.
+/// Raises the rate until something is lost or the load falls behind it.
+fn saturation(options: &Options, from: u64, seconds: u64) -> Result<()> {
+    println!(
+        "| messages/s wanted | messages/s sent | received | publishes seen | deliveries seen | records lost |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
+    let mut rate = from;
+    loop {
+        let broker = Mosquitto::start(&options.folder)?;
+        let report = options.folder.join("report.json");
+        let arguments = [
+            "--broker",
+            &format!("mqtt:{}", broker.port),
+            "--export",
+            "file:/dev/null",
+            "--report",
+            &report.display().to_string(),
+        ];
+        let log = options.folder.join("iotrail.log");
+        let tracer = Tracer::iotrail(&options.iotrail, &arguments.map(str::to_owned), &log)?;
+        let output = Command::new(beside("load_mqtt")?)
+            .args(["--port", &broker.port.to_string(), "--rate", &rate.to_string()])
+            .args(["--seconds", &seconds.to_string()])
+            .output()
+            .context("cannot start the load")?;
+        ensure!(output.status.success(), "the load failed: {}", String::from_utf8_lossy(&output.stderr));
+        let load: Value = serde_json::from_slice(&output.stdout).context("the load says no JSON")?;
+        tracer.stop()?;
+        let text = fs::read_to_string(&report).context("iotrail left no report")?;
+        let report: Value = serde_json::from_str(&text).context("the report is no JSON")?;
+        let count = |name: &str| report["counts"][name].as_u64().unwrap_or(0);
+        let number = |name: &str| load[name].as_f64().unwrap_or(0.0);
+        let lost = count("kernel.data_ring_full") + count("kernel.lifecycle_ring_full");
+        let sent = number("rate");
+        let (publishes, deliveries) = (count("publishes"), count("deliveries"));
+        println!("| {rate} | {sent:.0} | {} | {publishes} | {deliveries} | {lost} |", number("received"));
+        #[expect(clippy::cast_precision_loss, reason = "a rate")]
+        let wanted = rate as f64;
+        if lost > 0 || sent < 0.9 * wanted {
+            return Ok(());
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
+        let next = (wanted * STEP) as u64;
+        rate = next;
+    }
+}
+
 fn flatten(name: &str, value: &Value, into: &mut serde_json::Map<String, Value>) {
     match value {
         Value::Object(members) => {

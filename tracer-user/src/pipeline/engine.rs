@@ -29,6 +29,12 @@ const CONNECTIONS: usize = 16 * 1024;
 /// Processes that are known. Those that were seen longest ago and have no connection are forgotten first.
 const PROCESSES: usize = 32 * 1024;
 
+/// Devices whose description is kept; describing one again costs a few reads in `/sys`.
+const DEVICES: usize = 4096;
+
+/// Threads whose `ioctl` argument at entry is kept until the call returns: as many as the kernel side follows.
+const ENTRIES: usize = tracer_common::limits::THREADS as usize;
+
 /// What the engine is told at start.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -58,6 +64,8 @@ struct Known {
     used: Timestamp,
     /// How many descriptors it is known to be open by: it lasts until the last is closed.
     descriptors: u32,
+    /// It was being connected when the connecting call returned, and nothing has moved since.
+    pending: bool,
 }
 
 /// The stages of one run.
@@ -245,6 +253,10 @@ impl Engine {
         if let Body::Ioctl { before, .. } = &mut capture.body {
             if capture.at.start == capture.at.end && before.is_some() {
                 // The argument at entry; the call itself follows.
+                if self.entries.len() >= ENTRIES {
+                    // Threads that died in their call and whose end was lost.
+                    self.entries.clear();
+                }
                 self.entries.insert(capture.tid, (capture.at.start, before.take().unwrap_or_default()));
                 return;
             }
@@ -255,6 +267,13 @@ impl Engine {
             }
         }
         let process = self.process(&capture);
+        if matches!(capture.body, Body::Open { .. }) || self.devices.len() >= DEVICES {
+            // The number may have been given to another device since, and what is forgotten is described anew.
+            self.devices.remove(&number);
+            if self.devices.len() >= DEVICES {
+                self.devices.clear();
+            }
+        }
         let device = Arc::clone(
             self.devices.entry(number).or_insert_with(|| Arc::new(host::devices::describe(number))),
         );
@@ -307,10 +326,18 @@ impl Engine {
                     known.descriptors = known.descriptors.saturating_add(1);
                 }
             }
-            Body::Close { .. } if capture.result >= 0 => match self.connections.get_mut(&end) {
-                Some(known) if known.descriptors > 1 => known.descriptors -= 1,
-                _ => self.close(end, capture.at.start, capture.tid),
-            },
+            Body::Close { .. } if capture.result >= 0 => {
+                if let Some(known) = self.connections.get_mut(&end).filter(|known| known.descriptors > 1) {
+                    known.descriptors -= 1;
+                    return;
+                }
+                // Given up before anything moved: it was refused, or took too long.
+                if let Some(known) = self.connections.get(&end).filter(|known| known.pending) {
+                    let (server, system) = (known.socket.remote, self.protocol(known.socket.remote.port()));
+                    self.totals.refuse(system.map_or("unknown", System::name), Some(server));
+                }
+                self.close(end, capture.at.start, capture.tid);
+            }
             _ => {}
         }
     }
@@ -320,6 +347,9 @@ impl Engine {
         if capture.result >= 0 || capture.result == -i64::from(libc::EINPROGRESS) {
             let process = self.process(capture);
             self.ensure(end, socket, process, capture.at.start, true);
+            if let Some(known) = self.connections.get_mut(&end) {
+                known.pending = capture.result < 0;
+            }
             return;
         }
         let server = crate::decode::socket_address(address);
@@ -338,6 +368,7 @@ impl Engine {
     ) {
         let Some(known) = self.connections.get_mut(&end) else { return };
         known.used = capture.at.end;
+        known.pending &= capture.result <= 0;
         if direction == Direction::Inward && !known.connection.is_half(Direction::Inward) {
             let key = known.socket.connection();
             self.causality.returned(process, capture.tid, key, capture.at.start);
@@ -401,8 +432,9 @@ impl Engine {
             (None, None) => None,
         };
         let connection = Connection::new(process, socket, role, here.or(there), from_start);
-        if let Some(previous) =
-            self.connections.insert(end, Known { connection, socket, used: at, descriptors: 1 })
+        if let Some(previous) = self
+            .connections
+            .insert(end, Known { connection, socket, used: at, descriptors: 1, pending: false })
         {
             self.totals.proto.add(&previous.connection.counts());
         }
