@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 /// Tells the user crate's build where the object is when it is not in the repository's own target folder.
@@ -64,16 +64,21 @@ pub(crate) fn all(workspace: &Workspace, toolchain: &Toolchain, options: &Option
             cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
         }
     }
-    // The user crate's build looks there by itself; only another place has to be said.
-    if place != workspace.root.join("target/bpf/iotrail.bpf.o") {
-        cargo.env(OBJECT_VARIABLE, &place);
-    }
+    say_object(workspace, &mut cargo, &place);
     if options.quiet {
         cmd::quiet(workspace, "building iotrail", "build-iotrail", &mut cargo)?;
     } else {
         cmd::loud(&mut cargo)?;
     }
     Ok(folder.join(if options.release { "release" } else { "debug" }).join("iotrail"))
+}
+
+/// Says where the object is to a cargo that builds the user crate, which looks in the repository's own target folder by
+/// itself: only another place has to be said.
+pub(crate) fn say_object(workspace: &Workspace, cargo: &mut Command, place: &Path) {
+    if place != workspace.root.join("target/bpf/iotrail.bpf.o") {
+        cargo.env(OBJECT_VARIABLE, place);
+    }
 }
 
 /// Builds the kernel programs; the object's file changes only if its bytes do, so that cargo rebuilds no more than it must.

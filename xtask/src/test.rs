@@ -90,6 +90,8 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
                 let building = build::Options { quiet: true, ..build::Options::default() };
                 let iotrail = build::all(workspace, &toolchain, &building)?;
                 let mut cargo = workspace.cargo();
+                // Some of them load the kernel programs themselves.
+                build::say_object(workspace, &mut cargo, &workspace.bpf_object(std::env::consts::ARCH));
                 cargo.env(PROGRAM_VARIABLE, iotrail).args(["test", "--workspace", "--test", "live", "--"]);
                 // One at a time: each looks at the whole machine and counts what it sees there.
                 cargo.arg("--test-threads=1").args(&filter);

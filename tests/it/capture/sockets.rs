@@ -11,7 +11,7 @@ use tracer_tests::probe::pattern;
 
 use super::probe::Probe;
 use super::rig::{BOTH, MODES, Mode, RAW, Rig, Seen, check_call, only, port};
-use crate::support::Folder;
+use crate::support::{Folder, Tracer};
 
 /// A connection of a probe with itself: both ends are selected, so each call of either is a record.
 pub(super) struct Pair {
@@ -227,5 +227,27 @@ fn a_refused_connection_is_seen() {
         let Body::Connect { address } = &seen.capture.body else { panic!("{seen:#?}") };
         assert_eq!(socket_address(address), Some(([127, 0, 0, 1], number).into()), "{mode:?}");
         probe.end();
+    }
+}
+
+#[test]
+fn a_connection_lasts_until_its_last_descriptor_is_closed() {
+    let left = |commands: &[&str], more: &[&str]| {
+        let number = free_port().expect("a port");
+        let mut probe = Probe::start();
+        let (pid, broker) = (probe.pid().to_string(), format!("mqtt:{number}"));
+        let tracer = Tracer::start(&[&["--pid", &pid, "--broker", &broker], more].concat());
+        let Pair { client, .. } = Pair::unseen(&mut probe, &format!("127.0.0.1:{number}"));
+        for command in commands {
+            let command = command.replace("FD", &client.to_string());
+            assert!(probe.call(&command) >= 0, "{command}");
+        }
+        let left = tracer.stop().count("connections");
+        probe.end();
+        left
+    };
+    for more in [&[][..], &["--no-btf"]] {
+        assert_eq!(left(&["dup3 FD 90", "close FD"], more), 2, "{more:?}: open by another number");
+        assert_eq!(left(&["dup3 FD 90", "close FD", "close 90"], more), 1, "{more:?}: closed");
     }
 }

@@ -62,6 +62,8 @@ struct Known {
     connection: Connection,
     socket: SocketEnd,
     used: Timestamp,
+    /// How many descriptors it is known to be open by: it lasts until the last is closed.
+    descriptors: u32,
     /// It was being connected when the connecting call returned, and nothing has moved since.
     pending: bool,
 }
@@ -319,7 +321,16 @@ impl Engine {
                 self.ensure(end, socket, process, capture.at.start, true);
             }
             Body::Connect { ref address } => self.connect(&capture, end, socket, address),
+            Body::Dup { new_fd, .. } if capture.result >= 0 && new_fd != capture.fd => {
+                if let Some(known) = self.connections.get_mut(&end) {
+                    known.descriptors = known.descriptors.saturating_add(1);
+                }
+            }
             Body::Close { .. } if capture.result >= 0 => {
+                if let Some(known) = self.connections.get_mut(&end).filter(|known| known.descriptors > 1) {
+                    known.descriptors -= 1;
+                    return;
+                }
                 // Given up before anything moved: it was refused, or took too long.
                 if let Some(known) = self.connections.get(&end).filter(|known| known.pending) {
                     let (server, system) = (known.socket.remote, self.protocol(known.socket.remote.port()));
@@ -421,8 +432,9 @@ impl Engine {
             (None, None) => None,
         };
         let connection = Connection::new(process, socket, role, here.or(there), from_start);
-        if let Some(previous) =
-            self.connections.insert(end, Known { connection, socket, used: at, pending: false })
+        if let Some(previous) = self
+            .connections
+            .insert(end, Known { connection, socket, used: at, descriptors: 1, pending: false })
         {
             self.totals.proto.add(&previous.connection.counts());
         }

@@ -102,6 +102,7 @@ impl Follower {
             Body::Dup { new_fd, .. } if capture.result >= 0 => {
                 let (from, to) = (key, (capture.pid, *new_fd));
                 if let Some(target) = self.known.get(&from).copied() {
+                    capture.target = target;
                     self.learn(to, target);
                 } else {
                     self.known.remove(&to);
