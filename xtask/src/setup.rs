@@ -16,6 +16,9 @@ mod apt;
 const LINKER_VERSION: &str = "0.13.0";
 /// LLVM of Debian's `rustc-web`, which the linker has to match.
 const LLVM: &str = "22";
+/// Debian's own Python, for which its packages are, and what has to work there.
+const PYTHON: &str = "/usr/bin/python3";
+const PAHO: &str = "import paho.mqtt.client; print('there')";
 /// Where there is neither Debian's compiler nor a nightly.
 const WITHOUT_DEBIAN: &str = "`rustup toolchain install nightly --component rust-src` and `cargo install bpf-linker` (or your system's package of it)";
 
@@ -166,6 +169,9 @@ impl Plan {
         }
         if level == Level::Test && cmd::which("mosquitto_pub").is_none() {
             package("mosquitto-clients", "MQTT clients for the tests");
+        }
+        if level == Level::Test && cmd::answer(Command::new(PYTHON).args(["-c", PAHO])).is_none() {
+            package("python3-paho-mqtt", "another MQTT client for the tests");
         }
         if level == Level::Test && cfg!(target_arch = "x86_64") && gcc_file("crt1.o").is_none() {
             package("libc6-dev-i386", "32-bit programs for the tests");

@@ -19,6 +19,28 @@ fn errors(spans: &[Span]) -> Vec<(&str, &str)> {
     errors
 }
 
+/// Waits until a program waits for descriptors, though not for those of an event loop.
+fn wait_until_it_polls(pid: u32) {
+    let polls = [
+        #[cfg(target_arch = "x86_64")]
+        nix::libc::SYS_poll,
+        nix::libc::SYS_ppoll,
+    ];
+    let start = std::time::Instant::now();
+    loop {
+        let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+        if call
+            .split(' ')
+            .next()
+            .and_then(|number| number.parse().ok())
+            .is_some_and(|number| polls.contains(&number))
+        {
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "it is in {call}");
+    }
+}
+
 #[test]
 fn an_actuator_that_refuses() {
     let mut plant = Plant::new();
@@ -115,6 +137,7 @@ fn an_actuator_that_is_killed_inside_its_command() {
     let pid = actuator.pid();
     plant.sensor("sensor", 2, &[&near], &[]);
     hearing.recv_timeout(PATIENCE).expect("the command arrives");
+    wait_until_it_polls(pid);
     plant.client("actuator").process.stop(Signal::SIGKILL, PATIENCE).expect("it dies");
     plant.client("sensor").finish();
     let spans = tracer.wait_for("both commands", |spans| on_device(spans, pid, &far).len() == 2);

@@ -1,12 +1,15 @@
 //! Instruments, a broker, sensors and actuators under a tracer.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nix::fcntl::OFlag;
 use tracer_tests::instrument::Line;
 use tracer_tests::otlp::{self, Span};
 use tracer_tests::truth::{self, Actuator, Sensor, Verdict};
@@ -18,24 +21,45 @@ use crate::support::{Outcome, Tracer};
 pub(crate) struct Plant {
     pub(crate) site: Site,
     devices: Vec<String>,
+    instruments: Vec<String>,
     sensors: Vec<(Client, Sensor)>,
     actuators: Vec<(Client, String)>,
 }
 
 impl Plant {
     pub(crate) fn new() -> Self {
-        Self { site: Site::new(), devices: Vec::new(), sensors: Vec::new(), actuators: Vec::new() }
+        Self {
+            site: Site::new(),
+            devices: Vec::new(),
+            instruments: Vec::new(),
+            sensors: Vec::new(),
+            actuators: Vec::new(),
+        }
     }
 
     /// An instrument; its node.
     pub(crate) fn instrument(
         &mut self,
-        answer: impl FnMut(&str) -> Option<String> + Send + 'static,
+        mut answer: impl FnMut(&str) -> Option<String> + Send + 'static,
     ) -> String {
         let line = Line::open().expect("a pseudo-terminal is to be had");
         let path = line.path.to_str().expect("it is text").to_owned();
-        thread::spawn(move || line.serve(answer));
+        thread::spawn(move || {
+            // Whole: its other fields keep the line from being hung up.
+            let line = line;
+            let mut requests =
+                BufReader::new(line.far.try_clone().expect("a descriptor is to be had")).lines();
+            let mut far = &line.far;
+            while let Some(Ok(request)) = requests.next()
+                && request != QUIT
+            {
+                if let Some(reply) = answer(request.trim_end()) {
+                    write!(far, "{reply}\r\n").expect("the line takes it");
+                }
+            }
+        });
         self.devices.push(path.clone());
+        self.instruments.push(path.clone());
         path
     }
 
@@ -121,6 +145,19 @@ impl Plant {
             })
             .collect();
         truth::verdicts(spans, &sensors, &actuators)
+    }
+}
+
+/// Ends an instrument.
+const QUIT: &str = "*QUIT";
+
+impl Drop for Plant {
+    fn drop(&mut self) {
+        for path in &self.instruments {
+            // An instrument that is gone already needs no end.
+            let line = OpenOptions::new().write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(path);
+            let _ = line.and_then(|mut line| writeln!(line, "{QUIT}"));
+        }
     }
 }
 

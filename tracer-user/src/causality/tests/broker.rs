@@ -3,6 +3,7 @@
 use expect_test::{Expect, expect};
 
 use super::world::{World, acked, message};
+use crate::model::net::Role;
 use crate::model::op::{Message, OpKind};
 
 fn check(world: &World, expected: &Expect) {
@@ -346,4 +347,74 @@ fn quality_of_service_two_is_overtaken() {
           process t [actuator] 1110..1150 tcp-position+fingerprint 0.99
     "#]],
     );
+}
+
+/// What was not captured of a client's call is its view of the messages that begin there.
+#[test]
+fn messages_in_bytes_that_were_not_captured_are_the_client_s_all_the_same() {
+    let mut world = World::new();
+    world.subscribe("actuator", 100, "t");
+    world.subscribe("other", 100, "t");
+    for at in [1000, 1100, 1200] {
+        world.publish("sensor", 1, at, "t", &at.to_string());
+        world.deliver("actuator", 1, at + 50, "t", &at.to_string());
+    }
+    // The sensor's second publish and the actuator's second delivery were beyond what is captured of a call.
+    for (client, to_server) in [("sensor", true), ("actuator", false)] {
+        let unseen = |input: &&mut super::world::Input| match input {
+            super::world::Input::Op(op) => {
+                op.viewpoint == Role::Client
+                    && op.process == super::world::key(client)
+                    && op.place.to_server == to_server
+                    && matches!(&op.kind, OpKind::Publish(message) | OpKind::Deliver(message)
+                        if message.body.captured.as_ref() == b"1100")
+            }
+            _ => false,
+        };
+        let Some(super::world::Input::Op(op)) = world.inputs.iter_mut().find(unseen) else {
+            panic!("it is there")
+        };
+        op.kind = OpKind::Unseen;
+    }
+    world.command("actuator", 1, (1170, 1180), "GO", "");
+    world.back("actuator", 1, 1240);
+    check(
+        &world,
+        &expect![[r#"
+        publish t [sensor] 1000..1020
+          broker t [broker] 1010..1050 tcp-position+fingerprint 0.99
+          process t [actuator] 1060..1240 tcp-position+fingerprint 0.99
+        publish t [sensor] 1100..1120
+          broker t [broker] 1110..1150 tcp-position+fingerprint 0.99
+          process t [actuator] 1160..1240 tcp-position+fingerprint 0.99
+        peripheral.execute CMD [actuator] 1170..1180
+        publish t [sensor] 1200..1220
+          broker t [broker] 1210..1250 tcp-position+fingerprint 0.99
+          process t [actuator] 1260..1001260 tcp-position+fingerprint 0.99
+    "#]],
+    );
+}
+
+/// Nobody handles what its client went without reading.
+#[test]
+fn a_delivery_to_a_client_that_went_makes_no_process_span() {
+    let mut world = World::new();
+    world.subscribe("actuator", 100, "t");
+    world.publish("sensor", 1, 1000, "t", "x");
+    world.deliver("actuator", 1, 1050, "t", "x");
+    world.inputs.retain(|input| match input {
+        super::world::Input::Op(op) => {
+            !(op.viewpoint == Role::Client && matches!(op.kind, OpKind::Deliver(_)))
+        }
+        _ => true,
+    });
+    world.gone("actuator", 1200);
+    check(
+        &world,
+        &expect![[r#"
+        publish t [sensor] 1000..1020
+          broker t [broker] 1010..1050 tcp-position+fingerprint 0.99
+    "#]],
+    );
+    assert_eq!(world.run().1.counts().abandoned, 1);
 }

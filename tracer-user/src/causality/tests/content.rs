@@ -186,3 +186,30 @@ fn two_messages_handled_on_other_threads() {
         "#]],
     );
 }
+
+/// A program that has passed on all that it got has the oldest reading in hand, even if the next one, the same, is there.
+#[test]
+fn equal_readings_are_published_in_turn() {
+    let mut world = World::new();
+    for at in [1000, 2000] {
+        world.command("sensor", 1, (at, at + 100), "A?", "21.50");
+        world.publish("sensor", 2, at + 150, "a", "21.50");
+    }
+    world.command("sensor", 1, (3000, 3100), "A?", "21.50");
+    world.command("sensor", 1, (3200, 3300), "A?", "21.50");
+    world.publish("sensor", 2, 3350, "a", "21.50");
+    world.publish("sensor", 2, 3400, "a", "21.50");
+    check(
+        &world,
+        &expect![[r#"
+        peripheral.execute CMD [sensor] 1000..1100
+          publish a [sensor] 1150..1170 containment 0.99
+        peripheral.execute CMD [sensor] 2000..2100
+          publish a [sensor] 2150..2170 containment 0.99
+        peripheral.execute CMD [sensor] 3000..3100
+          publish a [sensor] 3350..3370 containment 0.6
+        peripheral.execute CMD [sensor] 3200..3300
+          publish a [sensor] 3400..3420 containment 0.99
+    "#]],
+    );
+}
