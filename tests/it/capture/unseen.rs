@@ -97,7 +97,7 @@ fn of_two_selected_ends_the_one_that_is_written_is_named() {
     rig.expect(&mut probe, &format!("sendfile {client} {file} 10"), 10);
     assert!(matches!(rig.one(Kind::Data).capture.target, Target::Socket(_)));
     // A failure is an error record.
-    rig.expect(&mut probe, &format!("sendfile {client} 99 10"), -i64::from(libc::EBADF));
+    rig.expect(&mut probe, &format!("sendfile {client} 1000000 10"), -i64::from(libc::EBADF));
     check_call(&rig.one(Kind::Data), &probe, Call::Sendfile, -i64::from(libc::EBADF));
     probe.end();
 }
