@@ -72,6 +72,15 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
                 Ok(())
             })?;
         }
+        let mut iotrail = None;
+        if let Some(toolchain) = &toolchain {
+            // Before the checks: the verifier's budgets are checked on what is built.
+            step("build", &mut || {
+                let building = build::Options { quiet: true, ..build::Options::default() };
+                iotrail = Some(build::all(workspace, toolchain, &building)?);
+                Ok(())
+            })?;
+        }
         if all && !no_check {
             step("checks", &mut || check::run(workspace, check::Options { sources_only: false }))?;
         }
@@ -84,15 +93,13 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
                 tests(&mut cargo, &mut counts)
             })?;
         }
-        let Some(toolchain) = toolchain else { return Ok(()) };
+        let Some(iotrail) = iotrail else { return Ok(()) };
         if workspace.root.join(LIVE).is_file() {
             step("live tests", &mut || {
-                let building = build::Options { quiet: true, ..build::Options::default() };
-                let iotrail = build::all(workspace, &toolchain, &building)?;
                 let mut cargo = workspace.cargo();
                 // Some of them load the kernel programs themselves.
                 build::say_object(workspace, &mut cargo, &workspace.bpf_object(std::env::consts::ARCH));
-                cargo.env(PROGRAM_VARIABLE, iotrail).args(["test", "--workspace", "--test", "live", "--"]);
+                cargo.env(PROGRAM_VARIABLE, &iotrail).args(["test", "--workspace", "--test", "live", "--"]);
                 // One at a time: each looks at the whole machine and counts what it sees there.
                 cargo.arg("--test-threads=1").args(&filter);
                 tests(&mut cargo, &mut counts)
