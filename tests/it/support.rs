@@ -136,6 +136,26 @@ impl Tracer {
         }
     }
 
+    /// Waits until more than `known` records were written by the kernel side and all of them were taken; how many.
+    pub fn wait_drained(&self, known: u64) -> u64 {
+        let start = Instant::now();
+        loop {
+            let (_, page) = http::get(self.http, "/metrics").expect("it serves metrics");
+            let samples = http::samples(&page, "iotrail_events_total");
+            let of = |stage: &str| {
+                let labels = format!("stage=\"{stage}\"");
+                samples.iter().find(|(found, _)| *found == labels).map_or(0.0, |(_, count)| *count)
+            };
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+            let (written, taken) = (of("kernel") as u64, of("analysis") as u64);
+            if written > known && written == taken {
+                return written;
+            }
+            assert!(start.elapsed() < PATIENCE, "{written} records written, {taken} taken, {known} before");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Waits until the spans exported so far are as wanted.
     pub fn wait_for(&mut self, what: &str, wanted: impl Fn(&[Span]) -> bool) -> Vec<Span> {
         let start = Instant::now();

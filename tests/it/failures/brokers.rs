@@ -125,12 +125,16 @@ fn a_ring_that_is_far_too_small_makes_no_wrong_link() {
     let mut publisher = site.rumqtt("fast", 1, 8000, &["publish", "--topic", "fast/a", "--size", "400"]);
     publisher.finish();
     subscribers.iter_mut().for_each(crate::mqtt::site::Client::finish);
-    // Whoever comes after the flood is seen whole again.
-    let mut late = site.subscriber("late", "slow", 1, 20);
+    // Whoever comes after the flood, and leaves the ring time to be emptied, is seen whole again.
+    let mut seen = tracer.wait_drained(0);
+    let mut late = site.subscriber("late", "slow", 1, 8);
+    seen = tracer.wait_drained(seen);
     let mut calm = site.publisher("calm", "slow", 1);
-    for number in 0..20 {
+    seen = tracer.wait_drained(seen);
+    for number in 0..8 {
         calm.give_numbers(number..number + 1, 40);
         late.wait_for(usize::try_from(number).expect("small") + 1);
+        seen = tracer.wait_drained(seen);
     }
     calm.finish();
     late.finish();
