@@ -1,7 +1,7 @@
 //! How often links are right: workloads with a known truth, measured precision by evidence, and what is said of it.
 //!
 //! `cargo xtask test --live-only accuracy -- --nocapture` prints the tables. The figures of `causality::confidence::TABLE`
-//! are these; the test fails where a link is said to be surer than it was measured.
+//! are these; the test fails where a link is said to be more than `TOLERANCE` surer than it was measured.
 
 use std::collections::BTreeMap;
 

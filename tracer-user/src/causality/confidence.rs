@@ -2,7 +2,7 @@
 //!
 //! The figures of [`TABLE`] are *measured* precision: of the edges with that evidence, the part that joins a true
 //! cause to its effect, as found by the accuracy harness over its workloads. They are kept in this one table so that the
-//! harness can check them: it fails where a link is said to be surer than it was measured.
+//! harness can check them: it fails where a link is said to be more than 0.05 surer than it was measured.
 //!
 //! Measured by `cargo xtask test --live-only accuracy` (`tests/it/accuracy.rs`: 15 ways of writing sensors and actuators, 150
 //! messages each) on two cores of a virtual machine, Linux 6.18, Mosquitto 2.0.11. A figure is at most the lower end of the
