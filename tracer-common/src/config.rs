@@ -96,8 +96,6 @@ pub struct Config {
     pub lifecycle_wake_bytes: u32,
     /// 1: some path of a unix socket is selected.
     pub unix_paths: u32,
-    /// 1: any socket port is selected (`--broker` given as `any`).
-    pub any_port: u32,
     /// 1: the kernel has `bpf_loop`.
     pub loops: u32,
     /// 1: the children of `own_tgid` are selected.

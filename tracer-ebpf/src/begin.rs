@@ -222,7 +222,7 @@ fn address(pointer: u64, length: u64) -> u64 {
     let Some(family) = crate::read::user::<u16>(pointer) else { return 0 };
     if family == select::AF_INET || family == select::AF_INET6 {
         let Some(port) = crate::read::user::<u16>(pointer + 2) else { return 0 };
-        return u64::from(config!(any_port) != 0 || select::port(u16::from_be(port)));
+        return u64::from(select::port(u16::from_be(port)));
     }
     if family == select::AF_UNIX && config!(unix_paths) != 0 {
         return u64::from(select::unix_address(pointer + 2, length.saturating_sub(2)));

@@ -20,7 +20,6 @@ static CONFIG: Config = Config {
     wake_bytes: 0,
     lifecycle_wake_bytes: 0,
     unix_paths: 0,
-    any_port: 0,
     loops: 0,
     own_children: 0,
     fork_child: 0,

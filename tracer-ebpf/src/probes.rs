@@ -1,4 +1,4 @@
-//! What is hooked. Three ways into the same calls; the user side loads one of them (`kernel/attach.rs` says which, and
+//! What is hooked. Three ways into the same calls; the user side loads one of them (`kernel/load.rs` says which, and
 //! why). All are tracepoints: nothing is patched, and a program that is not traced runs no code of ours beyond them.
 
 use aya_ebpf::EbpfContext;

@@ -64,7 +64,7 @@ pub(crate) fn socket(sock: u64, common: *const [u8; 96]) -> Option<bool> {
         if port(field16(common, config!(offsets.skc_num))) {
             return Some(true);
         }
-        if config!(any_port) != 0 || port(u16::from_be(field16(common, config!(offsets.skc_dport)))) {
+        if port(u16::from_be(field16(common, config!(offsets.skc_dport)))) {
             return Some(false);
         }
         return None;

@@ -150,7 +150,7 @@ fn body(header: &Header, kind: Kind, payload: Bytes) -> Body {
             Body::Close { first: header.args[0] as u32, last: header.args[1] as u32 }
         }
         Kind::Close => Body::Close { first: header.fd as u32, last: header.fd as u32 },
-        Kind::Dup => Body::Dup { new_fd: header.result as i32, close_on_exec: false },
+        Kind::Dup => Body::Dup { new_fd: header.result as i32 },
         Kind::Socket => Body::Socket { domain: header.args[0] as u32, kind: header.args[1] as u32 },
         Kind::Bind => Body::Bind { address: payload },
         Kind::Connect => Body::Connect { address: payload },

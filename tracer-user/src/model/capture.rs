@@ -119,7 +119,6 @@ pub enum Body {
     },
     Dup {
         new_fd: i32,
-        close_on_exec: bool,
     },
     Socket {
         domain: u32,
