@@ -78,17 +78,20 @@ impl Probe {
         self.numbers(command)[0]
     }
 
-    /// Waits until its first thread is blocked inside a system call of this number.
-    pub(super) fn blocks_in(&self, number: i64) {
+    /// Waits until its first thread is blocked inside a system call of this number on this descriptor.
+    ///
+    /// The number alone would not do: between two commands the probe is blocked in a read of its input.
+    pub(super) fn blocks_in(&self, number: i64, fd: i64) {
         let path = format!("/proc/{}/syscall", self.pid());
+        let wanted = format!("{number} {fd:#x} ");
         let start = Instant::now();
         loop {
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
             // `running` while it does not sleep, else number and arguments.
-            if text.split(' ').next() == Some(&number.to_string()) {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            if text.starts_with(&wanted) {
                 return;
             }
-            assert!(start.elapsed() < PATIENCE, "the probe is not blocked in call {number}: {text}");
+            assert!(start.elapsed() < PATIENCE, "the probe is not blocked in call {number} on {fd}: {text}");
             std::thread::sleep(Duration::from_millis(1));
         }
     }

@@ -39,7 +39,7 @@ fn killed_in_a_read_is_seen() {
     for mode in BOTH {
         let (_line, mut probe, mut rig, fd) = set_up(mode);
         probe.begin(&format!("read {fd} 10"));
-        probe.blocks_in(libc::SYS_read);
+        probe.blocks_in(libc::SYS_read, fd);
         probe.signal(Signal::SIGKILL);
         probe.gone();
         let seen = rig.take();
@@ -61,7 +61,7 @@ fn killed_in_an_ioctl_is_seen() {
         let fd = rig.call(&mut probe, &format!("openat /dev/tty0 {}", libc::O_RDWR | libc::O_NOCTTY));
         rig.take();
         probe.begin(&format!("ioctl {fd} {VT_WAITACTIVE} =37"));
-        probe.blocks_in(libc::SYS_ioctl);
+        probe.blocks_in(libc::SYS_ioctl, fd);
         probe.signal(Signal::SIGKILL);
         probe.gone();
         // This driver does not ask to be started again, so the call has an end of its own.
@@ -77,7 +77,7 @@ fn killed_in_a_write_says_how_far_it_came() {
         let (_line, mut probe, mut rig, fd) = set_up(mode);
         // More than the line holds, and nobody reads.
         probe.begin(&format!("write {fd} 200000"));
-        probe.blocks_in(libc::SYS_write);
+        probe.blocks_in(libc::SYS_write, fd);
         probe.signal(Signal::SIGKILL);
         probe.gone();
         let write = rig.one(Kind::Data);
@@ -94,7 +94,7 @@ fn a_program_that_is_told_of_a_signal_shows_it_at_once() {
         let interrupted = -i64::from(libc::EINTR);
         for _ in 0..2 {
             probe.begin(&format!("read {fd} 10"));
-            probe.blocks_in(libc::SYS_read);
+            probe.blocks_in(libc::SYS_read, fd);
             probe.signal(Signal::SIGUSR1);
             assert_eq!(probe.answer(), interrupted.to_string());
             // No later call has to bring it to light, and doing the same again is no restart.
@@ -116,7 +116,7 @@ fn tracepoints_of_single_calls_show_it_with_the_next_call() {
     let (mut line, mut probe, mut rig, fd) = set_up(EACH);
     assert_eq!(probe.call(&format!("handle {USR1} interrupt")), 0);
     probe.begin(&format!("read {fd} 10"));
-    probe.blocks_in(libc::SYS_read);
+    probe.blocks_in(libc::SYS_read, fd);
     probe.signal(Signal::SIGUSR1);
     let interrupted = -i64::from(libc::EINTR);
     assert_eq!(probe.answer(), interrupted.to_string());
@@ -138,12 +138,12 @@ fn a_call_that_is_started_again_is_one_call() {
         assert_eq!(probe.call(&format!("handle {USR1} restart")), 0);
         let before = iotrail::host::clock::monotonic_ns();
         probe.begin(&format!("read {fd} 10"));
-        probe.blocks_in(libc::SYS_read);
+        probe.blocks_in(libc::SYS_read, fd);
         let blocked = iotrail::host::clock::monotonic_ns();
         for times in 1..=2 {
             probe.signal(Signal::SIGUSR1);
             restarted(&rig, times);
-            probe.blocks_in(libc::SYS_read);
+            probe.blocks_in(libc::SYS_read, fd);
         }
         // Stopped and continued is the same without a handler.
         probe.signal(Signal::SIGSTOP);
@@ -166,7 +166,7 @@ fn a_program_that_ends_itself_in_a_handler_died_in_its_call() {
     let (_line, mut probe, mut rig, fd) = set_up(RAW);
     assert_eq!(probe.call(&format!("handle {USR1} exit")), 0);
     probe.begin(&format!("read {fd} 10"));
-    probe.blocks_in(libc::SYS_read);
+    probe.blocks_in(libc::SYS_read, fd);
     probe.signal(Signal::SIGUSR1);
     probe.gone();
     check_call(&rig.one(Kind::Aborted), &probe, Call::Read, 0);
