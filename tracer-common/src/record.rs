@@ -151,7 +151,8 @@ pub struct Header {
     pub requested: u64,
     /// The stream's position at entry: for TCP the sequence number (32 bits), see [`flag::POSITION`].
     pub position: u64,
-    /// For `ioctl`: command, argument, argument size; else the call's arguments after the descriptor.
+    /// For `ioctl`: command, argument, and how many of the captured bytes are the argument itself (what it points to
+    /// follows, see [`crate::recipe`]); else the call's arguments after the descriptor.
     pub args: [u64; 3],
     /// The kernel's device number (`dev_t`: major in bits 20.., minor below).
     pub rdev: u32,

@@ -14,6 +14,7 @@ mod finish;
 mod follow;
 mod lifecycle;
 mod maps;
+mod nested;
 mod probes;
 mod read;
 mod select;

@@ -150,6 +150,24 @@ pub fn describe(number: DeviceNumber) -> Device {
     Device { number, class, path: path.into(), id: id.into() }
 }
 
+/// The class of the devices of a filter row; empty if it is not known.
+#[must_use]
+pub fn class_of_row((kind, major, minor): (u32, u32, Option<u32>)) -> &'static str {
+    let kind = if kind == 2 { DeviceKind::Block } else { DeviceKind::Char };
+    if let Some(minor) = minor {
+        return describe(DeviceNumber { kind, major, minor }).class;
+    }
+    if kind == DeviceKind::Block {
+        return "block";
+    }
+    if PTS_MAJORS.contains(&major) {
+        return "tty";
+    }
+    let registered = fs::read_to_string("/proc/devices").unwrap_or_default();
+    let class = CLASSES.iter().find(|class| majors(&registered, class.drivers).contains(&major));
+    class.map_or("", |class| class.name)
+}
+
 fn class_of(subsystem: &str, node: &str, number: DeviceNumber) -> &'static str {
     if let Some((_, class)) = MISC.iter().find(|(name, _)| *name == node) {
         return class;

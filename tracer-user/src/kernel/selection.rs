@@ -1,12 +1,15 @@
 //! What the kernel side is told to look at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, MapError};
 use tracer_common::call::{self, Abi, traits};
-use tracer_common::config::{DeviceKey, FdInfo, FdKey, IoctlSize, SOME_MINORS, WHOLE_MAJOR, map};
+use tracer_common::config::{
+    DeviceKey, FAMILY_SHIFT, FdInfo, FdKey, MINORS_MASK, SOME_MINORS, WHOLE_MAJOR, map,
+};
 use tracer_common::limits::MARKS;
+use tracer_common::recipe::{Recipe, RecipeKey};
 
 /// Who and what is traced. An event needs both.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +24,10 @@ pub struct Selection {
     pub ports: BTreeSet<u16>,
     /// Paths of brokers' unix sockets.
     pub unix_paths: BTreeSet<String>,
-    /// Sizes of `ioctl` commands whose number does not tell: command, bytes read, bytes written by the kernel.
-    pub ioctls: Vec<(u32, u16, u16)>,
+    /// Families of the `ioctl` commands of [`Self::devices`]; 0 if it is not here.
+    pub families: BTreeMap<(u32, u32, Option<u32>), u8>,
+    /// What the arguments of `ioctl` commands hold and point to, where their number does not tell.
+    pub ioctls: Vec<(RecipeKey, Recipe)>,
 }
 
 /// Writes a selection into the maps.
@@ -43,18 +48,19 @@ pub fn fill(bpf: &mut Ebpf, selection: &Selection) -> Result<(), MapError> {
         comms.insert(*comm, 1, 0)?;
     }
     let mut majors: Array<&mut MapData, u8> = Array::try_from(named(bpf, map::MAJORS)?)?;
-    for (kind, major, minor) in &selection.devices {
+    let family = |row| selection.families.get(row).copied().unwrap_or(0);
+    for row @ (kind, major, minor) in &selection.devices {
         let index = DeviceKey::major_index(*kind, *major);
         match minor {
-            None => majors.set(index, WHOLE_MAJOR, 0)?,
-            Some(_) if majors.get(&index, 0)? == WHOLE_MAJOR => {}
+            None => majors.set(index, WHOLE_MAJOR | family(row) << FAMILY_SHIFT, 0)?,
+            Some(_) if majors.get(&index, 0)? & MINORS_MASK == WHOLE_MAJOR => {}
             Some(_) => majors.set(index, SOME_MINORS, 0)?,
         }
     }
     let mut devices: HashMap<&mut MapData, DeviceKey, u8> = HashMap::try_from(named(bpf, map::DEVICES)?)?;
-    for (kind, major, minor) in &selection.devices {
+    for row @ (kind, major, minor) in &selection.devices {
         if let Some(minor) = minor {
-            devices.insert(DeviceKey { kind: *kind, major: *major, minor: *minor }, 1, 0)?;
+            devices.insert(DeviceKey { kind: *kind, major: *major, minor: *minor }, family(row), 0)?;
         }
     }
     let mut ports: Array<&mut MapData, u8> = Array::try_from(named(bpf, map::PORTS)?)?;
@@ -65,9 +71,9 @@ pub fn fill(bpf: &mut Ebpf, selection: &Selection) -> Result<(), MapError> {
     for path in &selection.unix_paths {
         paths.insert(padded(path.as_bytes()), 1, 0)?;
     }
-    let mut ioctls: HashMap<&mut MapData, u32, IoctlSize> = HashMap::try_from(named(bpf, map::IOCTLS)?)?;
-    for (command, reads, writes) in &selection.ioctls {
-        ioctls.insert(*command, IoctlSize { reads: *reads, writes: *writes }, 0)?;
+    let mut ioctls: HashMap<&mut MapData, RecipeKey, Recipe> = HashMap::try_from(named(bpf, map::IOCTLS)?)?;
+    for (key, recipe) in &selection.ioctls {
+        ioctls.insert(*key, *recipe, 0)?;
     }
     Ok(())
 }

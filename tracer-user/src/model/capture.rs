@@ -80,6 +80,17 @@ pub enum Position {
     Offset(u64),
 }
 
+/// Memory that the argument of an `ioctl` points to, [`tracer_common::recipe`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Which element of the argument's array; 0 if it has none.
+    pub element: u16,
+    /// Which of the element's buffers; `None`: the element itself.
+    pub buffer: Option<u8>,
+    /// What is there.
+    pub payload: Payload,
+}
+
 /// What a [`Capture`] tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
@@ -101,12 +112,15 @@ pub enum Body {
         position: Position,
         length: u64,
     },
-    /// An `ioctl`. `before`: the argument at entry, if it was captured apart; `after`: as it was at exit.
+    /// An `ioctl`. `before`: the argument at entry, if it was captured apart; `after`: as it was at exit. `given` and
+    /// `answered`: what it pointed to then.
     Ioctl {
         command: u32,
         argument: u64,
         before: Option<Bytes>,
         after: Bytes,
+        given: Vec<Piece>,
+        answered: Vec<Piece>,
     },
     Open {
         path: Bytes,
@@ -146,8 +160,10 @@ pub enum Body {
     Exit {
         whole_process: bool,
     },
-    /// The thread died in this call, which never returned.
-    Aborted,
+    /// The thread died in this call, which never returned. Of an `ioctl`: its command.
+    Aborted {
+        command: u32,
+    },
     /// The thread is about to wait for something on this descriptor, from which it got a message or to which it gave a
     /// command before. The socket's addresses are not known here, only its identity.
     Waiting,

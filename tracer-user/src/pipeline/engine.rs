@@ -13,7 +13,7 @@ use crate::decode::Decoder;
 use crate::device::{self, Devices};
 use crate::host;
 use crate::kernel::rings::Raw;
-use crate::model::capture::{Body, Capture, DeviceNumber, Target};
+use crate::model::capture::{Body, Capture, DeviceNumber, Piece, Target};
 use crate::model::command::{Command, Device};
 use crate::model::net::{Direction, Role, SocketEnd, Transport};
 use crate::model::op::{Op, OpKind, System};
@@ -77,7 +77,7 @@ pub struct Engine {
     devices: HashMap<DeviceNumber, Arc<Device>>,
     commands: Devices,
     connections: HashMap<End, Known>,
-    entries: HashMap<u32, (Timestamp, Bytes)>,
+    entries: HashMap<u32, (Timestamp, Bytes, Vec<Piece>)>,
     causality: Causality,
     follower: Option<Follower>,
     totals: Totals,
@@ -250,20 +250,21 @@ impl Engine {
 
     fn device(&mut self, mut capture: Capture, number: DeviceNumber) {
         self.totals.device_records += 1;
-        if let Body::Ioctl { before, .. } = &mut capture.body {
+        if let Body::Ioctl { before, given, .. } = &mut capture.body {
             if capture.at.start == capture.at.end && before.is_some() {
                 // The argument at entry; the call itself follows.
                 if self.entries.len() >= ENTRIES {
                     // Threads that died in their call and whose end was lost.
                     self.entries.clear();
                 }
-                self.entries.insert(capture.tid, (capture.at.start, before.take().unwrap_or_default()));
+                let entry = (capture.at.start, before.take().unwrap_or_default(), std::mem::take(given));
+                self.entries.insert(capture.tid, entry);
                 return;
             }
-            if let Some((_, bytes)) =
-                self.entries.remove(&capture.tid).filter(|(start, _)| *start == capture.at.start)
+            if let Some((_, bytes, pieces)) =
+                self.entries.remove(&capture.tid).filter(|(start, ..)| *start == capture.at.start)
             {
-                *before = Some(bytes);
+                (*before, *given) = (Some(bytes), pieces);
             }
         }
         let process = self.process(&capture);

@@ -107,7 +107,7 @@ pub struct Plan {
 /// # Errors
 /// Something that was asked for does not exist.
 pub fn resolve(request: &Request) -> Result<Plan, SelectError> {
-    let mut selection = Selection { ioctls: device::legacy_sizes().to_vec(), ..Selection::default() };
+    let mut selection = Selection { ioctls: device::recipes().to_vec(), ..Selection::default() };
     let mut ports = Vec::new();
     let everything = request.devices.is_empty() && request.brokers.is_empty();
     if everything {
@@ -138,6 +138,9 @@ pub fn resolve(request: &Request) -> Result<Plan, SelectError> {
         selection.processes = Some(pids);
         selection.comms =
             request.comms.iter().map(|comm| padded(&comm.as_bytes()[..comm.len().min(15)])).collect();
+    }
+    for row in &selection.devices {
+        selection.families.insert(*row, device::family(devices::class_of_row(*row)));
     }
     Ok(Plan { selection, ports })
 }
