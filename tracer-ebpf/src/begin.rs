@@ -204,6 +204,7 @@ pub(crate) fn start(
         (*slot).rdev = 0;
         (*slot).family = 0;
         (*slot).nested = 0;
+        (*slot).bus_ns = [0; 2];
         (*slot).inode = 0;
         (*slot).sock = 0;
         (*slot).peer = 0;

@@ -193,6 +193,7 @@ impl Context<'_> {
             status,
             request: Payload::default(),
             reply: None,
+            bus: Vec::new(),
             args: Vec::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! Brings the kernel programs in and attaches them.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -10,6 +11,7 @@ use aya::programs::trace_point::TracePointLink;
 use aya::programs::{BtfTracePoint, ProgramError, ProgramType, RawTracePoint, TracePoint};
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Ebpf, EbpfError, EbpfLoader};
+use tracer_common::bus::Bus;
 use tracer_common::call::{self, Call};
 use tracer_common::config::{Config, map};
 use tracer_common::counter::COUNTERS;
@@ -124,6 +126,8 @@ pub struct Kernel {
     pub counters: Counters,
     /// Filters that change while tracing.
     pub live: Live,
+    /// The selected buses; what keeps a bus from being seen, if something does.
+    pub buses: Vec<(Bus, Option<String>)>,
     /// Programs by name with the instructions that the verifier walked, 0 if the kernel does not tell.
     pub programs: Vec<(String, u32)>,
     /// Programs and links.
@@ -245,6 +249,7 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
     let live = Live::take(&mut bpf)?;
     let mut links = Vec::new();
     attach(&mut bpf, hooks, options, config.fork_child != 0, &mut links)?;
+    let buses = attach_buses(&mut bpf, &options.selection.buses);
     let programs = bpf.programs().filter_map(|(name, program)| {
         let info = program.info().ok()?;
         Some((name.to_owned(), info.verified_instruction_count().unwrap_or(0)))
@@ -255,6 +260,7 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
         reader: Reader::new(data, lifecycle).map_err(MapError::IoError)?,
         counters: Counters::new(counters, COUNTERS),
         live,
+        buses,
         programs,
         attachment: Attachment { bpf, links, sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each },
     })
@@ -319,6 +325,32 @@ fn attach_calls(
             each(bpf, "sys_enter_each", "sys_enter", options.btf, links)
         }
     }
+}
+
+/// A driver that is not there has no tracepoints either; that costs the transactions of its bus and nothing else.
+fn attach_buses(bpf: &mut Ebpf, buses: &BTreeSet<Bus>) -> Vec<(Bus, Option<String>)> {
+    let outcome = |bus: Bus| {
+        for (program, hook) in bus.hooks() {
+            if let Err(error) = attach_bus(bpf, program, hook) {
+                tracing::debug!("bus {}: {error}", bus.name());
+                return (
+                    bus,
+                    Some(format!("no tracepoint {hook}: its driver is not loaded, or tells nothing")),
+                );
+            }
+        }
+        (bus, None)
+    };
+    buses.iter().copied().map(outcome).collect()
+}
+
+fn attach_bus(bpf: &mut Ebpf, program: &'static str, hook: &str) -> Result<(), LoadError> {
+    let found: &mut RawTracePoint = typed_program(bpf, program)?;
+    // One program may serve several tracepoints.
+    if found.fd().is_err() {
+        load_raw(bpf, program)?;
+    }
+    attach_raw(bpf, program, hook)
 }
 
 fn load_raw(bpf: &mut Ebpf, program: &'static str) -> Result<(), LoadError> {

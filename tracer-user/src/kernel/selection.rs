@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, MapError};
+use tracer_common::bus::Bus;
 use tracer_common::call::{self, Abi, traits};
 use tracer_common::config::{
     DeviceKey, FAMILY_SHIFT, FdInfo, FdKey, MINORS_MASK, SOME_MINORS, WHOLE_MAJOR, map,
@@ -20,6 +21,8 @@ pub struct Selection {
     pub comms: BTreeSet<[u8; 16]>,
     /// Character (1) or block (2), major, and a minor or every one.
     pub devices: BTreeSet<(u32, u32, Option<u32>)>,
+    /// Buses whose transactions are shown below the commands that they are for.
+    pub buses: BTreeSet<Bus>,
     /// TCP ports of brokers.
     pub ports: BTreeSet<u16>,
     /// Paths of brokers' unix sockets.

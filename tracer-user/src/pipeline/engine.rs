@@ -8,13 +8,15 @@ use hashbrown::HashMap;
 use super::follow::Follower;
 use super::newcomers::Newcomers;
 use super::totals::Totals;
+use super::transactions::Transactions;
 use crate::causality::{self, Causality};
 use crate::decode::Decoder;
 use crate::device::{self, Devices};
 use crate::host;
 use crate::kernel::rings::Raw;
 use crate::model::capture::{Body, Capture, DeviceNumber, Piece, Target};
-use crate::model::command::{Command, Device};
+use crate::model::command::{Command, Device, Status, Transaction};
+use crate::model::errno;
 use crate::model::net::{Direction, Role, SocketEnd, Transport};
 use crate::model::op::{Op, OpKind, System};
 use crate::model::process::{Process, ProcessKey};
@@ -78,6 +80,7 @@ pub struct Engine {
     commands: Devices,
     connections: HashMap<End, Known>,
     entries: HashMap<u32, (Timestamp, Bytes, Vec<Piece>)>,
+    transactions: Transactions,
     causality: Causality,
     follower: Option<Follower>,
     totals: Totals,
@@ -99,6 +102,7 @@ impl Engine {
             devices: HashMap::new(),
             connections: HashMap::new(),
             entries: HashMap::new(),
+            transactions: Transactions::default(),
             follower,
             totals: Totals::default(),
             finished: Vec::new(),
@@ -266,6 +270,17 @@ impl Engine {
             {
                 (*before, *given) = (Some(bytes), pieces);
             }
+        }
+        if let Body::Bus { bus, amount, call } = capture.body {
+            let error = u32::try_from(-capture.result).ok().filter(|errno| *errno > 0);
+            let status = error.map_or(Status::Ok, |errno| Status::Error {
+                kind: errno::name(errno),
+                message: String::new(),
+            });
+            let transaction = Transaction { bus, at: capture.at, amount, status };
+            self.totals.transactions += 1;
+            self.totals.transactions_unplaced += self.transactions.add((capture.tid, call), transaction);
+            return;
         }
         let process = self.process(&capture);
         if matches!(capture.body, Body::Open { .. }) || self.devices.len() >= DEVICES {
@@ -454,8 +469,9 @@ impl Engine {
     }
 
     fn pass_commands(&mut self) {
-        for command in self.finished.drain(..) {
+        for mut command in self.finished.drain(..) {
             self.totals.commands += 1;
+            command.bus = self.transactions.take((command.tid, command.at.start));
             self.causality.command(command);
         }
     }

@@ -8,6 +8,7 @@ use crate::device;
 use crate::host::{devices, processes};
 use crate::kernel::selection::{Selection, padded};
 use crate::model::op::System;
+use tracer_common::bus::Bus;
 
 /// A broker to trace: protocol, and a port or the path of a unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,9 +141,24 @@ pub fn resolve(request: &Request) -> Result<Plan, SelectError> {
             request.comms.iter().map(|comm| padded(&comm.as_bytes()[..comm.len().min(15)])).collect();
     }
     for row in &selection.devices {
-        selection.families.insert(*row, device::family(devices::class_of_row(*row)));
+        let class = devices::class_of_row(*row);
+        selection.families.insert(*row, device::family(class));
+        selection.buses.extend(buses(class));
     }
     Ok(Plan { selection, ports })
+}
+
+/// The buses that devices of a class may hang on.
+fn buses(class: &str) -> &'static [Bus] {
+    match class {
+        "i2c" => &[Bus::I2c, Bus::Smbus],
+        "spi" => &[Bus::Spi],
+        "scsi" => &[Bus::Scsi, Bus::Block],
+        "nvme" => &[Bus::Nvme, Bus::Block],
+        "block" => &[Bus::Block, Bus::Scsi, Bus::Nvme],
+        "video" => &[Bus::V4l2],
+        _ => &[],
+    }
 }
 
 fn device_rows(device: &str) -> Result<devices::Rows, SelectError> {
