@@ -9,6 +9,7 @@ use aya::sys::{BpfHelper, is_helper_supported, is_map_supported, is_program_supp
 use super::btf;
 use super::load::{self, Hooks, LoadError, Options};
 use super::selection::Selection;
+use tracer_common::bus::{BUSES, Bus};
 
 /// One facility of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +83,32 @@ pub fn probe() -> (Vec<Feature>, Trial) {
         "of a readv or writev with many segments only the first four are captured; the rest is counted as cut",
     ));
     features.push(tracefs());
+    features.extend(buses());
     (features, trial)
+}
+
+/// Which drivers tell of the transactions on their bus: those that are loaded now.
+fn buses() -> Vec<Feature> {
+    let selection = Selection { buses: BUSES.into(), ..nothing() };
+    let options = Options { selection, ..Options::new(Hooks::Raw, false) };
+    let attached = load::load_with(&options, Hooks::Raw).map(|kernel| kernel.buses).unwrap_or_default();
+    let feature = |(bus, missing): (Bus, Option<String>)| Feature {
+        name: match bus {
+            Bus::I2c => "bus spans: i2c",
+            Bus::Smbus => "bus spans: smbus",
+            Bus::Spi => "bus spans: spi",
+            Bus::Scsi => "bus spans: scsi",
+            Bus::Nvme => "bus spans: nvme",
+            Bus::Block => "bus spans: block",
+            Bus::V4l2 => "bus spans: v4l2",
+        },
+        available: missing.is_none(),
+        required: false,
+        detail: missing.unwrap_or_default(),
+        consequence: "commands of such devices show no span for the time on the bus",
+        remedy: "load the driver before iotrail starts, if there is such a device",
+    };
+    attached.into_iter().map(feature).collect()
 }
 
 /// How the lines begin with which a verifier's log ends: they count, and give no reason.
