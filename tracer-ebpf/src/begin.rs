@@ -82,7 +82,10 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
                 _ => select::device(u32::from(target), rdev)?,
             };
             // Through the page cache: that is the file system's business, not a command to the device.
-            if block && kind.has(traits::INWARD | traits::OUTWARD | traits::UNSEEN) && !walk::is_direct(file.file) {
+            if block
+                && kind.has(traits::INWARD | traits::OUTWARD | traits::UNSEEN)
+                && !walk::is_direct(file.file)
+            {
                 return None;
             }
             let slot = thread(who)?;

@@ -214,8 +214,7 @@ pub(crate) static ANONYMOUS: LruHashMap<u64, Anonymous> = LruHashMap::with_max_e
 #[map]
 pub(crate) static ANONYMOUS_INODE: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
-pub(crate) static BUS_REQUESTS: HashMap<u64, BusRequest> =
-    HashMap::with_max_entries(limits::BUS_REQUESTS, 1);
+pub(crate) static BUS_REQUESTS: HashMap<u64, BusRequest> = HashMap::with_max_entries(limits::BUS_REQUESTS, 1);
 #[map]
 pub(crate) static CALLS: HashMap<u32, InFlight> = HashMap::with_max_entries(limits::THREADS, 0);
 #[map]

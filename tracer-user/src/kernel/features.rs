@@ -75,23 +75,26 @@ pub fn probe() -> (Vec<Feature>, Trial) {
                      CONFIG_FTRACE_SYSCALLS and a mounted tracefs (mount -t tracefs tracefs /sys/kernel/tracing)",
         });
     }
-    trial.programs.sort();
-    trial.programs.dedup();
     features.push(helper(
         "bpf_loop",
         BpfHelper::BPF_FUNC_loop,
         "of a readv or writev with many segments only the first four are captured; the rest is counted as cut",
     ));
     features.push(tracefs());
-    features.extend(buses());
+    features.extend(buses(&mut trial));
+    trial.programs.sort();
+    trial.programs.dedup();
     (features, trial)
 }
 
 /// Which drivers tell of the transactions on their bus: those that are loaded now.
-fn buses() -> Vec<Feature> {
+fn buses(trial: &mut Trial) -> Vec<Feature> {
     let selection = Selection { buses: BUSES.into(), ..nothing() };
     let options = Options { selection, ..Options::new(Hooks::Raw, false) };
-    let attached = load::load_with(&options, Hooks::Raw).map(|kernel| kernel.buses).unwrap_or_default();
+    let Ok(kernel) = load::load_with(&options, Hooks::Raw) else { return Vec::new() };
+    // The others are in the trial already.
+    let own = |name: &str| BUSES.iter().flat_map(|bus| bus.hooks()).any(|(program, _)| *program == name);
+    trial.programs.extend(kernel.programs.into_iter().filter(|(name, _)| own(name)));
     let feature = |(bus, missing): (Bus, Option<String>)| Feature {
         name: match bus {
             Bus::I2c => "bus spans: i2c",
@@ -108,7 +111,7 @@ fn buses() -> Vec<Feature> {
         consequence: "commands of such devices show no span for the time on the bus",
         remedy: "load the driver before iotrail starts, if there is such a device",
     };
-    attached.into_iter().map(feature).collect()
+    kernel.buses.into_iter().map(feature).collect()
 }
 
 /// How the lines begin with which a verifier's log ends: they count, and give no reason.

@@ -329,28 +329,28 @@ fn attach_calls(
 
 /// A driver that is not there has no tracepoints either; that costs the transactions of its bus and nothing else.
 fn attach_buses(bpf: &mut Ebpf, buses: &BTreeSet<Bus>) -> Vec<(Bus, Option<String>)> {
-    let outcome = |bus: Bus| {
+    let mut outcomes = Vec::new();
+    for bus in buses {
+        let mut missing = None;
         for (program, hook) in bus.hooks() {
-            if let Err(error) = attach_bus(bpf, program, hook) {
+            let attached = load_once(bpf, program).and_then(|()| match missing {
+                None => attach_raw(bpf, program, hook),
+                Some(_) => Ok(()),
+            });
+            if let Err(error) = attached {
                 tracing::debug!("bus {}: {error}", bus.name());
-                return (
-                    bus,
-                    Some(format!("no tracepoint {hook}: its driver is not loaded, or tells nothing")),
-                );
+                missing = Some(format!("no tracepoint {hook}: its driver is not loaded, or tells nothing"));
             }
         }
-        (bus, None)
-    };
-    buses.iter().copied().map(outcome).collect()
+        outcomes.push((*bus, missing));
+    }
+    outcomes
 }
 
-fn attach_bus(bpf: &mut Ebpf, program: &'static str, hook: &str) -> Result<(), LoadError> {
+/// One program may serve several tracepoints.
+fn load_once(bpf: &mut Ebpf, program: &'static str) -> Result<(), LoadError> {
     let found: &mut RawTracePoint = typed_program(bpf, program)?;
-    // One program may serve several tracepoints.
-    if found.fd().is_err() {
-        load_raw(bpf, program)?;
-    }
-    attach_raw(bpf, program, hook)
+    if found.fd().is_ok() { Ok(()) } else { load_raw(bpf, program) }
 }
 
 fn load_raw(bpf: &mut Ebpf, program: &'static str) -> Result<(), LoadError> {
