@@ -6,11 +6,14 @@
 
 #![forbid(unsafe_code)]
 
+mod block;
 mod buffer;
 mod class;
 mod generic;
 mod i2c;
 mod ioc;
+mod nvme;
+mod scsi;
 mod tty;
 
 #[cfg(test)]
