@@ -12,9 +12,12 @@ mod class;
 mod generic;
 mod i2c;
 mod ioc;
+mod media;
 mod nvme;
 mod scsi;
+mod sound;
 mod tty;
+mod video;
 
 #[cfg(test)]
 mod tests;

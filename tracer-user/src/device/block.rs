@@ -8,7 +8,7 @@
 mod tests;
 
 use super::class::{Class, Row};
-use super::ioc::{Args, Argument, int_at, io, ior, iow, iowr, no_args, u16_at, u32_at};
+use super::ioc::{Args, Argument, int_at, io, ior, iow, iowr, no_args, text, u16_at, u32_at};
 use super::{generic, nvme, scsi};
 use crate::model::command::Value;
 
@@ -137,10 +137,7 @@ fn loop_info(info: &[u8], args: &mut Args) {
     args.extend(u64_at(info, 24).map(|offset| ("offset", offset)));
     args.extend(u64_at(info, 32).map(|limit| ("size_limit", limit)));
     args.extend(u32_at(info, 52).map(|flags| ("flags", Value::Int(flags.into()))));
-    if let Some(name) = info.get(56..120) {
-        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-        args.push(("file", Value::Text(String::from_utf8_lossy(name).into_owned().into())));
-    }
+    text("file", info, 56..120, args);
 }
 
 /// `struct mmc_ioc_cmd`.
