@@ -14,6 +14,7 @@ mod exchange;
 mod input;
 mod ioctls;
 mod line;
+mod modbus;
 mod plain;
 mod protocol;
 mod scpi;

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::protocol::{Extent, Known, Protocol, ends_line, lines, token};
+use super::protocol::{Answers, Asked, Extent, Known, Protocol, Verdict, ends_line, lines, refused, token};
 
 /// The AT command set.
 pub(crate) struct At;
@@ -13,13 +13,13 @@ pub(crate) struct At;
 const NAME: usize = 24;
 
 impl Protocol for At {
-    fn command(&self, request: &[u8]) -> Option<Known> {
-        let line = lines(request).next()?;
+    fn command(&self, asked: Asked<'_>) -> Option<Known> {
+        let line = lines(asked.request).next()?;
         let name = name(line)?;
-        Some(Known { name: Cow::Owned(name.to_ascii_uppercase()), answers: true })
+        Some(Known::new(name.to_ascii_uppercase(), Answers::Always))
     }
 
-    fn extent(&self, _request: &[u8], reply: &[u8], seen: usize) -> Extent {
+    fn extent(&self, _asked: Asked<'_>, reply: &[u8], seen: usize) -> Extent {
         // A `\r` that was last before may have got its `\n` now.
         let judged = reply.get(..seen).unwrap_or(reply);
         let from = judged.len() - usize::from(judged.ends_with(b"\r"));
@@ -43,8 +43,9 @@ impl Protocol for At {
         if prompts { Extent::Pause } else { Extent::More }
     }
 
-    fn refusal(&self, reply: &[u8]) -> Option<Cow<'static, str>> {
-        refusal(lines(reply).next_back()?)
+    fn verdict(&self, _asked: Asked<'_>, reply: Option<&[u8]>) -> Verdict {
+        let error = reply.and_then(|reply| refusal(lines(reply).next_back()?)).map(refused);
+        Verdict { error, ..Verdict::default() }
     }
 }
 
@@ -127,6 +128,7 @@ fn refusal(line: &[u8]) -> Option<Cow<'static, str>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::protocol::asked;
     use super::*;
 
     #[test]
@@ -153,7 +155,7 @@ mod tests {
             ("AT+\r", None),
             ("", None),
         ] {
-            let known = At.command(request.as_bytes());
+            let known = At.command(asked(request.as_bytes()));
             assert_eq!(known.as_ref().map(|known| known.name.as_ref()), expected, "{request:?}");
         }
     }
@@ -171,14 +173,14 @@ mod tests {
             ("\r\n> ", Extent::Pause),
             ("", Extent::More),
         ] {
-            assert_eq!(At.extent(b"AT\r", reply.as_bytes(), 0), expected, "{reply:?}");
+            assert_eq!(At.extent(asked(b"AT\r"), reply.as_bytes(), 0), expected, "{reply:?}");
         }
     }
 
     #[test]
     fn the_newline_may_come_late() {
-        assert_eq!(At.extent(b"AT\r", b"\r\nOK\r\n", 5), Extent::Done(6));
-        assert_eq!(At.extent(b"AT\r", b"\r\nOK\r\n\r\nRING\r\n", 5), Extent::Done(6));
+        assert_eq!(At.extent(asked(b"AT\r"), b"\r\nOK\r\n", 5), Extent::Done(6));
+        assert_eq!(At.extent(asked(b"AT\r"), b"\r\nOK\r\n\r\nRING\r\n", 5), Extent::Done(6));
     }
 
     #[test]
@@ -191,7 +193,8 @@ mod tests {
             ("\r\nNO CARRIER\r\n", Some("NO_CARRIER")),
             ("\r\n+CSQ: 20,99\r\n\r\nOK\r\n", None),
         ] {
-            assert_eq!(At.refusal(reply.as_bytes()).as_deref(), expected, "{reply:?}");
+            let verdict = At.verdict(asked(b"AT\r"), Some(reply.as_bytes()));
+            assert_eq!(verdict.error.as_ref().map(|(kind, _)| kind.as_ref()), expected, "{reply:?}");
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::plain::{error_line, text_extent};
-use super::protocol::{Extent, Known, Protocol, ends_line, is_text, lines};
+use super::protocol::{Answers, Asked, Extent, Known, Protocol, Verdict, ends_line, is_text, lines, refused};
 
 /// Commands that look like SCPI.
 pub(crate) struct Scpi;
@@ -15,19 +15,19 @@ pub(crate) struct Scpi;
 const HEADER: usize = 40;
 
 impl Protocol for Scpi {
-    fn command(&self, request: &[u8]) -> Option<Known> {
+    fn command(&self, asked: Asked<'_>) -> Option<Known> {
+        let request = asked.request;
         if !is_text(request) {
             return None;
         }
         let line = lines(request).next()?;
         let header = header(line);
-        is_header(header).then(|| Known {
-            name: Cow::Owned(String::from_utf8_lossy(header).to_ascii_uppercase()),
-            answers: queries(request) > 0,
-        })
+        let answers = if queries(request) > 0 { Answers::Always } else { Answers::IfAwaited };
+        is_header(header).then(|| Known::new(String::from_utf8_lossy(header).to_ascii_uppercase(), answers))
     }
 
-    fn extent(&self, request: &[u8], reply: &[u8], seen: usize) -> Extent {
+    fn extent(&self, asked: Asked<'_>, reply: &[u8], seen: usize) -> Extent {
+        let request = asked.request;
         let queries = queries(request);
         if queries == 0 {
             return text_extent(reply, seen);
@@ -53,8 +53,10 @@ impl Protocol for Scpi {
         if last.ends_with(b"\r") && !last.trim_ascii().is_empty() { Extent::Pause } else { Extent::More }
     }
 
-    fn refusal(&self, reply: &[u8]) -> Option<Cow<'static, str>> {
-        lines(reply).find_map(|line| standard_error(line).or_else(|| error_line(line)))
+    fn verdict(&self, _asked: Asked<'_>, reply: Option<&[u8]>) -> Verdict {
+        let refusal = |line| standard_error(line).or_else(|| error_line(line));
+        let error = lines(reply.unwrap_or_default()).find_map(refusal).map(refused);
+        Verdict { error, ..Verdict::default() }
     }
 }
 
@@ -120,6 +122,7 @@ fn standard_error(line: &[u8]) -> Option<Cow<'static, str>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::protocol::asked;
     use super::*;
 
     #[test]
@@ -142,8 +145,8 @@ mod tests {
             ("A\u{1}?\n", None),
             ("A:VERY:LONG:HEADER:THAT:GOES:ON:AND:ON:AND:ON\n", None),
         ] {
-            let known = Scpi.command(request.as_bytes());
-            let known = known.as_ref().map(|known| (known.name.as_ref(), known.answers));
+            let known = Scpi.command(asked(request.as_bytes()));
+            let known = known.as_ref().map(|known| (known.name.as_ref(), known.answers == Answers::Always));
             assert_eq!(known, expected, "{request:?}");
         }
     }
@@ -166,7 +169,7 @@ mod tests {
             ("C?\n", "#9", Extent::More),
             ("V 1\n", "OK\n", Extent::Pause),
         ] {
-            assert_eq!(Scpi.extent(request.as_bytes(), reply.as_bytes(), 0), expected, "{reply:?}");
+            assert_eq!(Scpi.extent(asked(request.as_bytes()), reply.as_bytes(), 0), expected, "{reply:?}");
         }
     }
 
@@ -179,7 +182,8 @@ mod tests {
             ("-113,5\n", None),
             ("-1.5\n", None),
         ] {
-            assert_eq!(Scpi.refusal(reply.as_bytes()).as_deref(), expected, "{reply:?}");
+            let verdict = Scpi.verdict(asked(b"V?\n"), Some(reply.as_bytes()));
+            assert_eq!(verdict.error.as_ref().map(|(kind, _)| kind.as_ref()), expected, "{reply:?}");
         }
     }
 }

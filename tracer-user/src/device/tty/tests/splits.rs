@@ -47,8 +47,27 @@ fn split_run(request: &[u8], answer: &[u8], cuts: &[usize]) -> (u64, Vec<Command
     (moved.sum::<u64>() + devices.counts().blank_bytes, out)
 }
 
-const REQUESTS: &[&[u8]] =
-    &[b"", b"V?\n", b"V?\nI?\n", b"SET 1\n", b"AT+CSQ\r", b"hello there\n", b"x", b"\x01\x03", b"\xff\n"];
+const REQUESTS: &[&[u8]] = &[
+    b"",
+    b"V?\n",
+    b"V?\nI?\n",
+    b"SET 1\n",
+    b"AT+CSQ\r",
+    b"hello there\n",
+    b"x",
+    b"\x01\x03",
+    b"\xff\n",
+    READ,
+    COIL,
+    b"\x00\x06\x00\x01\x00\x03\x99\xda",
+    b"\x11\x41\x01\xd0\x55",
+    b":1103006B00037E\r\n",
+    b"$PMTK605*31\r\n",
+    b"$PSRF103,05,00,01,01*20\r\n",
+];
+
+const READ: &[u8] = b"\x11\x03\x00\x6b\x00\x03\x76\x87";
+const COIL: &[u8] = b"\x11\x05\x00\xac\xff\x00\x4e\x8b";
 
 const ANSWERS: &[&[u8]] = &[
     b"3.3\n",
@@ -64,6 +83,14 @@ const ANSWERS: &[&[u8]] = &[
     b"half",
     b"\r\n\r\n",
     b"mac\rold\r",
+    // An echo, a late answer, the answer, the next request.
+    b"\x11\x03\x00\x6b\x00\x03\x76\x87\x11\x03\x02\x00\x09\xb9\x81\x11\x03\x06\xae\x41\x56\x52\x43\x40\x49\xad\x11\x05",
+    b"\x11\x05\x00\xac\xff\x00\x4e\x8b\x11\x05\x00\xac\xff\x00\x4e\x8b\x00",
+    b"\x11\x05\x00\xac\xff\x00\x4e\x8b\x11\x85\x02\xc2\x94",
+    b"\x11\x83\x02\xc1\x34\x11\x41\x01\xd0\x55\x11\x41",
+    b":1103006B00037E\r\n:1183026A\r\nrest",
+    b"$HCHDG,101.1,,,7.1,W*3C\r\n$PMTK705,A*0A\r\n!AIVDM,1,1,,B,177KQJ5000G?tO`K>RA1wUbN0TKH,0*5C\r\n$HC",
+    b"\xb5\x62\x01\n$HCHDG,101.1,,,7.1,W*3C\r\n\xb5\x62",
 ];
 
 /// What programs and devices say, whole and in parts.
@@ -177,7 +204,8 @@ proptest! {
 
     #[test]
     fn any_request_has_a_short_name(request in "(AT|at)?[+&^#A-Za-z0-9:*?=;, \r\n\u{0}-\u{ff}]{0,60}") {
-        let (_, known) = crate::device::tty::protocol::recognise(request.as_bytes());
+        let asked = crate::device::tty::protocol::asked(request.as_bytes());
+        let (_, _, known) = crate::device::tty::protocol::recognise(asked, 0);
         prop_assert!(known.name.len() <= 40 && known.name.is_ascii() && !known.name.is_empty());
     }
 }
