@@ -15,6 +15,7 @@ mod input;
 mod ioctls;
 mod line;
 mod modbus;
+mod nmea;
 mod plain;
 mod protocol;
 mod scpi;

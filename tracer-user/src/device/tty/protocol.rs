@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{at, modbus, plain, scpi};
+use super::{at, modbus, nmea, plain, scpi};
 use crate::device::ioc::Args;
 use crate::model::command::Value;
 
@@ -183,7 +183,7 @@ pub(crate) trait Protocol: Sync {
 
 /// Every protocol, the most particular first. The last takes everything.
 pub(crate) static PROTOCOLS: &[&dyn Protocol] =
-    &[&modbus::Rtu, &modbus::Ascii, &at::At, &scpi::Scpi, &plain::Text, &plain::Binary];
+    &[&modbus::Rtu, &modbus::Ascii, &nmea::Nmea, &at::At, &scpi::Scpi, &plain::Text, &plain::Binary];
 
 /// The first protocol of a request from place `from` on in the table, its place and its command.
 pub(crate) fn recognise(asked: Asked<'_>, from: usize) -> (usize, &'static dyn Protocol, Known) {
@@ -206,13 +206,13 @@ pub(crate) fn is_frame(piece: &[u8]) -> bool {
 }
 
 /// Whether `text` is the beginning of a sentence of a stream that requests do not interrupt.
-pub(crate) fn begins_sentence(_text: &[u8]) -> bool {
-    false
+pub(crate) fn begins_sentence(text: &[u8]) -> bool {
+    nmea::begins(text)
 }
 
 /// Where a checked sentence begins that ends where `piece`, unsolicited input that is no text, does.
-pub(crate) fn sentence_at_end(_piece: &[u8]) -> Option<usize> {
-    None
+pub(crate) fn sentence_at_end(piece: &[u8]) -> Option<usize> {
+    nmea::at_end(piece)
 }
 
 /// Where the next frame lies in unsolicited input that silence ended.
