@@ -11,6 +11,7 @@
 
 mod at;
 mod exchange;
+mod gcode;
 mod input;
 mod ioctls;
 mod line;

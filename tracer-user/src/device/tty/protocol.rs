@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{at, modbus, nmea, plain, scpi};
+use super::{at, gcode, modbus, nmea, plain, scpi};
 use crate::device::ioc::Args;
 use crate::model::command::Value;
 
@@ -182,8 +182,16 @@ pub(crate) trait Protocol: Sync {
 }
 
 /// Every protocol, the most particular first. The last takes everything.
-pub(crate) static PROTOCOLS: &[&dyn Protocol] =
-    &[&modbus::Rtu, &modbus::Ascii, &nmea::Nmea, &at::At, &scpi::Scpi, &plain::Text, &plain::Binary];
+pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[
+    &modbus::Rtu,
+    &modbus::Ascii,
+    &nmea::Nmea,
+    &gcode::Gcode,
+    &at::At,
+    &scpi::Scpi,
+    &plain::Text,
+    &plain::Binary,
+];
 
 /// The first protocol of a request from place `from` on in the table, its place and its command.
 pub(crate) fn recognise(asked: Asked<'_>, from: usize) -> (usize, &'static dyn Protocol, Known) {
