@@ -277,7 +277,7 @@ fn an_at_answer_ends_with_its_result_code() {
         "#,
         expect![[r#"
             0 command AT+CSQ 0..80000 "AT+CSQ\r" → "\r\n+CSQ: 20,99\r\n\r\nOK\r\n"
-            1 event line 80000..80000 "\r\nRING\r\n"
+            1 event RING 80000..80000 "\r\nRING\r\n"
             2 command AT+CPIN 90000..91000 "AT+CPIN?\r" → "\r\n+CME ERROR: 10\r\n" error CME_10
             3 command ATZ 92000..1093000 "ATZ\r" → "\r\n+CSQ" error timeout
         "#]],
@@ -374,4 +374,31 @@ fn ioctls_have_names_and_arguments() {
         13 ioctl T:0xff command=0x000054ff direction=none value=9
     "#]]
     .assert_eq(&render(&out).replace(" 10..20", "").replace(" command ", " "));
+}
+
+#[test]
+fn a_message_behind_a_prompt_belongs_to_its_command() {
+    check(
+        "tty",
+        r#"
+        0-10 write "AT+CMGS=\"123\"\r"
+        20-900 read "\r\n> "
+        200000-200010 write "hello"
+        200020-200030 write "\r\x1a"
+        200040-201000 read "hello\r\n> \x1a"
+        201000-900000 read "\r\n+CMTI: \"SM\",3\r\n"
+        900000-4000000 read "\r\n+CMGS: 5\r\n\r\nOK\r\n"
+        5000000-5000010 write "AT+CMGS=\"123\"\r"
+        5000020-5000900 read "\r\n> "
+        5001000-5001010 write "\x1b"
+        5001020-5001030 read "\r\nOK\r\n"
+        6000000-6000010 read "\r\nNO CARRIER\r\n"
+        "#,
+        expect![[r#"
+            1 event +CMTI 900000..900000 "+CMTI: \"SM\",3\r\n"
+            0 command AT+CMGS 0..4000000 "AT+CMGS=\"123\"\rhello\r\x1a" → "\r\n> hello\r\n> \x1a\r\n\r\n+CMGS: 5\r\n\r\nOK\r\n"
+            2 command AT+CMGS 5000000..5001030 "AT+CMGS=\"123\"\r\x1b" → "\r\n> \r\nOK\r\n"
+            3 event NO CARRIER 6000010..6000010 "\r\nNO CARRIER\r\n"
+        "#]],
+    );
 }
