@@ -166,7 +166,10 @@ impl Exchange {
         answer.bytes.push(payload);
         // Where bytes are missing only silence tells.
         answer.extent = Extent::Pause;
-        while was_whole {
+        if !was_whole {
+            return apart;
+        }
+        loop {
             let kept = answer.bytes.kept();
             match answer.protocol.extent(asked, kept, seen) {
                 Extent::Done(length) => {

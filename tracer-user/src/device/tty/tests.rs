@@ -2,6 +2,7 @@
 
 mod events;
 mod failures;
+mod hostile;
 mod splits;
 
 use crate::device::tests::{PROCESS, capture, check, data, device, ioctl, render};

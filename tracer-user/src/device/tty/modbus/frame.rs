@@ -19,6 +19,9 @@ const LONGEST_ASCII: usize = 513;
 /// Highest unit's address; 0 is for all (2.2).
 const UNITS: u8 = 247;
 
+/// A frame's body, and whether its check is right.
+pub(super) type Body<'a> = (Cow<'a, [u8]>, bool);
+
 /// One of the two ways to send a PDU.
 pub(super) struct Framing {
     /// Argument `framing`.
@@ -26,7 +29,7 @@ pub(super) struct Framing {
     /// Its kind of check.
     pub(super) check: &'static str,
     /// The body of a whole frame, and whether its check is right; `None` if it is no frame.
-    pub(super) body: fn(&[u8]) -> Option<(Cow<'_, [u8]>, bool)>,
+    pub(super) body: fn(&[u8]) -> Option<Body<'_>>,
     /// What of an answer to the request with this body begins here. The second is the request's frame.
     pub(super) candidate: for<'a> fn(&[u8], &[u8], &'a [u8]) -> Candidate<'a>,
 }
@@ -57,7 +60,7 @@ pub(super) static ASCII: Framing =
     Framing { name: "ascii", check: "lrc", body: ascii_body, candidate: ascii_candidate };
 
 /// RTU is known by its CRC alone: with a wrong one it is no frame.
-fn rtu_body(frame: &[u8]) -> Option<(Cow<'_, [u8]>, bool)> {
+fn rtu_body(frame: &[u8]) -> Option<Body<'_>> {
     let right = (SHORTEST..=LONGEST).contains(&frame.len())
         && frame.first().is_some_and(|unit| *unit <= UNITS)
         && !is_text(frame)
@@ -93,7 +96,7 @@ fn rtu_candidate<'a>(asked: &[u8], request: &[u8], bytes: &'a [u8]) -> Candidate
     }
 }
 
-fn ascii_body(frame: &[u8]) -> Option<(Cow<'_, [u8]>, bool)> {
+fn ascii_body(frame: &[u8]) -> Option<Body<'_>> {
     let digits = frame.strip_prefix(b":")?.strip_suffix(b"\r\n")?;
     let (pairs, []) = digits.as_chunks::<2>() else { return None };
     if !(3..=LONGEST_ASCII / 2).contains(&pairs.len()) {

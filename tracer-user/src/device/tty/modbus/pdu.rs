@@ -167,7 +167,7 @@ pub(super) fn is_request(pdu: &[u8]) -> bool {
                 && pdu.get(5).copied().map(u16::from) == Some(number(3).div_ceil(8))
         }
         16 => (1..=0x7b).contains(&number(3)) && pdu.get(5).copied().map(u16::from) == Some(number(3) * 2),
-        20 => pdu.len() >= 9 && (pdu.len() - 2) % 7 == 0,
+        20 => pdu.len() >= 9 && pdu.len() % 7 == 2,
         23 => {
             (1..=125).contains(&number(3)) && pdu.get(9).copied().map(u16::from) == number(7).checked_mul(2)
         }
