@@ -5,7 +5,7 @@
 
 use super::class::{Class, Row};
 use super::generic;
-use super::ioc::{Args, Nested, int_at, io, ior, iowr, no_args, text, u32_at};
+use super::ioc::{Nested, int_at, io, ior, iowr, no_args, text, u32_at};
 use crate::model::command::Value;
 use tracer_common::recipe::Recipe;
 
