@@ -188,6 +188,11 @@ impl Devices {
         self.sessions.values().map(|peer| peer.session.open()).sum()
     }
 
+    /// The same by device: one for each process that uses it, those with nothing under way too.
+    pub fn open_by_device(&self) -> impl Iterator<Item = (&Arc<Device>, usize)> {
+        self.sessions.values().map(|peer| (&peer.device, peer.session.open()))
+    }
+
     /// The counter for a call that makes no span whatever it says.
     fn spanless(&mut self, device: &Device) -> Option<&mut u64> {
         // The kernel side sends of block devices' transfers only those that go around the page cache.

@@ -187,6 +187,11 @@ impl Engine {
         totals
     }
 
+    /// Device commands that have begun and not ended, by process and device.
+    pub fn in_flight(&self) -> impl Iterator<Item = (&Arc<Device>, usize)> {
+        self.commands.open_by_device()
+    }
+
     /// Filters that change while tracing, for a kernel without BTF.
     pub fn follower(&mut self) -> Option<&mut Follower> {
         self.follower.as_mut()
