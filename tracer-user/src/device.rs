@@ -317,6 +317,18 @@ pub fn recipes() -> &'static [(RecipeKey, Recipe)] {
     &RECIPES
 }
 
+/// The classes that have decoders of their own.
+pub fn classes() -> impl Iterator<Item = &'static str> {
+    class::CLASSES.iter().map(|class| class.name)
+}
+
+/// The numbers of the `ioctl` commands that the decoder of a class knows, for 64-bit or (`compat`) 32-bit programs. Of a
+/// row of consecutive ones the first.
+#[must_use]
+pub fn commands(class: &str, compat: bool) -> Vec<u32> {
+    class::find(class).ioctls.iter().map(|row| row.number(compat)).collect()
+}
+
 /// The family of the `ioctl` commands of a class, 0 if it has none of its own.
 #[must_use]
 pub fn family(class: &str) -> u8 {

@@ -10,6 +10,7 @@ mod build;
 mod check;
 mod cmd;
 mod demo;
+mod fuzz;
 mod setup;
 mod test;
 mod toolchain;
@@ -35,6 +36,7 @@ enum Task {
     Test(test::Options),
     Demo(demo::Options),
     Bench(bench::Options),
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Task::Check(options) => check::run(&workspace, options),
         Task::Test(options) => test::run(&workspace, options),
         Task::Bench(options) => bench::run(&workspace, options),
+        Task::Fuzz(options) => fuzz::run(&workspace, options),
         Task::Demo(options) => demo::run(&workspace, options),
     });
     match done {

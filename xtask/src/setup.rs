@@ -47,15 +47,17 @@ pub(crate) enum Level {
     Test,
     /// Measure against other tracers.
     Bench,
+    /// Feed the decoders hostile input.
+    Fuzz,
 }
 
 impl Level {
     fn builds(self) -> bool {
-        self != Self::Check
+        !matches!(self, Self::Check | Self::Fuzz)
     }
 
     fn runs_a_broker(self) -> bool {
-        !matches!(self, Self::Check | Self::Build)
+        !matches!(self, Self::Check | Self::Build | Self::Fuzz)
     }
 
     fn checks(self) -> bool {
@@ -172,6 +174,9 @@ impl Plan {
         }
         if level == Level::Test && cmd::answer(Command::new(PYTHON).args(["-c", PAHO])).is_none() {
             package("python3-paho-mqtt", "another MQTT client for the tests");
+        }
+        if matches!(level, Level::Test | Level::Fuzz) && cmd::which("c++").is_none() {
+            package("g++", "compiler of the fuzzer");
         }
         if level == Level::Test && cmd::which("losetup").is_none() {
             package("mount", "loop devices for the tests");
