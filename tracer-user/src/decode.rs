@@ -58,11 +58,9 @@ impl Decoder {
             _ => Call::from_wire(header.call).ok_or(DecodeError::Call(header.call))?,
         };
         let body = self.body(header, kind, payload)?;
+        let start = self.time(header.enter_ns);
         Ok(Capture {
-            at: Interval {
-                start: self.time(header.enter_ns),
-                end: self.time(header.exit_ns.max(header.enter_ns)),
-            },
+            at: Interval { start, end: self.time(header.exit_ns).max(start) },
             pid: header.tgid,
             tid: header.tid,
             comm: header.comm,
@@ -301,6 +299,16 @@ mod tests {
         header.kind = Kind::Data as u16;
         header.call = 998;
         assert_eq!(decoder().decode(&header, Bytes::new()), Err(DecodeError::Call(998)));
+    }
+
+    #[test]
+    fn no_record_ends_before_it_began() {
+        let mut header = header(Kind::Data, Call::Read);
+        for (enter, exit) in [(10, 5), (10, u64::MAX - 5), (u64::MAX - 2_000, u64::MAX)] {
+            (header.enter_ns, header.exit_ns) = (enter, exit);
+            let at = decoder().decode(&header, Bytes::new()).expect("a known kind").at;
+            assert!(at.start <= at.end, "{at:?}");
+        }
     }
 
     #[test]

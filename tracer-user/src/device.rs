@@ -374,6 +374,7 @@ fn all_of(process: ProcessKey) -> std::ops::RangeInclusive<(ProcessKey, DeviceNu
 
 /// A payload that holds no more than there was.
 fn sane(payload: &Payload) -> Payload {
-    let length = payload.captured.len().min(usize::try_from(payload.size).unwrap_or(usize::MAX));
-    Payload { captured: payload.captured.slice(..length), size: payload.size }
+    let mut payload = payload.clone();
+    payload.limit();
+    payload
 }

@@ -21,6 +21,8 @@ use std::{
 const WRAPPER: &str = "tests/fuzz/instrument.sh";
 /// Names the target.
 const TARGET_VARIABLE: &str = "IOTRAIL_FUZZ_TARGET";
+/// Where words are that mean something to a target, in files `TARGET.dict`: checksums and such are not found by trying.
+const WORDS: &str = "tests/fuzz";
 /// Where inputs are kept that reached something new, from run to run.
 const CORPUS: &str = "fuzz-corpus";
 /// Where inputs go that broke something.
@@ -28,7 +30,7 @@ const FOUND: &str = "fuzz-found";
 /// Longest input. Longer ones are slower and find the same.
 const LONGEST: u32 = 2048;
 /// Inputs for each target within `cargo xtask test`: about a second each.
-const BRIEF: u32 = 4000;
+const BRIEF: u32 = 20_000;
 
 /// Feed the decoders hostile input
 ///
@@ -117,6 +119,10 @@ fn fuzz(workspace: &Workspace, program: &Path, name: &str, limit: &str) -> Resul
         // A brief run is the same each time: it keeps nothing.
         if limit.starts_with("-max_total_time") {
             fuzzer.arg(&corpus);
+        }
+        let words = workspace.root.join(WORDS).join(format!("{name}.dict"));
+        if words.is_file() {
+            fuzzer.arg(format!("-dict={}", words.display()));
         }
         fuzzer.args(["-seed=1", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"]);
         fuzzer.arg(format!("-max_len={LONGEST}")).arg(format!("-artifact_prefix={}/", found.display()));

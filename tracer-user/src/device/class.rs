@@ -208,7 +208,11 @@ impl Context<'_> {
     }
 
     /// Hands a finished command over.
-    pub(crate) fn emit(&mut self, command: Command) {
+    pub(crate) fn emit(&mut self, mut command: Command) {
+        // Lengths are what arguments say, bytes what was captured: the two need not agree.
+        for payload in [Some(&mut command.request), command.reply.as_mut()].into_iter().flatten() {
+            payload.limit();
+        }
         let counter = if command.unsolicited { &mut self.counts.events } else { &mut self.counts.commands };
         *counter = counter.saturating_add(1);
         if command.status.is_error() {

@@ -19,6 +19,13 @@ impl Payload {
         Self { size: captured.len() as u64, captured }
     }
 
+    /// Sees to it that no more was captured than there was.
+    pub fn limit(&mut self) {
+        if self.captured.len() as u64 > self.size {
+            self.captured.truncate(usize::try_from(self.size).unwrap_or(usize::MAX));
+        }
+    }
+
     /// Whether nothing is missing.
     #[must_use]
     pub fn is_whole(&self) -> bool {

@@ -42,3 +42,13 @@ fn commands_have_names_and_data_go_the_way_that_the_opcode_says() {
     "#]]
     .assert_eq(&rendered("nvme", calls));
 }
+
+#[test]
+fn no_more_is_shown_than_the_command_moved() {
+    let command = passed(2, 3);
+    let calls = [Ioctl::new(ADMIN_CMD).was(&command).argument(&command).answered(0, Some(1), b"abcdef")];
+    expect![[r#"
+        0 command NVME_IOCTL_ADMIN_CMD 0..10 → "abc" opcode=GET_LOG_PAGE namespace=1 result=0
+    "#]]
+    .assert_eq(&rendered("nvme", calls));
+}

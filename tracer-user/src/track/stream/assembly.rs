@@ -357,7 +357,8 @@ impl Partial {
             start: self.start,
             exact: self.exact,
             at: Interval { start: self.enter, end: self.exit.max(self.enter) },
-            last_enter: self.last_enter,
+            // A stretch that comes again may be newer than what lies behind it.
+            last_enter: self.last_enter.max(self.enter),
             tid: self.tid,
         }
     }

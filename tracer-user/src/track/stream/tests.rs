@@ -346,3 +346,16 @@ proptest! {
         prop_assert!(stream.available() < 1 << 50);
     }
 }
+
+#[test]
+fn no_piece_ends_before_it_began() {
+    let mut stream = Stream::default();
+    stream.push(whole(100, b"a", 1));
+    stream.push(whole(104, b"ef", 2));
+    stream.skip(1);
+    // What was missing comes long after what is behind it.
+    stream.push(whole(101, b"bcd", 30));
+    let piece = stream.take(5).unwrap();
+    assert_eq!((&piece.bytes[..], piece.at.start, piece.at.end), (&b"bcdef"[..], ms(30), ms(31)));
+    assert_eq!(piece.last_enter, ms(30));
+}
