@@ -66,10 +66,27 @@ fn facts(text: &str) -> Facts {
 }
 
 /// What one expectation does not find.
-fn check(expected: &Expected, spans: &[Span], facts: &Facts) -> Result<Option<String>> {
-    let Expected { runs: _, only: _, name, service, error, attributes, count, at_least } = expected;
+fn check(expected: &Expected, spans: &[Span], facts: &Facts) -> Result<Vec<String>> {
+    if expected.services.is_empty() {
+        return Ok(check_of(expected, None, spans, facts)?.into_iter().collect());
+    }
+    let mut wrong = Vec::new();
+    for service in &expected.services {
+        wrong.extend(check_of(expected, Some(service), spans, facts)?);
+    }
+    Ok(wrong)
+}
+
+/// What one expectation does not find among the spans of a service; among all, without one.
+fn check_of(
+    expected: &Expected,
+    service: Option<&str>,
+    spans: &[Span],
+    facts: &Facts,
+) -> Result<Option<String>> {
+    let Expected { runs: _, only: _, services: _, name, error, attributes, count, at_least } = expected;
     let fill = |text: &Option<String>| text.as_ref().map(|text| filled(text, facts)).transpose();
-    let (name, service, error) = (fill(name)?, fill(service)?, fill(error)?);
+    let (name, error) = (fill(name)?, fill(error)?);
     let attributes = attributes
         .iter()
         .map(|(key, value)| Ok((key.as_str(), filled(value, facts)?)))
@@ -77,12 +94,8 @@ fn check(expected: &Expected, spans: &[Span], facts: &Facts) -> Result<Option<St
     let found = spans
         .iter()
         .filter(|span| name.as_ref().is_none_or(|name| like(name, &span.name)))
-        .filter(|span| service.as_ref().is_none_or(|service| like(service, &span.service)))
-        .filter(|span| {
-            error.as_ref().is_none_or(|error| {
-                span.error.as_ref().map_or(error.is_empty(), |is| !error.is_empty() && like(error, is))
-            })
-        })
+        .filter(|span| service.is_none_or(|service| like(service, &span.service)))
+        .filter(|span| error.as_ref().is_none_or(|error| like_error(error, span.error.as_deref())))
         .filter(|span| {
             attributes.iter().all(|(key, value)| span.attribute(key).is_some_and(|is| like(value, is)))
         })
@@ -99,13 +112,25 @@ fn check(expected: &Expected, spans: &[Span], facts: &Facts) -> Result<Option<St
         }
         (None, None) => bail!("a [[span]] without a count"),
     };
+    if right {
+        return Ok(None);
+    }
     let mut what = vec![name.unwrap_or_else(|| "spans of any name".to_owned())];
     what.extend(service.map(|service| format!("of {service}")));
-    what.extend(error.map(|error| {
-        if error.is_empty() { "without error".to_owned() } else { format!("with error {error}") }
+    what.extend(error.map(|error| match error.as_str() {
+        "" => "without error".to_owned(),
+        error => format!("with error {error}"),
     }));
     what.extend(attributes.iter().map(|(key, value)| format!("{key} = {value:?}")));
-    Ok((!right).then(|| format!("{}: {found}, not {wanted}", what.join(", "))))
+    Ok(Some(format!("{}: {found}, not {wanted}", what.join(", "))))
+}
+
+/// Whether a span's error, if it has one, is what is meant; nothing means none.
+fn like_error(meant: &str, error: Option<&str>) -> bool {
+    match error {
+        None => meant.is_empty(),
+        Some(error) => !meant.is_empty() && like(meant, error),
+    }
 }
 
 /// The text with the facts it names.
@@ -240,12 +265,12 @@ mod tests {
             "attributes = { 'iotrail.device.path' = '/dev/*/2' }\ncount = '1'",
             "attributes = { 'iotrail.device.id' = '*' }\ncount = '0'",
         ] {
-            assert_eq!(check(&expected(right), &spans, &facts).unwrap(), None, "{right}");
+            assert_eq!(check(&expected(right), &spans, &facts).unwrap(), [] as [&str; 0], "{right}");
         }
         for wrong in
-            ["count = '2'", "at_least = '4'", "error = 'EPERM'\ncount = '1'", "service = 'x'\ncount = '3'"]
+            ["count = '2'", "at_least = '4'", "error = 'EPERM'\ncount = '1'", "services = ['x']\ncount = '3'"]
         {
-            assert!(check(&expected(wrong), &spans, &facts).unwrap().is_some(), "{wrong}");
+            assert!(check(&expected(wrong), &spans, &facts).unwrap().len() == 1, "{wrong}");
         }
         assert!(check(&expected("name = '{nothing}'\ncount = '0'"), &spans, &facts).is_err());
     }

@@ -18,17 +18,17 @@ pub(super) struct Rig {
     pub(super) about: String,
     /// Parts of the guest that do not depend on its architecture.
     #[serde(flatten)]
-    common: Parts,
+    pub(super) common: Parts,
     /// More of them on amd64.
-    amd64: Parts,
+    pub(super) amd64: Parts,
     /// More of them on arm64.
-    arm64: Parts,
+    pub(super) arm64: Parts,
     /// Where it cannot run (`arm64`, `6.1`, `arm64-6.12`), and why.
-    not_on: BTreeMap<String, String>,
+    pub(super) not_on: BTreeMap<String, String>,
     /// Memory of the guest in MiB; 0: 1024.
-    memory: u32,
+    pub(super) memory: u32,
     /// Seconds from start to end; 0: 300.
-    timeout: u64,
+    pub(super) timeout: u64,
     /// Runs of iotrail that the script hands over: every one of them is judged.
     pub(super) runs: Vec<String>,
     /// Features that `iotrail doctor` has to find, if the script asks it.
@@ -67,8 +67,8 @@ pub(super) struct Expected {
     pub(super) only: Option<String>,
     /// Whose name is this; none: whatever its name.
     pub(super) name: Option<String>,
-    /// Whose service is this.
-    pub(super) service: Option<String>,
+    /// Of each of these services; none: whatever its service.
+    pub(super) services: Vec<String>,
     /// Whose `error.type` is this; empty: that have no error.
     pub(super) error: Option<String>,
     /// That have these attributes.
