@@ -20,7 +20,7 @@ fails() { if "$@"; then fail "did not fail: $*"; fi; }
 
 # await COMMAND…: until it succeeds, half a minute at most.
 await() {
-  tries=150
+  local tries=150
   until "$@" >/dev/null 2>&1; do
     tries=$((tries - 1))
     [ $tries -gt 0 ] || fail "waited in vain: $*"
@@ -29,7 +29,10 @@ await() {
 }
 
 # there NODE…: waits for a device node.
-there() { for node in "$@"; do await test -e "$node"; done; }
+there() {
+  local wanted
+  for wanted in "$@"; do await test -e "$wanted"; done
+}
 
 # trace RUN [OPTION…]: starts iotrail and waits until it traces. What it exports becomes /host/out/RUN.jsonl.
 trace() {
@@ -38,7 +41,7 @@ trace() {
   step "$run: iotrail run $*"
   ./iotrail run --listen $ADDRESS --payload full --export "file:/tmp/$run.jsonl" --report "/tmp/$run.report.json" "$@" >"/tmp/$run.log" 2>&1 &
   tracer=$!
-  tries=600
+  local tries=600
   until wget -q -O /dev/null "http://$ADDRESS/health/ready" 2>/dev/null; do
     tries=$((tries - 1))
     if [ $tries = 0 ] || ! kill -0 $tracer 2>/dev/null; then
@@ -51,8 +54,8 @@ trace() {
 
 # untrace: ends iotrail and hands over what it made.
 untrace() {
+  local ended=0
   kill -INT "$tracer"
-  ended=0
   wait "$tracer" || ended=$?
   cp "/tmp/$run.jsonl" "/tmp/$run.report.json" "/tmp/$run.log" /host/out/
   if [ $ended != 0 ]; then
@@ -60,3 +63,49 @@ untrace() {
     fail "iotrail ended with status $ended"
   fi
 }
+
+# watched NAME NODE COMMAND…: runs a command, which must not fail, and says as facts what strace saw it do to the node: NAME.ioctl,
+# NAME.read and NAME.write (relatives included), NAME.all, each without the calls that found nothing; NAME.ERRNO for each
+# error; NAME.COMMAND for each ioctl that strace has a name for. So the table need not know how often a tool asks.
+watched() { observe "$@" || fail "status $?: $*"; }
+
+# refused NAME NODE COMMAND…: the same for a command that has to fail.
+refused() { if observe "$@"; then fail "did not fail: $*"; fi; }
+
+observe() {
+  local name=$1 node=$2 status=0 call
+  shift 2
+  step "$run: $*"
+  strace -f -qq -y -o "/tmp/strace.$name" \
+    -e trace=ioctl,read,readv,pread64,preadv,write,writev,pwrite64,pwritev "$@" || status=$?
+  cp "/tmp/strace.$name" "/host/out/$name.strace"
+  awk -v node="<$node>" -v name="$name" '
+    index($0, node) && !/EAGAIN|ERESTART/ {
+      call = $0
+      sub(/^[0-9]+ +/, "", call)
+      command = call
+      sub(/\(.*/, "", call)
+      sub(/^p?readv?(64)?$/, "read", call)
+      sub(/^p?writev?(64)?$/, "write", call)
+      count["all"]++
+      count[call]++
+      if (call == "ioctl") {
+        sub(/^[^,]*, /, "", command)
+        sub(/[^A-Z0-9_].*/, "", command)
+        if (command != "" && command != "_IOC") count[command]++
+      }
+      if (match($0, /= -1 E[A-Z0-9]+/)) count[substr($0, RSTART + 5, RLENGTH - 5)]++
+    }
+    END {
+      for (key in count) print name "." key "=" count[key]
+    }' "/tmp/strace.$name" >"/tmp/facts.$name"
+  grep -q . "/tmp/facts.$name" || fail "strace saw nothing of $node in: $*"
+  cat "/tmp/facts.$name" >>/host/out/facts
+  for call in ioctl read write; do
+    grep -q "^$name\.$call=" "/tmp/facts.$name" || fact "$name.$call" 0
+  done
+  return $status
+}
+
+# sum NAME COUNT: a fact that is the sum of all facts that end with .COUNT.
+sum() { fact "$1" "$(awk -F= -v end=".$2" 'substr($1, length($1) - length(end) + 1) == end { all += $2 } END { print all + 0 }' /host/out/facts)"; }

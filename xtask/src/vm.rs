@@ -14,7 +14,7 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::Path,
     time::Instant,
 };
 
@@ -61,6 +61,9 @@ struct TestOptions {
     /// Use an iotrail that is not optimised: it builds sooner and starts later.
     #[arg(long)]
     dev: bool,
+    /// Use the iotrail of the last time: for work on the rigs.
+    #[arg(long, conflicts_with = "dev")]
+    no_build: bool,
     /// Say what there is and end.
     #[arg(long)]
     list: bool,
@@ -86,7 +89,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
 }
 
 fn test(workspace: &Workspace, options: &TestOptions) -> Result<()> {
-    let TestOptions { arch, kernel, dev, list, filter } = options;
+    let TestOptions { arch, kernel, dev, no_build, list, filter } = options;
     let rigs = Rig::all(workspace, filter.as_deref().unwrap_or_default())?;
     if *list {
         for rig in &rigs {
@@ -98,7 +101,12 @@ fn test(workspace: &Workspace, options: &TestOptions) -> Result<()> {
     let kernels: Vec<&str> = kernel.as_deref().map_or_else(|| KERNELS.to_vec(), |kernel| vec![kernel]);
     let mut verdicts = BTreeMap::new();
     for arch in archs {
-        let iotrail = iotrail(workspace, arch, !dev)?;
+        let iotrail = workspace.target.join("vm/programs").join(arch.debian()).join("iotrail");
+        if *no_build {
+            ensure!(iotrail.is_file(), "{} is missing: leave out --no-build", workspace.short(&iotrail));
+        } else {
+            build(workspace, arch, !dev, &iotrail)?;
+        }
         let archive = Archive::open(workspace, arch)?;
         for series in &kernels {
             let kernel = Kernel::get(workspace, &archive, series)?;
@@ -168,16 +176,13 @@ fn table(verdicts: &BTreeMap<(String, String), Verdict>) -> String {
     out
 }
 
-/// Sets up and builds iotrail for an architecture; the program, stripped.
-fn iotrail(workspace: &Workspace, arch: Arch, release: bool) -> Result<PathBuf> {
+/// Sets up and builds iotrail for an architecture, and puts it to `to` without its debugging information.
+fn build(workspace: &Workspace, arch: Arch, release: bool, to: &Path) -> Result<()> {
     let own = arch == Arch::HOST;
     let toolchain = setup::ensure(workspace, if own { Level::Vm } else { Level::CrossVm })?;
     let target = (!own).then(|| arch.triple().to_owned());
     let building = build::Options { release, target, quiet: true };
-    let built = build::all(workspace, &toolchain, &building)?;
-    let stripped = workspace.target.join("vm/programs").join(arch.debian()).join("iotrail");
-    programs::strip(&built, arch, &stripped)?;
-    Ok(stripped)
+    programs::strip(&build::all(workspace, &toolchain, &building)?, arch, to)
 }
 
 /// Where rigs are run: an architecture and a kernel.

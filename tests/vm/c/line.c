@@ -4,20 +4,15 @@
  *
  * The commands: TCGETS, TCSETS, TIOCMGET (which a pseudo-terminal refuses), three questions with their answers, one setting
  * that nobody waits on, one question that is never answered. */
-#include <errno.h>
+#include "check.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <asm/termbits.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define CHECK(condition) do { if (!(condition)) { fprintf(stderr, "line: %s: %s\n", #condition, strerror(errno)); exit(1); } } while (0)
 
 /* Answers each line that ends with `?` and a number by that number. */
 static void instrument(int far)
@@ -78,7 +73,7 @@ int main(void)
 	mode.c_cc[VTIME] = 0;
 	CHECK(!ioctl(line, TCSETS, &mode));
 	int lines;
-	CHECK(ioctl(line, TIOCMGET, &lines) == -1 && errno == ENOTTY);
+	REFUSED(ioctl(line, TIOCMGET, &lines), ENOTTY);
 
 	pid_t child = fork();
 	CHECK(child >= 0);

@@ -27,7 +27,7 @@ pub(super) struct Rig {
     pub(super) not_on: BTreeMap<String, String>,
     /// Memory of the guest in MiB; 0: 1024.
     pub(super) memory: u32,
-    /// Seconds from start to end; 0: 300.
+    /// Seconds from start to end, on a busy machine; 0: 900.
     pub(super) timeout: u64,
     /// Runs of iotrail that the script hands over: every one of them is judged.
     pub(super) runs: Vec<String>,
@@ -156,7 +156,7 @@ impl Rig {
 
     /// From start to end.
     pub(super) fn timeout(&self) -> Duration {
-        Duration::from_secs(if self.timeout == 0 { 300 } else { self.timeout })
+        Duration::from_secs(if self.timeout == 0 { 900 } else { self.timeout })
     }
 }
 
