@@ -1,5 +1,4 @@
-# What the guests' scripts share; each starts with `. ./lib.sh`. Commands that fail end the script: it has to say
-# where failing is right (`fails COMMAND…`).
+# What the guests' scripts share; each starts with `. ./lib.sh`. A command that fails ends the script.
 set -e
 ADDRESS=127.0.0.1:9464
 
@@ -14,9 +13,6 @@ fail() {
 
 # fact NAME VALUE: something that only shows here, for the table of expectations ({NAME} there).
 fact() { echo "$1=$2" >>/host/out/facts; }
-
-# fails COMMAND…: runs a command that has to fail.
-fails() { if "$@"; then fail "did not fail: $*"; fi; }
 
 # await COMMAND…: until it succeeds, half a minute at most.
 await() {

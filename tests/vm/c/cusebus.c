@@ -1,285 +1,351 @@
-/* cusebus i2c|spi MAJOR MINOR NAME: /dev/NAME in user space through /dev/cuse, speaking its protocol directly (no libfuse).
- * i2c: I2C_RDWR, I2C_SMBUS byte data, I2C_SLAVE, I2C_FUNCS; target 0x50 is memory, 0x51 the same but 100 ms slow, 0x52 EIO,
- * others ENXIO. spi: SPI_IOC_MESSAGE(n) as a loopback (rx = tx), mode/bits/speed ioctls, read, write.
- * Nested pointers are fetched by FUSE_IOCTL_RETRY; 32-bit callers (FUSE_IOCTL_COMPAT) are understood. */
-#include <errno.h>
+/* cusebus i2c|spi MAJOR MINOR NAME: /dev/NAME made in user space through /dev/cuse, in the kernel's own protocol
+ * (include/uapi/linux/fuse.h). Runs until it is killed.
+ *
+ * i2c: I2C_RDWR, I2C_SMBUS byte data, I2C_SLAVE, I2C_FUNCS, read and write; target 0x50 is a memory (first byte written: the
+ * address; byte n is n ^ 0xa5 at first), 0x51 the same, 100 ms slow, 0x52 fails with EIO, others with ENXIO. spi:
+ * SPI_IOC_MESSAGE(n) gives back what it is given, mode, bits and speed, read and write.
+ *
+ * What an ioctl's argument points to is not there at first: the kernel is told which ranges to bring (FUSE_IOCTL_RETRY), all that
+ * is read before all that is written. Programs of 32 bits have other structures (FUSE_IOCTL_COMPAT). */
+#include "check.h"
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <linux/i2c-dev.h>
 #include <linux/i2c.h>
 #include <linux/spi/spidev.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
+
 typedef uint8_t u8;
-static int fd;
-static char in[1 << 17], out[1 << 17];
-static u8 mem[256], ptr, mode, bits = 8;
-static uint32_t speed = 1000000;
-static int slave;
-static void reply(uint64_t unique, int err, const void *a, size_t an, const void *b, size_t bn)
+
+enum { ROOM = 1 << 17, TRANSFER_MAX = 1 << 16, RANGES = 256 };
+
+static int cuse;
+static u8 request[ROOM], result[ROOM];
+
+/* The ioctl that is being answered. */
+static uint64_t unique;
+static const struct fuse_ioctl_in *call;
+static const u8 *given;
+static struct fuse_ioctl_iovec ranges[RANGES];
+static unsigned ranges_in, ranges_out;
+static size_t length_in, length_out;
+
+static void reply(int error, const void *head, size_t head_length, const void *data, size_t length)
 {
-	struct fuse_out_header h = {.unique = unique,.error = -err,.len = sizeof h + an + bn };
-	static char m[(1 << 17) + 256];
-	memcpy(m, &h, sizeof h);
-	memcpy(m + sizeof h, a, an);
-	memcpy(m + sizeof h + an, b, bn);
-	if (write(fd, m, h.len) < 0 && errno != ENOENT)
-		perror("cuse write");
+	static u8 message[ROOM + 256];
+	struct fuse_out_header header = {
+		.unique = unique, .error = -error, .len = sizeof header + head_length + length,
+	};
+	memcpy(message, &header, sizeof header);
+	if (head_length)
+		memcpy(message + sizeof header, head, head_length);
+	if (length)
+		memcpy(message + sizeof header + head_length, data, length);
+	/* ENOENT: whoever asked has gone. */
+	CHECK(write(cuse, message, header.len) == (ssize_t)header.len || errno == ENOENT);
 }
 
-static struct fuse_ioctl_iovec iov[256];
-static int ni, no;
-static void want(int o, uint64_t p, uint64_t n)
+static void refuse(int error)
 {
-	if (n)
-		iov[ni + no] = (struct fuse_ioctl_iovec) { p, n }, o ? no++ : ni++;
-}				/* all in before all out */
-
-static void retry(uint64_t u)
-{
-	struct fuse_ioctl_out o = {.flags = FUSE_IOCTL_RETRY,.in_iovs = ni,.out_iovs = no };
-	reply(u, 0, &o, sizeof o, iov, (ni + no) * sizeof *iov);
+	reply(error, NULL, 0, NULL, 0);
 }
 
-static void done(uint64_t u, int r, const void *d, size_t n)
+static void finish(int value, const void *data, size_t length)
 {
-	struct fuse_ioctl_out o = {.result = r };
-	reply(u, 0, &o, sizeof o, d, n);
+	struct fuse_ioctl_out out = {.result = value};
+	reply(0, &out, sizeof out, data, length);
 }
 
-static int target(int a, int rd, u8 * p, int n)
+static void reads(uint64_t address, uint64_t length)
 {
-	if (a == 0x52)
-		return EIO;
-	if (a == 0x51)
-		usleep(100000);
-	if (a != 0x50 && a != 0x51)
-		return ENXIO;
-	for (int i = 0; i < n; i++)
-		if (rd)
-			p[i] = mem[ptr++];
-		else if (!i)
-			ptr = p[0];
-		else
-			mem[ptr++] = p[i];
+	if (length) {
+		ranges[ranges_in++] = (struct fuse_ioctl_iovec){address, length};
+		length_in += length;
+	}
+}
+
+static void writes(uint64_t address, uint64_t length)
+{
+	if (length) {
+		ranges[ranges_in + ranges_out++] = (struct fuse_ioctl_iovec){address, length};
+		length_out += length;
+	}
+}
+
+/* Whether all ranges named so far are there; if not, the kernel has been asked to come again with them. */
+static int there(void)
+{
+	if (call->in_size >= length_in && call->out_size >= length_out)
+		return 1;
+	struct fuse_ioctl_out out = {.flags = FUSE_IOCTL_RETRY, .in_iovs = ranges_in, .out_iovs = ranges_out};
+	reply(0, &out, sizeof out, ranges, (ranges_in + ranges_out) * sizeof *ranges);
 	return 0;
 }
 
-static void rdwr(uint64_t u, struct fuse_ioctl_in *a, u8 * d)
+static uint16_t u16(const u8 *at)
 {
-	int c32 = a->flags & FUSE_IOCTL_COMPAT;
-	size_t hs = c32 ? 8 : 16, ms = c32 ? 12 : 16;
-	ni = no = 0;
-	want(0, a->arg, hs);
-	if (a->in_size < hs)
-		return retry(u);
-	uint64_t msgs = c32 ? *(uint32_t *) d : *(uint64_t *) d;
-	uint32_t n = c32 ? *(uint32_t *) (d + 4) : *(uint32_t *) (d + 8);
-	if (!n || n > I2C_RDWR_IOCTL_MAX_MSGS)
-		return reply(u, EINVAL, 0, 0, 0, 0);
-	want(0, msgs, n * ms);
-	if (a->in_size < hs + n * ms)
-		return retry(u);
-	size_t w = 0, r = 0;
-	for (int rd = 0; rd < 2; rd++)
-		for (uint32_t i = 0; i < n; i++) {
-			u8 *m = d + hs + i * ms;
-			uint16_t f = *(uint16_t *) (m + 2), l = *(uint16_t *) (m + 4);
-			uint64_t b = c32 ? *(uint32_t *) (m + 8) : *(uint64_t *) (m + 8);
-			if (!!(f & I2C_M_RD) == rd) {
-				want(rd, b, l);
-				*(rd ? &r : &w) += l;
-			}
-		}
-	if (a->in_size < hs + n * ms + w || a->out_size < r)
-		return retry(u);
-	u8 *wp = d + hs + n * ms, *rp = (u8 *) out;
-	for (uint32_t i = 0; i < n; i++) {
-		u8 *m = d + hs + i * ms;
-		int rd = *(uint16_t *) (m + 2) & I2C_M_RD, l = *(uint16_t *) (m + 4), e =
-		    target(*(uint16_t *) m, rd, rd ? rp : wp, l);
-		if (e)
-			return reply(u, e, 0, 0, 0, 0);
-		if (rd)
-			rp += l;
+	uint16_t value;
+	memcpy(&value, at, sizeof value);
+	return value;
+}
+
+static uint32_t u32(const u8 *at)
+{
+	uint32_t value;
+	memcpy(&value, at, sizeof value);
+	return value;
+}
+
+/* A pointer of the program's. */
+static uint64_t pointer(const u8 *at)
+{
+	uint64_t value;
+	if (call->flags & FUSE_IOCTL_COMPAT)
+		return u32(at);
+	memcpy(&value, at, sizeof value);
+	return value;
+}
+
+/* --- i2c --- */
+
+static u8 memory[256], address;
+static int chosen;
+
+/* An errno, or 0. */
+static int target(int number, int read, u8 *in, const u8 *out, unsigned length)
+{
+	if (number == 0x52)
+		return EIO;
+	if (number != 0x50 && number != 0x51)
+		return ENXIO;
+	if (number == 0x51)
+		usleep(100000);
+	for (unsigned at = 0; at < length; at++) {
+		if (read)
+			in[at] = memory[address++];
+		else if (at == 0)
+			address = out[0];
 		else
-			wp += l;
+			memory[address++] = out[at];
 	}
-	done(u, n, out, r);
+	return 0;
 }
 
-static void smbus(uint64_t u, struct fuse_ioctl_in *a, u8 * d)
+static void i2c_rdwr(void)
 {
-	int c32 = a->flags & FUSE_IOCTL_COMPAT;
-	size_t hs = c32 ? 12 : 16;
-	ni = no = 0;
-	want(0, a->arg, hs);
-	if (a->in_size < hs)
-		return retry(u);
-	uint64_t p = c32 ? *(uint32_t *) (d + 8) : *(uint64_t *) (d + 8);
-	int rd = d[0] == I2C_SMBUS_READ;
-	uint32_t size = *(uint32_t *) (d + 4);
-	if (size != I2C_SMBUS_BYTE_DATA)
-		return reply(u, EOPNOTSUPP, 0, 0, 0, 0);
-	want(rd, p, 1);
-	if (a->in_size < hs + !rd || a->out_size < (unsigned)rd)
-		return retry(u);
-	u8 b[2] = { d[1], rd ? 0 : d[hs] };
-	int e = target(slave, 0, b, rd ? 1 : 2);
-	if (!e && rd)
-		e = target(slave, 1, b, 1);
-	if (e)
-		return reply(u, e, 0, 0, 0, 0);
-	done(u, 0, b, rd);
+	int compat = call->flags & FUSE_IOCTL_COMPAT;
+	size_t head = compat ? 8 : 16, each = compat ? 12 : 16;
+	reads(call->arg, head);
+	if (!there())
+		return;
+	uint32_t count = u32(given + (compat ? 4 : 8));
+	if (!count || count > I2C_RDWR_IOCTL_MAX_MSGS)
+		return refuse(EINVAL);
+	reads(pointer(given), count * each);
+	if (!there())
+		return;
+	/* struct i2c_msg: address, flags and length of 16 bits each, a pointer. */
+	const u8 *messages = given + head, *end = messages + count * each;
+	for (int read = 0; read < 2; read++)
+		for (const u8 *message = messages; message < end; message += each)
+			if ((u16(message + 2) & I2C_M_RD) == read)
+				(read ? writes : reads)(pointer(message + 8), u16(message + 4));
+	if (!there())
+		return;
+	const u8 *out = end;
+	u8 *in = result;
+	for (const u8 *message = messages; message < end; message += each) {
+		int read = u16(message + 2) & I2C_M_RD, error = target(u16(message), read, in, out, u16(message + 4));
+		if (error)
+			return refuse(error);
+		*(read ? (const u8 **)&in : &out) += u16(message + 4);
+	}
+	finish(count, result, in - result);
 }
 
-static void spi(uint64_t u, struct fuse_ioctl_in *a, u8 * d)
+static void i2c_smbus(void)
 {
-	unsigned nr = _IOC_NR(a->cmd), sz = _IOC_SIZE(a->cmd), wr = _IOC_DIR(a->cmd) == _IOC_WRITE;
-	ni = no = 0;
-	if (_IOC_TYPE(a->cmd) != SPI_IOC_MAGIC)
-		return reply(u, ENOTTY, 0, 0, 0, 0);
-	if (nr) {
-		void *v = nr == 1 || nr == 5 ? (void *)&mode : nr == 3 ? (void *)&bits : nr == 4 ? (void *)&speed : 0;
-		uint32_t x = 0;
-		if (wr) {
-			want(0, a->arg, sz);
-			if (a->in_size < sz)
-				return retry(u);
-			if (v)
-				memcpy(v, d, nr == 4 ? 4 : 1);
-			return done(u, 0, 0, 0);
-		}
-		want(1, a->arg, sz);
-		if (a->out_size < sz)
-			return retry(u);
-		if (v)
-			memcpy(&x, v, nr == 4 ? 4 : 1);
-		return done(u, 0, &x, sz);
+	size_t head = call->flags & FUSE_IOCTL_COMPAT ? 12 : 16;
+	reads(call->arg, head);
+	if (!there())
+		return;
+	/* struct i2c_smbus_ioctl_data: direction, command, size, pointer. */
+	int read = given[0] == I2C_SMBUS_READ;
+	if (u32(given + 4) != I2C_SMBUS_BYTE_DATA)
+		return refuse(EOPNOTSUPP);
+	(read ? writes : reads)(pointer(given + 8), 1);
+	if (!there())
+		return;
+	u8 bytes[2] = {given[1], read ? 0 : given[head]};
+	int error = target(chosen, 0, NULL, bytes, read ? 1 : 2);
+	if (!error && read)
+		error = target(chosen, 1, bytes, NULL, 1);
+	if (error)
+		return refuse(error);
+	finish(0, bytes, read);
+}
+
+static void i2c(void)
+{
+	/* I2C_FUNC_I2C and byte data. */
+	uint64_t functions = I2C_FUNC_I2C | I2C_FUNC_SMBUS_BYTE_DATA;
+	switch (call->cmd) {
+	case I2C_RDWR: return i2c_rdwr();
+	case I2C_SMBUS: return i2c_smbus();
+	case I2C_SLAVE: case I2C_SLAVE_FORCE:
+		chosen = call->arg;
+		return finish(0, NULL, 0);
+	case I2C_FUNCS:
+		writes(call->arg, call->flags & FUSE_IOCTL_COMPAT ? 4 : 8);
+		if (there())
+			finish(0, &functions, length_out);
+		return;
+	default: return refuse(ENOTTY);
 	}
-	if (!sz || sz % 32)
-		return reply(u, EINVAL, 0, 0, 0, 0);
-	want(0, a->arg, sz);
-	if (a->in_size < sz)
-		return retry(u);
-	struct spi_ioc_transfer *t = (void *)d;
-	size_t w = 0, r = 0, all = 0;
-	for (unsigned i = 0; i < sz / 32; i++)
-		if (t[i].tx_buf)
-			want(0, t[i].tx_buf, t[i].len), w += t[i].len;
-	for (unsigned i = 0; i < sz / 32; i++)
-		if (t[i].rx_buf)
-			want(1, t[i].rx_buf, t[i].len), r += t[i].len;
-	if (a->in_size < sz + w || a->out_size < r)
-		return retry(u);
-	u8 *tx = d + sz, *rx = (u8 *) out;
-	for (unsigned i = 0; i < sz / 32; i++) {
-		if (t[i].rx_buf) {
-			if (t[i].tx_buf)
-				memcpy(rx, tx, t[i].len);
+}
+
+/* --- spi --- */
+
+static void spi_transfer(size_t length)
+{
+	size_t count = length / sizeof(struct spi_ioc_transfer);
+	if (!count || length % sizeof(struct spi_ioc_transfer))
+		return refuse(EINVAL);
+	reads(call->arg, length);
+	if (!there())
+		return;
+	static struct spi_ioc_transfer transfers[RANGES / 2];
+	if (count > RANGES / 2 - 1)
+		return refuse(EINVAL);
+	memcpy(transfers, given, length);
+	for (size_t at = 0; at < count; at++)
+		reads(transfers[at].tx_buf, transfers[at].tx_buf ? transfers[at].len : 0);
+	for (size_t at = 0; at < count; at++)
+		writes(transfers[at].rx_buf, transfers[at].rx_buf ? transfers[at].len : 0);
+	if (!there())
+		return;
+	const u8 *out = given + length;
+	u8 *in = result;
+	int moved = 0;
+	for (size_t at = 0; at < count; at++) {
+		unsigned each = transfers[at].len;
+		if (transfers[at].rx_buf) {
+			if (transfers[at].tx_buf)
+				memcpy(in, out, each);
 			else
-				memset(rx, 0xff, t[i].len);
-			rx += t[i].len;
+				memset(in, 0xff, each);
+			in += each;
 		}
-		if (t[i].tx_buf)
-			tx += t[i].len;
-		all += t[i].len;
+		if (transfers[at].tx_buf)
+			out += each;
+		moved += each;
 	}
-	done(u, all, out, r);
+	finish(moved, result, in - result);
 }
 
-int main(int c, char **v)
+/* A setting: read, or written. */
+static void spi_setting(void *setting, size_t known, size_t length)
 {
-	if (c < 5)
-		return 2;
-	int is_spi = !strcmp(v[1], "spi");
-	for (int i = 0; i < 256; i++)
-		mem[i] = i ^ 0xa5;
-	fd = open("/dev/cuse", O_RDWR);
-	if (fd < 0)
-		return perror("/dev/cuse"), 1;
+	u8 value[8] = {0};
+	if (_IOC_DIR(call->cmd) == _IOC_WRITE) {
+		reads(call->arg, length);
+		if (!there())
+			return;
+		memcpy(setting, given, known < length ? known : length);
+		return finish(0, NULL, 0);
+	}
+	writes(call->arg, length);
+	if (!there())
+		return;
+	memcpy(value, setting, known);
+	finish(0, value, length);
+}
+
+static void spi(void)
+{
+	static u8 mode, bits = 8, last;
+	static uint32_t speed = 1000000;
+	size_t length = _IOC_SIZE(call->cmd);
+	if (_IOC_TYPE(call->cmd) != SPI_IOC_MAGIC)
+		return refuse(ENOTTY);
+	switch (_IOC_NR(call->cmd)) {
+	case 0: return spi_transfer(length);
+	case 1: case 5: return spi_setting(&mode, 1, length);
+	case 2: return spi_setting(&last, 1, length);
+	case 3: return spi_setting(&bits, 1, length);
+	case 4: return spi_setting(&speed, 4, length);
+	default: return refuse(ENOTTY);
+	}
+}
+
+/* --- The protocol --- */
+
+static void make(char **arguments)
+{
+	char name[64];
+	int length = snprintf(name, sizeof name, "DEVNAME=%s", arguments[4]) + 1;
+	struct cuse_init_out init = {
+		.major = FUSE_KERNEL_VERSION,
+		.minor = 31,
+		.flags = CUSE_UNRESTRICTED_IOCTL,
+		.max_read = TRANSFER_MAX,
+		.max_write = TRANSFER_MAX,
+		.dev_major = atoi(arguments[2]),
+		.dev_minor = atoi(arguments[3]),
+	};
+	reply(0, &init, sizeof init, name, length);
+}
+
+static void serve(int is_spi, uint32_t operation, const void *body, char **arguments)
+{
+	struct fuse_open_out opened = {.fh = 1, .open_flags = FOPEN_DIRECT_IO | FOPEN_NONSEEKABLE};
+	const struct fuse_read_in *read = body;
+	const struct fuse_write_in *write = body;
+	int error = 0;
+	switch (operation) {
+	case CUSE_INIT: return make(arguments);
+	case FUSE_OPEN: return reply(0, &opened, sizeof opened, NULL, 0);
+	case FUSE_READ:
+		if (is_spi)
+			memset(result, 0xff, read->size);
+		else
+			error = target(chosen, 1, result, NULL, read->size);
+		return error ? refuse(error) : reply(0, NULL, 0, result, read->size);
+	case FUSE_WRITE: {
+		struct fuse_write_out written = {.size = write->size};
+		if (!is_spi)
+			error = target(chosen, 0, NULL, (const u8 *)(write + 1), write->size);
+		return error ? refuse(error) : reply(0, &written, sizeof written, NULL, 0);
+	}
+	case FUSE_IOCTL:
+		call = body;
+		given = (const u8 *)(call + 1);
+		ranges_in = ranges_out = 0;
+		length_in = length_out = 0;
+		return is_spi ? spi() : i2c();
+	case FUSE_RELEASE: case FUSE_FLUSH: return reply(0, NULL, 0, NULL, 0);
+	case FUSE_INTERRUPT: return;
+	default: return refuse(ENOSYS);
+	}
+}
+
+int main(int count, char **arguments)
+{
+	CHECK(count == 5);
+	int is_spi = !strcmp(arguments[1], "spi");
+	for (int at = 0; at < 256; at++)
+		memory[at] = at ^ 0xa5;
+	cuse = open("/dev/cuse", O_RDWR);
+	CHECK(cuse >= 0);
 	for (;;) {
-		ssize_t n = read(fd, in, sizeof in);
-		if (n < 0) {
-			if (errno == EINTR || errno == EAGAIN)
-				continue;
-			return errno ==
-			    ENODEV ? (fprintf(stderr, "cusebus: %s:%s refused (major taken?)\n", v[2], v[3]),
-				      1) : (perror("read"), 1);
-		}
-		struct fuse_in_header *h = (void *)in;
-		void *p = h + 1;
-		switch (h->opcode) {
-		case CUSE_INIT:{
-				char info[64];
-				int k = snprintf(info, sizeof info, "DEVNAME=%s", v[4]) + 1;
-				struct cuse_init_out o = {.major = 7,.minor = 31,.flags =
-					    CUSE_UNRESTRICTED_IOCTL,.max_read = 65536,.max_write = 65536,.dev_major =
-					    atoi(v[2]),.dev_minor = atoi(v[3]) };
-				reply(h->unique, 0, &o, sizeof o, info, k);
-				break;
-			}
-		case FUSE_OPEN:{
-				struct fuse_open_out o = {.fh = 1,.open_flags = FOPEN_DIRECT_IO | FOPEN_NONSEEKABLE };
-				reply(h->unique, 0, &o, sizeof o, 0, 0);
-				break;
-			}
-		case FUSE_READ:{
-				struct fuse_read_in *r = p;
-				if (!is_spi) {
-					int e = target(slave, 1, (u8 *) out, r->size);
-					if (e) {
-						reply(h->unique, e, 0, 0, 0, 0);
-						break;
-					}
-				} else
-					memset(out, 0xff, r->size);
-				reply(h->unique, 0, out, r->size, 0, 0);
-				break;
-			}
-		case FUSE_WRITE:{
-				struct fuse_write_in *w = p;
-				int e = is_spi ? 0 : target(slave, 0, (u8 *) (w + 1), w->size);
-				struct fuse_write_out o = {.size = w->size };
-				reply(h->unique, e, &o, e ? 0 : sizeof o, 0, 0);
-				break;
-			}
-		case FUSE_IOCTL:{
-				struct fuse_ioctl_in *a = p;
-				u8 *d = (u8 *) (a + 1);
-				if (is_spi)
-					spi(h->unique, a, d);
-				else if (a->cmd == I2C_RDWR)
-					rdwr(h->unique, a, d);
-				else if (a->cmd == I2C_SMBUS)
-					smbus(h->unique, a, d);
-				else if (a->cmd == I2C_SLAVE || a->cmd == I2C_SLAVE_FORCE) {
-					slave = a->arg;
-					done(h->unique, 0, 0, 0);
-				} else if (a->cmd == I2C_FUNCS) {
-					int k = a->flags & FUSE_IOCTL_COMPAT ? 4 : 8;
-					uint64_t f = 0x00180001;
-					ni = no = 0;
-					want(1, a->arg, k);
-					if (a->out_size < (unsigned)k)
-						retry(h->unique);
-					else
-						done(h->unique, 0, &f, k);
-				} else
-					reply(h->unique, ENOTTY, 0, 0, 0, 0);
-				break;
-			}
-		case FUSE_RELEASE:
-		case FUSE_FLUSH:
-			reply(h->unique, 0, 0, 0, 0, 0);
-			break;
-		case FUSE_INTERRUPT:
-			break;
-		default:
-			reply(h->unique, ENOSYS, 0, 0, 0, 0);
-		}
+		ssize_t length = read(cuse, request, sizeof request);
+		if (length < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		/* ENODEV: the number is another driver's. */
+		CHECK(length >= (ssize_t)sizeof(struct fuse_in_header));
+		const struct fuse_in_header *header = (const void *)request;
+		unique = header->unique;
+		serve(is_spi, header->opcode, header + 1, arguments);
 	}
 }

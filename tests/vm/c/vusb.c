@@ -1,405 +1,404 @@
-/* vusb i2c-tiny|cp2112 [serial]: a USB device in user space, plugged into the kernel's vhci_hcd over a socket pair (the USB/IP
- * protocol), so that real drivers bind to it: i2c-tiny-usb gives a real /dev/i2c-N with I2C_RDWR, hid-cp2112 a gpiochip
- * with edge events, an SMBus/I2C adapter and a hidraw node. Runs until killed; unplugs as its socket closes.
- * I2C targets behind it: 0x50 memory (first byte written is the address), 0x51 the same, 100 ms slow, 0x52 fails in the
- * device (EIO or a stall), all others do not answer. GPIO of the cp2112: line 1 reads what line 0 drives, line 7 toggles at 2 Hz.
- */
+/* vusb i2c-tiny|cp2112 SERIAL: a USB device in user space, plugged into the kernel's vhci_hcd over a socket pair, so that real
+ * drivers bind to it: i2c-tiny-usb makes a /dev/i2c-N with I2C_RDWR, hid-cp2112 a gpiochip with edge events, an I2C adapter
+ * and a hidraw node. Runs until it is killed, and is unplugged by that.
+ *
+ * On its I2C bus: 0x50 is a memory (the first byte written is the address; byte n is n ^ 0xa5 at first), 0x51 the same, 100 ms
+ * slow, 0x52 fails in the device, all others do not answer. Lines of the cp2112: 1 reads what 0 drives, 7 toggles at 2 Hz.
+ *
+ * The messages are those of USB/IP (Documentation/usb/usbip_protocol.rst), all numbers big endian. */
+#include "check.h"
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
 typedef uint8_t u8;
-static int s, hid, verbose;
-static char serial[32] = "IOTRAIL-1";
-struct hdr {
-	uint32_t cmd, seq, devid, dir, ep, a[5];
+
+/* drivers/usb/usbip/usbip_common.h */
+enum { SUBMIT = 1, UNLINK = 2, RET_SUBMIT = 3, RET_UNLINK = 4, FULL_SPEED = 2, PORTS = 8 };
+
+/* The header that every message has; `more` depends on the command. */
+struct header {
+	uint32_t command, sequence, device, in, endpoint, more[5];
 	u8 setup[8];
 };
-static u8 mem[2][256], ptr;
-static int full(int fd, void *p, size_t n, int wr)
+
+/* What a control request comes to, if not a number of bytes. */
+enum { STALL = -1 };
+
+static int host;
+static int is_hid;
+static const char *serial;
+
+static int move(void *bytes, size_t length, int out)
 {
-	for (size_t k = 0; k < n;) {
-		ssize_t r = wr ? write(fd, (char *)p + k, n - k) : read(fd, (char *)p + k, n - k);
-		if (r <= 0)
-			return -1;
-		k += r;
+	for (size_t done = 0; done < length;) {
+		char *at = (char *)bytes + done;
+		ssize_t moved = out ? write(host, at, length - done) : read(host, at, length - done);
+		if (moved <= 0)
+			return 0;
+		done += moved;
 	}
-	return 0;
+	return 1;
 }
 
-static void ret(uint32_t seq, int status, const void *data, uint32_t len, uint32_t actual)
+static void give(void *bytes, size_t length)
 {
-	struct hdr h = { 0 };
-	h.cmd = htonl(3);
-	h.seq = htonl(seq);
-	h.a[0] = htonl(status);
-	h.a[1] = htonl(actual);
-	if (full(s, &h, sizeof h, 1) || (data && len && full(s, (void *)data, len, 1)))
+	if (!move(bytes, length, 1))
 		exit(0);
 }
 
-/* --- the I2C bus --- 0 fine, 1 no answer, 2 broken */
-static int i2c(int addr, int rd, u8 * p, int n)
+static void take(void *bytes, size_t length)
 {
-	if (addr == 0x52)
-		return 2;
-	if (addr == 0x51)
-		usleep(100000);
-	if (addr != 0x50 && addr != 0x51)
-		return 1;
-	u8 *m = mem[addr - 0x50];
-	if (rd)
-		for (int i = 0; i < n; i++)
-			p[i] = m[ptr++];
-	else
-		for (int i = 0; i < n; i++)
-			if (!i)
-				ptr = p[0];
-			else
-				m[ptr++] = p[i];
-	return 0;
+	if (!move(bytes, length, 0))
+		exit(0);
 }
 
-/* --- descriptors --- */
-static const u8 report[] = { 0x06, 0, 0xff, 0x09, 1, 0xa1, 1, 0x15, 0, 0x26, 0xff, 0, 0x75, 8,
-#define R(id, n, k) 0x85, id, 0x95, n, 0x09, 1, k, 2
-	R(2, 4, 0xb1), R(3, 1, 0xb1), R(4, 2, 0xb1), R(5, 2, 0xb1), R(6, 13, 0xb1), R(0x20, 1, 0xb1), R(0x21, 9,
-													0xb1), R(0x22,
-														 62,
-														 0xb1),
-	R(0x23, 62, 0xb1), R(0x24, 62, 0xb1), R(0x10, 3, 0x91), R(0x11, 20, 0x91), R(0x12, 2, 0x91), R(0x14, 62,
-												       0x91), R(0x15,
-														1,
-														0x91),
-	R(0x17, 1, 0x91), R(0x13, 63, 0x81), R(0x16, 6, 0x81), 0xc0
+/* Answers a request: `data` goes with it where the request was for bytes. */
+static void answer(uint32_t sequence, int status, void *data, uint32_t length)
+{
+	struct header header = {.command = htonl(RET_SUBMIT), .sequence = htonl(sequence)};
+	header.more[0] = htonl(status);
+	header.more[1] = htonl(length);
+	give(&header, sizeof header);
+	if (data)
+		give(data, length);
+}
+
+/* --- The I2C bus --- */
+
+enum outcome { DONE, NOBODY, BROKEN };
+
+static u8 memory[2][256], address;
+
+static enum outcome transfer(int target, int read, u8 *bytes, int length)
+{
+	if (target == 0x52)
+		return BROKEN;
+	if (target != 0x50 && target != 0x51)
+		return NOBODY;
+	if (target == 0x51)
+		usleep(100000);
+	u8 *cells = memory[target - 0x50];
+	for (int at = 0; at < length; at++) {
+		if (read)
+			bytes[at] = cells[address++];
+		else if (at == 0)
+			address = bytes[0];
+		else
+			cells[address++] = bytes[at];
+	}
+	return DONE;
+}
+
+/* --- Descriptors (USB 2.0, chapter 9; HID 1.11, chapter 6) --- */
+
+/* A report of so many bytes: 0xb1 a feature, 0x91 output, 0x81 input. */
+#define REPORT(id, length, kind) 0x85, id, 0x95, length, 0x09, 1, kind, 2
+
+static u8 reports[] = {
+	0x06, 0x00, 0xff, 0x09, 1, 0xa1, 1, 0x15, 0, 0x26, 0xff, 0, 0x75, 8,
+	REPORT(0x02, 4, 0xb1), REPORT(0x03, 1, 0xb1), REPORT(0x04, 2, 0xb1), REPORT(0x05, 2, 0xb1),
+	REPORT(0x06, 13, 0xb1), REPORT(0x20, 1, 0xb1), REPORT(0x21, 9, 0xb1), REPORT(0x22, 62, 0xb1),
+	REPORT(0x23, 62, 0xb1), REPORT(0x24, 62, 0xb1), REPORT(0x10, 3, 0x91), REPORT(0x11, 20, 0x91),
+	REPORT(0x12, 2, 0x91), REPORT(0x14, 62, 0x91), REPORT(0x15, 1, 0x91), REPORT(0x17, 1, 0x91),
+	REPORT(0x13, 63, 0x81), REPORT(0x16, 6, 0x81), 0xc0,
 };
 
-static int descriptor(int type, int idx, u8 * b)
+static int copy(u8 *to, const u8 *from, int length)
 {
-	int v = hid ? 0x10c4 : 0x0403, p = hid ? 0xea90 : 0xc631;
-	if (type == 1) {
-		u8 d[] = { 18, 1, 0, 2, hid ? 0 : 0xff, 0, 0, 64, v, v >> 8, p, p >> 8, 0, 1, 1, 2, 3, 1 };
-		memcpy(b, d, 18);
-		return 18;
-	}
-	if (type == 2) {
-		u8 d[] = { 9, 2, 0, 0, 1, 1, 0, 0x80, 50, 9, 4, 0, 0, hid ? 2 : 0, hid ? 3 : 0xff, 0, 0, 0,
-			9, 0x21, 0x11, 1, 0, 1, 0x22, sizeof report & 255, sizeof report >> 8, 7, 5, 0x81, 3, 64, 0,
-			    4, 7, 5, 0x01, 3, 64, 0, 4
-		};
-		int n = hid ? sizeof d : 18;
-		d[2] = n;
-		memcpy(b, d, n);
-		return n;
-	}
-	if (type == 0x22 && hid) {
-		memcpy(b, report, sizeof report);
-		return sizeof report;
-	}
-	if (type == 3) {
-		const char *t =
-		    idx == 1 ? "iotrail" : idx == 2 ? (hid ? "virtual CP2112" : "virtual i2c-tiny-usb") : serial;
-		if (!idx) {
-			u8 d[] = { 4, 3, 9, 4 };
-			memcpy(b, d, 4);
-			return 4;
-		}
-		int n = strlen(t);
-		b[0] = 2 + 2 * n;
-		b[1] = 3;
-		for (int i = 0; i < n; i++)
-			b[2 + 2 * i] = t[i], b[3 + 2 * i] = 0;
-		return b[0];
-	}
-	return -1;
+	memcpy(to, from, length);
+	return length;
 }
 
-/* --- CP2112 --- */
-static u8 gdir, gout, xs0, xs1, rd[512];
-static int rdn, rdk;
-static u8 conf[14] = { 6, 0, 1, 0x86, 0xa0, 2, 0, 0xff, 0, 0, 0xff, 0, 0, 1 };	/* 100 kHz */
+static int text(const char *text, u8 *to)
+{
+	int length = strlen(text);
+	to[0] = 2 + 2 * length;
+	to[1] = 3;
+	for (int at = 0; at < length; at++) {
+		to[2 + 2 * at] = text[at];
+		to[3 + 2 * at] = 0;
+	}
+	return to[0];
+}
+
+static int descriptor(int type, int index, u8 *to)
+{
+	int vendor = is_hid ? 0x10c4 : 0x0403, product = is_hid ? 0xea90 : 0xc631;
+	switch (type) {
+	case 1: {
+		u8 device[] = {18, 1, 0x00, 0x02, is_hid ? 0 : 0xff, 0, 0, 64, vendor & 255, vendor >> 8, product & 255,
+			       product >> 8, 0x00, 0x01, 1, 2, 3, 1};
+		return copy(to, device, sizeof device);
+	}
+	case 2: {
+		u8 vendors[] = {9, 2, 18, 0, 1, 1, 0, 0x80, 50, 9, 4, 0, 0, 0, 0xff, 0, 0, 0};
+		u8 hid[] = {9, 2, 41, 0, 1, 1, 0, 0x80, 50, 9, 4, 0, 0, 2, 3, 0, 0, 0,
+			    9, 0x21, 0x11, 1, 0, 1, 0x22, sizeof reports & 255, sizeof reports >> 8,
+			    7, 5, 0x81, 3, 64, 0, 4, 7, 5, 0x01, 3, 64, 0, 4};
+		return is_hid ? copy(to, hid, sizeof hid) : copy(to, vendors, sizeof vendors);
+	}
+	case 3: {
+		u8 languages[] = {4, 3, 9, 4};
+		switch (index) {
+		case 0: return copy(to, languages, sizeof languages);
+		case 1: return text("iotrail", to);
+		case 2: return text(is_hid ? "virtual CP2112" : "virtual i2c-tiny-usb", to);
+		default: return text(serial, to);
+		}
+	}
+	case 0x22: return is_hid ? copy(to, reports, sizeof reports) : STALL;
+	default: return STALL;
+	}
+}
+
+/* --- The CP2112 (Silicon Labs AN495; drivers/hid/hid-cp2112.c) --- */
+
+enum { INPUTS = 16, INPUT_LENGTH = 64, READ_MAX = 512, READ_PART = 61 };
+
+static u8 directions, driven;
+static u8 status[2], read_back[READ_MAX];
+static int read_length, read_done;
+/* 100 kHz. */
+static u8 smbus_settings[14] = {6, 0, 1, 0x86, 0xa0, 2, 0, 0xff, 0, 0, 0xff, 0, 0, 1};
+/* Reports for the host, and the host's requests for one, each in their order. */
+static u8 inputs[INPUTS][INPUT_LENGTH];
+static struct { uint32_t sequence; int length; } waiting[INPUTS];
+static unsigned inputs_from, inputs_to, waiting_from, waiting_to;
 
 static u8 levels(void)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	u8 in = gout & 1 ? 2 : 0;
-	if (t.tv_nsec / 250000000 & 1)
-		in |= 0x80;
-	return (gout & gdir) | (in & ~gdir);
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	u8 in = driven & 1 ? 1 << 1 : 0;
+	if (now.tv_nsec / 250000000 & 1)
+		in |= 1 << 7;
+	return (driven & directions) | (in & ~directions);
 }
 
-static struct {
-	u8 d[64];
-} q[16];
-static int qh, qt;
-static struct {
-	uint32_t seq;
-	int len;
-} wait[16];
-static int wh, wt;
-static void pump(void)
+static u8 *new_input(u8 id)
 {
-	while (qh != qt && wh != wt) {
-		int n = wait[wh % 16].len < 64 ? wait[wh % 16].len : 64;
-		ret(wait[wh++ % 16].seq, 0, q[qh++ % 16].d, n, n);
-}}
-
-static u8 *push(void)
-{
-	u8 *d = q[qt++ % 16].d;
-	memset(d, 0, 64);
-	return d;
+	u8 *input = inputs[inputs_to++ % INPUTS];
+	memset(input, 0, INPUT_LENGTH);
+	input[0] = id;
+	return input;
 }
 
-static void result(int r, int n)
+static void deliver(void)
 {
-	xs0 = r ? 3 : 2;
-	xs1 = r == 0 ? 5 : r == 1 ? 0 : 1;
-	rdn = r ? 0 : n;
-	rdk = 0;
+	while (inputs_from != inputs_to && waiting_from != waiting_to) {
+		int wanted = waiting[waiting_from % INPUTS].length;
+		answer(waiting[waiting_from++ % INPUTS].sequence, 0, inputs[inputs_from++ % INPUTS],
+		       wanted < INPUT_LENGTH ? wanted : INPUT_LENGTH);
+	}
 }
 
-static void output(u8 * p, int n)
+static void transferred(enum outcome outcome, int length)
 {
-	int a = p[1] >> 1, l = p[2] << 8 | p[3], r;
-	(void)n;
-	u8 *d;
-	if (l > 512)
-		l = 512;
-	switch (p[0]) {
-	case 0x10:
-		result(i2c(a, 1, rd, l), l);
+	status[0] = outcome == DONE ? 2 : 3;
+	status[1] = outcome == DONE ? 5 : outcome == NOBODY ? 0 : 1;
+	read_length = outcome == DONE ? length : 0;
+	read_done = 0;
+}
+
+static void output(u8 *report)
+{
+	int target = report[1] >> 1, length = report[2] << 8 | report[3];
+	enum outcome outcome;
+	u8 *input;
+	if (length > READ_MAX)
+		length = READ_MAX;
+	switch (report[0]) {
+	case 0x10: /* read */
+		transferred(transfer(target, 1, read_back, length), length);
 		break;
-	case 0x11:
-		r = i2c(a, 0, p + 5, p[4]);
-		if (!r)
-			r = i2c(a, 1, rd, l);
-		result(r, l);
+	case 0x11: /* write, then read */
+		outcome = transfer(target, 0, report + 5, report[4]);
+		if (outcome == DONE)
+			outcome = transfer(target, 1, read_back, length);
+		transferred(outcome, length);
 		break;
-	case 0x14:
-		result(i2c(a, 0, p + 3, p[2]), 0);
+	case 0x14: /* write */
+		transferred(transfer(target, 0, report + 3, report[2]), 0);
 		break;
-	case 0x15:
-		d = push();
-		d[0] = 0x16;
-		d[1] = xs0;
-		d[2] = xs1;
-		d[5] = rdn >> 8;
-		d[6] = rdn;
+	case 0x15: /* how did it go? */
+		input = new_input(0x16);
+		memcpy(input + 1, status, sizeof status);
+		input[5] = read_length >> 8;
+		input[6] = read_length;
 		break;
-	case 0x12:
-		d = push();
-		d[0] = 0x13;
-		d[1] = xs0;
-		l = rdn - rdk > 61 ? 61 : rdn - rdk;
-		d[2] = l;
-		memcpy(d + 3, rd + rdk, l);
-		rdk += l;
+	case 0x12: /* what was read? */
+		input = new_input(0x13);
+		length = read_length - read_done > READ_PART ? READ_PART : read_length - read_done;
+		input[1] = status[0];
+		input[2] = length;
+		memcpy(input + 3, read_back + read_done, length);
+		read_done += length;
 		break;
 	}
 }
 
-static int feature(int set, int id, u8 * p, int n)
+static void set_feature(const u8 *report, int length)
 {
-	if (set) {
-		if (id == 2)
-			gdir = p[1];
-		else if (id == 4)
-			gout = (gout & ~p[2]) | (p[1] & p[2]);
-		else if (id == 6 && n >= 14)
-			memcpy(conf, p, 14);
-		return n;
-	}
-	memset(p, 0, n);
-	p[0] = id;
+	if (report[0] == 2)
+		directions = report[1];
+	else if (report[0] == 4)
+		driven = (driven & ~report[2]) | (report[1] & report[2]);
+	else if (report[0] == 6 && length >= (int)sizeof smbus_settings)
+		memcpy(smbus_settings, report, sizeof smbus_settings);
+}
+
+static int get_feature(int id, u8 *to)
+{
+	u8 lines[] = {2, directions, 0xff, 0, 0}, level[] = {3, levels()}, version[] = {5, 0x0c, 2}, lock[] = {0x20, 0xff};
+	u8 usb[] = {0x21, 0xc4, 0x10, 0x90, 0xea, 50, 0, 1, 0, 0}, name[63] = {id, 4, 3, 'x'};
 	switch (id) {
-	case 2:
-		p[1] = gdir;
-		p[2] = 0xff;
-		return 5;
-	case 3:
-		p[1] = levels();
-		return 2;
-	case 5:
-		p[1] = 0x0c;
-		p[2] = 2;
-		return 3;
-	case 6:
-		memcpy(p, conf, 14);
-		return 14;
-	case 0x20:
-		p[1] = 0xff;
-		return 2;
-	case 0x21:{
-			u8 d[] = { 0x21, 0xc4, 0x10, 0x90, 0xea, 50, 0, 1, 0, 0 };
-			memcpy(p, d, 10);
-			return 10;
-		}
-	case 0x22:
-	case 0x23:
-	case 0x24:
-		p[1] = 4;
-		p[2] = 3;
-		p[3] = 'x';
-		return 63;
+	case 2: return copy(to, lines, sizeof lines);
+	case 3: return copy(to, level, sizeof level);
+	case 5: return copy(to, version, sizeof version);
+	case 6: return copy(to, smbus_settings, sizeof smbus_settings);
+	case 0x20: return copy(to, lock, sizeof lock);
+	case 0x21: return copy(to, usb, sizeof usb);
+	case 0x22: case 0x23: case 0x24: return copy(to, name, sizeof name);
+	default: return STALL;
 	}
-	return -1;
 }
 
-static u8 buf[70000], stat_ = 0;
-static void control(struct hdr *h, u8 * u, int n)
-{				/* u: setup; buf: data */
-	int val = u[2] | u[3] << 8, idx = u[4] | u[5] << 8, r = 0, in = u[0] & 0x80;
-	if (verbose)
-		fprintf(stderr, "setup %02x %02x %04x %04x %d\n", u[0], u[1], val, idx, n);
-	if (u[0] == 0x80 && u[1] == 6)
-		r = descriptor(val >> 8, val & 255, buf);
-	else if (u[0] == 0x81 && u[1] == 6)
-		r = descriptor(val >> 8, val & 255, buf);
-	else if (u[0] == 0x80 && u[1] == 0) {
-		buf[0] = buf[1] = 0;
-		r = 2;
-	} else if (u[0] == 0x80 && u[1] == 8) {
-		buf[0] = 1;
-		r = 1;
-	} else if ((u[0] & 0x60) == 0)
-		r = in ? -1 : 0;
-	else if ((u[0] & 0x60) == 0x20 && hid) {
-		if (u[1] == 1)
-			r = feature(0, val & 255, buf, n);
-		else if (u[1] == 9) {
-			if (val >> 8 == 2)
-				output(buf, n), r = n;
-			else
-				r = feature(1, val & 255, buf, n);
-		} else
-			r = 0;
-	} else if ((u[0] & 0x60) == 0x40 && !hid)
-		switch (u[1]) {
-		case 0:
-			buf[0] = val;
-			buf[1] = val >> 8;
-			r = 2;
-			break;
-		case 1:{
-				uint32_t f = 0x0eff0009;
-				for (int i = 0; i < 4; i++)
-					buf[i] = f >> 8 * i;
-				r = 4;
-				break;
-			}
-		case 2:
-			r = 0;
-			break;
-		case 3:
-			buf[0] = stat_;
-			r = 1;
-			break;
-		case 4:
-		case 5:
-		case 6:
-		case 7:{
-				int k = i2c(idx, in, buf, n);
-				if (k == 2)
-					r = -1;
-				else {
-					stat_ = k ? 2 : 1;
-					r = n;
-				}
-				break;
-			}
-		default:
-			r = -1;
-	} else
-		r = -1;
-	if (r < 0) {
-		ret(h->seq, -EPIPE, 0, 0, 0);
-		return;
-	}
-	if (r > n)
-		r = n;
-	ret(h->seq, 0, in ? buf : 0, in ? r : 0, r);
-}
+/* --- i2c-tiny-usb's own requests (drivers/i2c/busses/i2c-tiny-usb.c) --- */
 
-int main(int c, char **v)
+static int tiny(int request, int value, int target, int read, u8 *bytes, int length)
 {
-	if (c < 2)
-		return 2;
-	hid = !strcmp(v[1], "cp2112");
-	if (c > 2)
-		snprintf(serial, sizeof serial, "%s", v[2]);
-	verbose = !!getenv("VUSB_V");
-	for (int i = 0; i < 256; i++)
-		mem[0][i] = mem[1][i] = i ^ 0xa5;
-	int sv[2];
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv))
-		return perror("socketpair"), 1;
-	int fd = open("/sys/devices/platform/vhci_hcd.0/attach", O_WRONLY);
-	if (fd < 0)
-		return perror("vhci_hcd attach"), 1;
-	int ok = 0;
-	for (int port = 0; port < 8 && !ok; port++) {
-		char t[64];
-		int n = snprintf(t, sizeof t, "%d %d %d %d", port, sv[1], 0x10002 + port, 2 /* full speed */ );
-		ok = write(fd, t, n) == n;
+	/* 1: the target answered, 2: it did not. */
+	static u8 last;
+	/* I2C_FUNC_I2C and all SMBus transfers. */
+	u8 echo[] = {value & 255, value >> 8}, functions[] = {0x09, 0x00, 0xff, 0x0e};
+	enum outcome outcome;
+	switch (request) {
+	case 0: return copy(bytes, echo, sizeof echo);
+	case 1: return copy(bytes, functions, sizeof functions);
+	case 2: return 0;
+	case 3: return copy(bytes, &last, 1);
+	case 4: case 5: case 6: case 7:
+		outcome = transfer(target, read, bytes, length);
+		if (outcome == BROKEN)
+			return STALL;
+		last = outcome == DONE ? 1 : 2;
+		return length;
+	default: return STALL;
 	}
-	if (!ok)
-		return perror("attach"), 1;
-	close(fd);
-	close(sv[1]);
-	s = sv[0];
+}
+
+/* --- Requests --- */
+
+enum { TYPE = 0x60, STANDARD = 0x00, OF_CLASS = 0x20, OF_VENDOR = 0x40 };
+
+/* A request on the control pipe; its bytes, in or out, are in `bytes`. */
+static int control(const u8 *setup, u8 *bytes, int length)
+{
+	int in = setup[0] & 0x80, request = setup[1], value = setup[2] | setup[3] << 8, index = setup[4] | setup[5] << 8;
+	u8 self_status[] = {0, 0}, configuration[] = {1};
+	switch (setup[0] & TYPE) {
+	case STANDARD:
+		if (!in)
+			return 0;
+		switch (request) {
+		case 0: return copy(bytes, self_status, sizeof self_status);
+		case 6: return descriptor(value >> 8, value & 255, bytes);
+		case 8: return copy(bytes, configuration, sizeof configuration);
+		default: return STALL;
+		}
+	case OF_CLASS:
+		if (!is_hid)
+			return STALL;
+		if (request == 1)
+			return get_feature(value & 255, bytes);
+		if (request == 9 && value >> 8 == 2)
+			output(bytes);
+		else if (request == 9)
+			set_feature(bytes, length);
+		return request == 9 ? length : 0;
+	case OF_VENDOR: return is_hid ? STALL : tiny(request, value, index, in, bytes, length);
+	default: return STALL;
+	}
+}
+
+/* The host gives a request up that waits for an input. */
+static void unlink_request(const struct header *header)
+{
+	int found = 0;
+	for (unsigned at = waiting_from; at != waiting_to; at++) {
+		if (found)
+			waiting[(at - 1) % INPUTS] = waiting[at % INPUTS];
+		else
+			found = waiting[at % INPUTS].sequence == header->more[0];
+	}
+	waiting_to -= found;
+	struct header reply = {.command = htonl(RET_UNLINK), .sequence = htonl(header->sequence)};
+	reply.more[0] = htonl(found ? -ECONNRESET : 0);
+	give(&reply, sizeof reply);
+}
+
+static void plug_in(void)
+{
+	int pair[2];
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	int attach = open("/sys/devices/platform/vhci_hcd.0/attach", O_WRONLY);
+	CHECK(attach >= 0);
+	int plugged = 0;
+	for (int port = 0; port < PORTS && !plugged; port++) {
+		char line[64];
+		int length = snprintf(line, sizeof line, "%d %d %d %d", port, pair[1], 0x10002 + port, FULL_SPEED);
+		plugged = write(attach, line, length) == length;
+	}
+	CHECK(plugged);
+	close(attach);
+	close(pair[1]);
+	host = pair[0];
+}
+
+int main(int count, char **arguments)
+{
+	static u8 bytes[1 << 16];
+	CHECK(count == 3);
+	is_hid = !strcmp(arguments[1], "cp2112");
+	CHECK(is_hid || !strcmp(arguments[1], "i2c-tiny"));
+	serial = arguments[2];
+	for (int at = 0; at < 256; at++)
+		memory[0][at] = memory[1][at] = at ^ 0xa5;
+	plug_in();
 	for (;;) {
-		struct pollfd p = { s, POLLIN, 0 };
-		poll(&p, 1, 1000);
-		if (!p.revents)
-			continue;
-		struct hdr h;
-		if (full(s, &h, sizeof h, 0))
-			return 0;
-		for (uint32_t * w = &h.cmd; w < h.a + 5; w++)
-			*w = ntohl(*w);
-		if (h.cmd == 2) {	/* unlink: the seqnum to cancel is a[0] */
-			int found = 0;
-			for (int i = wh; i != wt; i++)
-				if (wait[i % 16].seq == h.a[0]) {
-					for (int j = i; j + 1 != wt; j++)
-						wait[j % 16] = wait[(j + 1) % 16];
-					wt--;
-					found = 1;
-					break;
-				}
-			struct hdr r = { 0 };
-			r.cmd = htonl(4);
-			r.seq = htonl(h.seq);
-			r.a[0] = htonl(found ? -ECONNRESET : 0);
-			if (full(s, &r, sizeof r, 1))
-				return 0;
+		struct header header;
+		take(&header, sizeof header);
+		uint32_t *words = (uint32_t *)&header;
+		for (size_t at = 0; at < offsetof(struct header, setup) / sizeof *words; at++)
+			words[at] = ntohl(words[at]);
+		if (header.command == UNLINK) {
+			unlink_request(&header);
 			continue;
 		}
-		int n = h.a[1];
-		if (n < 0 || n > (int)sizeof buf)
-			return 3;
-		if (!h.dir && n && full(s, buf, n, 0))
-			return 0;
-		if (h.ep == 0)
-			control(&h, h.setup, n);
-		else if (h.dir) {
-			wait[wt % 16].seq = h.seq;
-			wait[wt++ % 16].len = n;
-			pump();
-			continue;
+		uint32_t length = header.more[1];
+		CHECK(header.command == SUBMIT && length <= sizeof bytes);
+		if (!header.in)
+			take(bytes, length);
+		if (header.endpoint == 0) {
+			int moved = control(header.setup, bytes, length);
+			if (moved == STALL)
+				answer(header.sequence, -EPIPE, NULL, 0);
+			else
+				answer(header.sequence, 0, header.in ? bytes : NULL,
+				       moved < (int)length ? moved : (int)length);
+		} else if (header.in) {
+			CHECK(waiting_to - waiting_from < INPUTS);
+			waiting[waiting_to % INPUTS].sequence = header.sequence;
+			waiting[waiting_to++ % INPUTS].length = length;
 		} else {
-			output(buf, n);
-			ret(h.seq, 0, 0, 0, n);
+			output(bytes);
+			answer(header.sequence, 0, NULL, length);
 		}
-		pump();
+		deliver();
 	}
 }

@@ -17,7 +17,7 @@ mod otlp;
 
 use otlp::Span;
 
-/// Spans of a run that are shown when it was not as expected.
+/// Kinds of spans of a run that are shown when it was not as expected.
 const SHOWN: usize = 40;
 
 /// What the guest alone knows: names of nodes, what it counted.
@@ -203,18 +203,17 @@ fn doctor(rig: &Rig, doctor: &Value) -> Vec<String> {
     wrong
 }
 
+/// What there is, alike ones together.
 fn list(spans: &[Span]) -> String {
-    let mut lines: Vec<String> = spans
-        .iter()
-        .take(SHOWN)
-        .map(|Span { service, name, error, attributes, .. }| {
-            let error = error.as_ref().map(|error| format!(" ✗ {error}")).unwrap_or_default();
-            let attributes: Vec<String> =
-                attributes.iter().map(|(key, value)| format!("{key}={value:.60}")).collect();
-            format!("      {service}: {name}{error} {}", attributes.join(" "))
-        })
-        .collect();
-    if spans.len() > SHOWN {
+    let mut alike: BTreeMap<String, usize> = BTreeMap::new();
+    for span in spans {
+        let path = span.attribute("iotrail.device.path").unwrap_or_default();
+        let error = span.error.as_ref().map(|error| format!(" ✗ {error}")).unwrap_or_default();
+        *alike.entry(format!("{}: {}{error} {path}", span.service, span.name)).or_default() += 1;
+    }
+    let mut lines: Vec<String> =
+        alike.iter().take(SHOWN).map(|(what, count)| format!("    {count:>6} × {what}")).collect();
+    if alike.len() > SHOWN {
         lines.push("      …".to_owned());
     }
     lines.join("\n")
