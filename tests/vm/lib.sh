@@ -102,6 +102,3 @@ observe() {
   done
   return $status
 }
-
-# sum NAME COUNT: a fact that is the sum of all facts that end with .COUNT.
-sum() { fact "$1" "$(awk -F= -v end=".$2" 'substr($1, length($1) - length(end) + 1) == end { all += $2 } END { print all + 0 }' /host/out/facts)"; }

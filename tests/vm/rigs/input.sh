@@ -1,9 +1,9 @@
 . ./lib.sh
 ./input uinput &
-await grep -l "iotrail test keyboard" /sys/class/input/event*/device/name
+await sh -c 'grep "iotrail test keyboard" /sys/class/input/event*/device/name'
 event=$(grep -l "iotrail test keyboard" /sys/class/input/event*/device/name | sed 's,.*/\(event[0-9]*\)/.*,/dev/input/\1,')
 ./input uhid &
-await grep -l "iotrail test mouse" /sys/class/hidraw/*/device/uevent
+await sh -c 'grep "iotrail test mouse" /sys/class/hidraw/*/device/uevent'
 hidraw=$(grep -l "iotrail test mouse" /sys/class/hidraw/*/device/uevent | sed 's,.*/\(hidraw[0-9]*\)/.*,/dev/\1,')
 there "$event" "$hidraw"
 fact event "$event"

@@ -8,5 +8,5 @@ watched clock /dev/rtc0 ./small rtc /dev/rtc0
 watched tap /dev/net/tun ./small tun /dev/net/tun
 dd if=/dev/zero of=/tmp/image bs=1k count=64 2>/dev/null
 watched attach /dev/loop0 losetup /dev/loop0 /tmp/image
-losetup -d /dev/loop0
+watched detach /dev/loop0 losetup -d /dev/loop0
 untrace

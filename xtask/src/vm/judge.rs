@@ -100,7 +100,10 @@ fn check_of(
             attributes.iter().all(|(key, value)| span.attribute(key).is_some_and(|is| like(value, is)))
         })
         .count();
-    let number = |text: String| text.parse::<usize>().with_context(|| format!("`{text}` is no number"));
+    let number = |text: String| {
+        let terms = text.split('+').map(|term| term.trim().parse::<usize>());
+        terms.sum::<Result<usize, _>>().with_context(|| format!("`{text}` is no number"))
+    };
     let (right, wanted) = match (fill(count)?, fill(at_least)?) {
         (Some(count), _) => {
             let count = number(count)?;
@@ -259,6 +262,7 @@ mod tests {
             "name = 'peripheral.execute TCGETS'\nerror = ''\ncount = '1'",
             "error = 'EIO'\ncount = '1'",
             "count = '3'",
+            "count = '{n} + 1'",
             "at_least = '2'",
             "attributes = { 'iotrail.device.path' = '{line}' }\ncount = '2'",
             "attributes = { 'iotrail.device.path' = '/dev/*/2' }\ncount = '1'",

@@ -73,7 +73,7 @@ pub(super) struct Expected {
     pub(super) error: Option<String>,
     /// That have these attributes.
     pub(super) attributes: BTreeMap<String, String>,
-    /// Exactly so many.
+    /// Exactly so many: a number, or a sum of some.
     pub(super) count: Option<String>,
     /// So many or more.
     pub(super) at_least: Option<String>,
