@@ -67,8 +67,8 @@ struct TestOptions {
     /// Say what there is and end.
     #[arg(long)]
     list: bool,
-    /// Only rigs whose name contains this.
-    filter: Option<String>,
+    /// Only rigs whose name contains one of these.
+    filter: Vec<String>,
 }
 
 /// How a rig ended.
@@ -90,7 +90,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
 
 fn test(workspace: &Workspace, options: &TestOptions) -> Result<()> {
     let TestOptions { arch, kernel, dev, no_build, list, filter } = options;
-    let rigs = Rig::all(workspace, filter.as_deref().unwrap_or_default())?;
+    let rigs = Rig::all(workspace, filter)?;
     if *list {
         for rig in &rigs {
             println!("{:<12}{}", rig.name, rig.about);

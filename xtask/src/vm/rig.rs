@@ -80,11 +80,11 @@ pub(super) struct Expected {
 }
 
 impl Rig {
-    /// All rigs whose name contains `filter`, by name.
+    /// All rigs whose name contains one of `filters`, by name; without any, all.
     ///
     /// # Errors
     /// When a file cannot be read or understood, or no name contains it.
-    pub(super) fn all(workspace: &Workspace, filter: &str) -> Result<Vec<Self>> {
+    pub(super) fn all(workspace: &Workspace, filters: &[String]) -> Result<Vec<Self>> {
         let folder = workspace.root.join("tests/vm/rigs");
         let mut rigs = Vec::new();
         let mut names = Vec::new();
@@ -94,7 +94,7 @@ impl Rig {
                 continue;
             };
             names.push(name.to_owned());
-            if !name.contains(filter) {
+            if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter)) {
                 continue;
             }
             let text =
@@ -105,7 +105,12 @@ impl Rig {
             rigs.push(rig);
         }
         names.sort();
-        ensure!(!rigs.is_empty(), "no rig's name contains `{filter}`; there are {}", names.join(", "));
+        ensure!(
+            !rigs.is_empty(),
+            "no rig's name contains {}; there are {}",
+            filters.join(" or "),
+            names.join(", ")
+        );
         rigs.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(rigs)
     }
@@ -179,7 +184,7 @@ mod tests {
 
     #[test]
     fn every_rig_of_this_repository_is_understood() {
-        let rigs = Rig::all(&Workspace::find().unwrap(), "").unwrap();
+        let rigs = Rig::all(&Workspace::find().unwrap(), &[]).unwrap();
         assert!(rigs.iter().any(|rig| rig.name == "tty"));
         for rig in rigs {
             assert!(!rig.about.is_empty() && !rig.span.is_empty(), "{}", rig.name);
