@@ -15,6 +15,8 @@ mount -t debugfs debugfs /sys/kernel/debug
 mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 ln -sf /proc/self/fd /dev/fd
+# Which the kernel itself runs when it wants a module.
+echo /busybox/modprobe >/proc/sys/kernel/modprobe
 ip link set lo up
 hostname vm
 while read -r module; do modprobe "$module" || echo "init: modprobe $module failed"; done </modules
@@ -29,6 +31,7 @@ if mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 host /host && cp -r
 else
   echo "init: the host's folder cannot be mounted"
 fi
+dmesg >/host/out/dmesg
 dmesg | grep -E 'BUG:|WARNING:|Oops|rcu.*stall' >/host/out/kernel-complaints
 umount /host
 echo
