@@ -16,7 +16,7 @@ fi
 
 trace i2c --device i2c --hooks raw
 watched write-read "$node" i2ctransfer -y "$bus" w1@0x50 0x10 r2
-watched write "$node" i2ctransfer -y "$bus" w3@0x50 0x20 0xde 0xad
+watched write "$node" i2ctransfer -y "$bus" w3@0x50 0x20 0xfe 0xff
 watched again "$node" i2ctransfer -y "$bus" w1@0x50 0x20 r2
 refused absent "$node" i2ctransfer -y "$bus" w1@0x33 0 r1
 watched test "$node" ./i2ctest "$node" 10
