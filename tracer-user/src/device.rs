@@ -10,6 +10,7 @@ mod buffer;
 mod class;
 mod generic;
 mod ioc;
+mod names;
 mod tty;
 
 #[cfg(test)]

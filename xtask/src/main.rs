@@ -9,6 +9,7 @@ mod bench;
 mod build;
 mod check;
 mod cmd;
+mod codegen;
 mod demo;
 mod setup;
 mod test;
@@ -35,6 +36,7 @@ enum Task {
     Test(test::Options),
     Demo(demo::Options),
     Bench(bench::Options),
+    Codegen(codegen::Options),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Task::Check(options) => check::run(&workspace, options),
         Task::Test(options) => test::run(&workspace, options),
         Task::Bench(options) => bench::run(&workspace, options),
+        Task::Codegen(options) => codegen::run(&workspace, &options),
         Task::Demo(options) => demo::run(&workspace, options),
     });
     match done {

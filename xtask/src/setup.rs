@@ -4,6 +4,7 @@
 
 use crate::{
     cmd,
+    codegen::headers,
     toolchain::{self, Toolchain},
     workspace::Workspace,
 };
@@ -39,6 +40,8 @@ pub(crate) struct Options {
 pub(crate) enum Level {
     /// Check the sources.
     Check,
+    /// Read the kernel's headers.
+    Headers,
     /// Build the kernel programs and iotrail.
     Build,
     /// Show the demo.
@@ -51,15 +54,19 @@ pub(crate) enum Level {
 
 impl Level {
     fn builds(self) -> bool {
-        self != Self::Check
+        !matches!(self, Self::Check | Self::Headers)
     }
 
     fn runs_a_broker(self) -> bool {
-        !matches!(self, Self::Check | Self::Build)
+        !matches!(self, Self::Check | Self::Headers | Self::Build)
     }
 
     fn checks(self) -> bool {
         matches!(self, Self::Check | Self::Test)
+    }
+
+    fn reads_headers(self) -> bool {
+        self.checks() || self == Self::Headers
     }
 }
 
@@ -183,6 +190,18 @@ impl Plan {
             let version = cmd::answer(Command::new("gcc").arg("-dumpversion")).unwrap_or_else(|| "12".into());
             let major = version.split('.').next().unwrap_or(&version);
             package(&format!("lib32gcc-{major}-dev"), "32-bit programs for the tests");
+        }
+        if level.reads_headers() {
+            // On a system of another kind they are there under other names, or are not asked for.
+            let debian = cmd::which("dpkg-query").is_some();
+            for (name, why, _) in headers::PACKAGES {
+                if debian && !apt::installed(name) {
+                    package(name, why);
+                }
+            }
+            if cmd::which("cc").is_none() {
+                package("gcc", "C compiler, which evaluates those headers");
+            }
         }
         if level == Level::Bench {
             for tool in ["bpftrace", "strace"] {

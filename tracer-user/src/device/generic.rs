@@ -1,14 +1,16 @@
 //! Span rule of every class that has no other: one command per call.
 //!
 //! A `read` answers with the bytes, a `write` asks with them; relatives go by the plain names. An `ioctl` goes by
-//! its name in the class' table, else by the parts of its number; its argument is the request as far as the kernel
+//! its name in the class' table, else by its name in the kernel's headers ([`names`](super::names)), else by the parts
+//! of its number; its argument is the request as far as the kernel
 //! read it and the reply as far as it wrote it. Calls that found nothing are only counted.
 
 use std::borrow::Cow;
 
 use super::class::{Aborted, Class, Context, Ioctl, Moved, Session, killed, outcome};
 use super::ioc::{Argument, Number, Row};
-use crate::model::command::Value;
+use super::names;
+use crate::model::command::{Device, Value};
 use crate::model::errno;
 use crate::model::net::Direction;
 use crate::model::payload::Payload;
@@ -52,7 +54,7 @@ pub(crate) fn ioctl(call: &Ioctl<'_>, row: Option<&'static Row>, context: &mut C
         return;
     }
     let number = Number::of(call.command);
-    let name = row.map_or_else(|| number.name(), |row| Cow::Borrowed(row.name));
+    let name = name(call.command, row, context.device);
     let mut command = context.command(name, call.at, call.tid, outcome(call.error));
     let given = call.before.unwrap_or(call.after);
     match row {
@@ -78,6 +80,14 @@ pub(crate) fn ioctl(call: &Ioctl<'_>, row: Option<&'static Row>, context: &mut C
         }
     }
     context.emit(command);
+}
+
+/// What a command is called: as its class' row says, else as the kernel's headers say for such a device, else by the
+/// parts of its number.
+fn name(command: u32, row: Option<&'static Row>, device: &Device) -> Cow<'static, str> {
+    // That the program is a 32-bit one is not captured.
+    let in_headers = || names::find(device.class, names::node_kind(&device.path), false, command);
+    row.map(|row| row.name).or_else(in_headers).map_or_else(|| Number::of(command).name(), Cow::Borrowed)
 }
 
 /// The argument's bytes, no more than the command's number says there are.

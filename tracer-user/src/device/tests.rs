@@ -202,7 +202,7 @@ fn other_classes_make_a_command_of_each_call() {
             1 command read 5..9 → "\x7f"
             2 command read 12..20 error EREMOTEIO
             3 command ioctl W:0x03 20..30 "\x01\x02"/16 command=0x40105703 direction=write size=16
-            4 command ioctl 0x07:0x03 30..31 error EBUSY command=0x00000703 direction=none value=0
+            4 command I2C_SLAVE 30..31 error EBUSY command=0x00000703 direction=none value=0
             5 command ioctl 31..32 error killed
         "#]],
     );
