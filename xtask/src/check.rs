@@ -98,11 +98,7 @@ fn steps(workspace: &Workspace) -> Vec<(&'static str, &'static str, Step<'_>)> {
     const DOC: &[&str] = &["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];
     steps.push(("linting", "clippy", cargo(CLIPPY)));
     steps.push(("checking the documentation", "doc", cargo(DOC)));
-    steps.push((
-        "comparing the tables of names with the kernel's headers",
-        "codegen",
-        Box::new(|doing, _| codegen::stale(workspace, doing)),
-    ));
+    steps.push((codegen::DOING, "codegen", Box::new(|doing, _| codegen::stale(workspace, doing))));
     steps.push((
         "checking the kernel programs' budgets",
         "budgets",

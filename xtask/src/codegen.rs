@@ -38,12 +38,19 @@ use headers::{Installed, Version};
 /// Where the tables are, in the repository.
 const FOLDER: &str = "tracer-user/src/device/names";
 
+/// What comparing is called.
+pub(crate) const DOING: &str = "comparing the tables of names with the kernel's headers";
+
 /// Write the tables of ioctl and event names from the installed kernel headers
 ///
-/// Reads Debian's linux-libc-dev, libc6-dev (scsi/) and libdrm-dev, which it installs if they are missing. `cargo xtask
+/// Reads Debian's linux-libc-dev, libc6-dev (scsi/) and linux-libc-dev-arm64-cross (drm/), which it installs if they are
+/// missing. `cargo xtask
 /// check` says when the tables are not what the headers say.
 #[derive(clap::Args)]
 pub(crate) struct Options {
+    /// Write nothing; fail if the tables are not what the headers say.
+    #[arg(long)]
+    check: bool,
     /// Also list what was left out and why, and which names lost to another one for the same number.
     #[arg(long)]
     verbose: bool,
@@ -63,6 +70,9 @@ struct Tables {
 /// Sets up, reads the headers, writes the tables, and says what it could not read.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     setup::prepare(workspace, Level::Headers)?;
+    if options.check {
+        return stale(workspace, DOING);
+    }
     let tables = read(workspace)?;
     let files = render::files(&tables);
     let folder = workspace.root.join(FOLDER);

@@ -14,7 +14,7 @@ mod tests;
 
 use generated::{input_codes, scsi_opcodes, v4l2_controls};
 use sets::{SETS, Set};
-use table::{Header, Names, named};
+use table::{Names, named};
 
 /// Devices that no class is known for.
 const UNKNOWN: &str = "other";
@@ -43,8 +43,11 @@ pub(crate) fn find(class: &str, driver: Option<&str>, compat: bool, command: u32
     )
 }
 
-/// The name that every header which has this command gives it.
+/// The name that every header which has this command gives it. Without a driver's letter a number says too little.
 fn undisputed(compat: bool, command: u32) -> Option<&'static str> {
+    if command & 0xff00 == 0 {
+        return None;
+    }
     let mut names = generated::ALL.iter().filter_map(|header| header.find(compat, command));
     let first = names.next()?;
     names.all(|name| name == first).then_some(first)
@@ -116,5 +119,5 @@ pub(crate) fn scsi_opcode(opcode: u8) -> Option<&'static str> {
 /// How many numbers the tables have a name for, lengths left out.
 #[cfg(test)]
 fn count() -> usize {
-    generated::ALL.iter().map(|header: &&Header| header.wide.len()).sum()
+    generated::ALL.iter().map(|header| header.wide.len()).sum()
 }

@@ -1,7 +1,7 @@
 //! The commands of one header: which macros they are, and their numbers.
 
 use super::{
-    compiler::{self, Abi, Compiler, NARROW, Values, WIDE},
+    compiler::{self, ARM64, Abi, Compiler, NARROW, Values, WIDE},
     headers::File,
     macros::{self, Macro, Macros},
     rules,
@@ -83,6 +83,8 @@ impl Header {
         range: Option<&std::ops::RangeInclusive<u32>>,
     ) {
         let wide = evaluate(compiler, file, names, WIDE);
+        let differs = rules::BY_ARCHITECTURE.contains(&file.name.as_str());
+        let arm64 = if differs { evaluate(compiler, file, names, ARM64) } else { Values::default() };
         // What has no value in 64-bit programs has none in others.
         let valued: Vec<String> =
             names.iter().filter(|name| wide.values.contains_key(*name)).cloned().collect();
@@ -90,7 +92,7 @@ impl Header {
         let narrow: Vec<Values> = abis.iter().map(|abi| evaluate(compiler, file, &valued, *abi)).collect();
         let inside = |value: &u32| range.is_none_or(|range| range.contains(value) || *value > 0xffff);
         for values in [&wide].into_iter().chain(&narrow) {
-            for (name, why) in &values.failed {
+            for (name, why) in values.failed.iter().filter(|(name, _)| !arm64.values.contains_key(*name)) {
                 self.problems.push(format!("{}: {name}: {why}", self.name));
             }
         }
@@ -107,6 +109,12 @@ impl Header {
         for (number, names) in by_number(&wide) {
             let winner = self.winner(names);
             self.wide.insert(number, winner);
+        }
+        for (number, names) in by_number(&arm64) {
+            if !self.wide.contains_key(&number) {
+                let winner = self.winner(names);
+                self.wide.insert(number, winner);
+            }
         }
         for values in &narrow {
             for (number, names) in by_number(values) {

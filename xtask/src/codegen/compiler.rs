@@ -1,6 +1,6 @@
 //! The C compiler: lists a header's macros and evaluates expressions over it, for programs of several ABIs.
 
-use super::macros::Macros;
+use super::{headers, macros::Macros};
 use crate::{cmd, workspace::Workspace};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
@@ -20,6 +20,9 @@ pub(super) struct Abi {
 
 /// 64-bit programs: amd64's; arm64 aligns and encodes the same way.
 pub(super) const WIDE: Abi = Abi { flags: &["-m64"] };
+
+/// The same with arm64's own structures, where the architectures have different ones.
+pub(super) const ARM64: Abi = Abi { flags: &["-m64", "-isystem", headers::ARM64] };
 
 const TIME64: [&str; 2] = ["-D_TIME_BITS=64", "-D_FILE_OFFSET_BITS=64"];
 
@@ -67,10 +70,10 @@ impl Compiler {
         fs::create_dir_all(folder.join("include/gnu"))
             .and_then(|()| fs::write(folder.join("include/gnu/stubs-32.h"), ""))
             .with_context(|| format!("cannot write to {}", folder.display()))?;
-        // The kernel's headers include libdrm's as the kernel has them.
+        // Where others look for them; the folder around them is another architecture's.
         let drm = folder.join("include/drm");
-        if !drm.is_dir() {
-            std::os::unix::fs::symlink("/usr/include/libdrm", &drm)
+        if !drm.is_symlink() {
+            std::os::unix::fs::symlink(Path::new(headers::ARM64).join("drm"), &drm)
                 .with_context(|| format!("cannot create {}", drm.display()))?;
         }
         let triple = cmd::answer(Command::new("cc").arg("-print-multiarch"))
@@ -108,8 +111,12 @@ impl Compiler {
         self.evaluate_at(self.flags(abi), source, expressions)
     }
 
+    /// Compilers for arm64 know no `-m64`.
     fn flags(&self, abi: Abi) -> &[&'static str] {
-        if abi == WIDE { &self.wide } else { abi.flags }
+        match abi.flags {
+            ["-m64", rest @ ..] if self.wide.is_empty() => rest,
+            all => all,
+        }
     }
 
     fn evaluate_at(&self, flags: &[&str], source: &str, expressions: &[String]) -> Values {

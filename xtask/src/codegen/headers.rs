@@ -4,13 +4,26 @@ use crate::cmd;
 use anyhow::{Context as _, Result, ensure};
 use std::{fs, path::PathBuf, process::Command};
 
-/// The packages, and in which of their folders their headers are.
+/// Where the headers of the last of [`PACKAGES`] are.
+pub(super) const ARM64: &str = "/usr/aarch64-linux-gnu/include";
+
+/// The packages, and in which folder those of their headers are that are read.
 ///
-/// `libc6-dev` has the kernel's `scsi/` headers, which `linux-libc-dev` leaves to it; `libdrm-dev` the `drm/` ones.
+/// `linux-libc-dev` leaves the kernel's `scsi/` headers to `libc6-dev` and its `drm/` ones to libdrm, which has only some
+/// of them; the package for cross compilers has them all, and arm64's `asm/kvm.h`. It is for every architecture, and
+/// small.
 pub(crate) const PACKAGES: [(&str, &str, &str); 3] = [
-    ("linux-libc-dev", "the kernel's headers, which the tables of ioctl names are checked against", ""),
+    (
+        "linux-libc-dev",
+        "the kernel's headers, which the tables of ioctl names are checked against",
+        "/usr/include/",
+    ),
     ("libc6-dev", "the headers of SCSI for the same tables", "/usr/include/scsi/"),
-    ("libdrm-dev", "the headers of graphics drivers for the same tables", "/usr/include/libdrm/"),
+    (
+        "linux-libc-dev-arm64-cross",
+        "the headers of graphics drivers for the same tables",
+        "/usr/aarch64-linux-gnu/include/drm/",
+    ),
 ];
 
 /// A package and its version.
@@ -22,7 +35,7 @@ pub(super) struct Version {
 
 /// A header.
 pub(super) struct File {
-    /// As programs include it: `linux/loop.h`; those of libdrm as the kernel has them: `drm/drm.h`.
+    /// As programs include it: `linux/loop.h`.
     pub(super) name: String,
     pub(super) path: PathBuf,
     pub(super) text: String,
@@ -67,20 +80,13 @@ fn query(arguments: &[&str]) -> Result<String> {
     })
 }
 
-/// The name by which programs know the header; `None` for those of libdrm's own library.
+/// The name by which programs know the header.
 fn name(path: &str) -> Option<String> {
-    let inside = path.strip_prefix("/usr/include/")?;
-    if let Some(drm) = inside.strip_prefix("libdrm/") {
-        return drm.ends_with("drm.h").then(|| format!("drm/{drm}"));
-    }
+    let inside =
+        [ARM64, "/usr/include"].iter().find_map(|folder| path.strip_prefix(folder)?.strip_prefix('/'))?;
     // `x86_64-linux-gnu/asm/kvm.h` is `asm/kvm.h`.
-    let name = inside.split_once('/').map_or(
-        inside,
-        |(top, rest)| {
-            if top.contains("-linux-") { rest } else { inside }
-        },
-    );
-    Some(name.to_owned())
+    let (top, rest) = inside.split_once('/')?;
+    Some(if top.contains("-linux-") { rest } else { inside }.to_owned())
 }
 
 #[cfg(test)]
@@ -92,8 +98,7 @@ mod tests {
         for (path, expected) in [
             ("/usr/include/linux/spi/spidev.h", Some("linux/spi/spidev.h")),
             ("/usr/include/x86_64-linux-gnu/asm/kvm.h", Some("asm/kvm.h")),
-            ("/usr/include/libdrm/i915_drm.h", Some("drm/i915_drm.h")),
-            ("/usr/include/libdrm/radeon_cs.h", None),
+            ("/usr/aarch64-linux-gnu/include/drm/i915_drm.h", Some("drm/i915_drm.h")),
             ("/usr/share/doc/x.h", None),
         ] {
             assert_eq!(name(path).as_deref(), expected, "{path}");

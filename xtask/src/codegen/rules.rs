@@ -29,7 +29,7 @@ pub(super) const PLAIN: &[(&str, &[&str], RangeInclusive<u32>)] = &[
 /// Headers that are not looked at, and why.
 pub(super) const NOT_READ: &[(&str, &str)] = &[("asm-generic/ioctl.h", "defines how numbers are built")];
 
-/// Macros that look like commands and are none: times, marks of a range, and what only the kernel can compile (the
+/// Macros that look like commands and are none: times, directions, marks of a range, and what only the kernel can compile (the
 /// numbers of 32-bit programs, which are here by another way).
 pub(super) const IGNORED: &[(&str, &str)] = &[
     ("linux/auto_fs.h", "AUTOFS_IOC_SETTIMEOUT32"),
@@ -50,10 +50,18 @@ pub(super) const IGNORED: &[(&str, &str)] = &[
     ("linux/wireless.h", "SIOCIWLAST"),
     ("linux/wireless.h", "SIOCIWLASTPRIV"),
     ("scsi/sg.h", "SG_DEFAULT_TIMEOUT"),
+    ("scsi/sg.h", "SG_DXFER_FROM_DEV"),
+    ("scsi/sg.h", "SG_DXFER_NONE"),
+    ("scsi/sg.h", "SG_DXFER_TO_DEV"),
+    ("scsi/sg.h", "SG_DXFER_TO_FROM_DEV"),
+    ("scsi/sg.h", "SG_FLAG_NO_DXFER"),
     ("sound/asound.h", "__SNDRV_PCM_IOCTL_SYNC_PTR"),
     ("sound/asound.h", "__SNDRV_PCM_IOCTL_SYNC_PTR32"),
     ("sound/asound.h", "__SNDRV_PCM_IOCTL_SYNC_PTR64"),
 ];
+
+/// Headers whose numbers are made of the sizes of structures that arm64 has in another size than amd64.
+pub(super) const BY_ARCHITECTURE: &[&str] = &["linux/kvm.h"];
 
 /// The most that a length may be: 14 bits.
 const LENGTH: u32 = 0x3fff;
@@ -195,13 +203,6 @@ const NEEDS: &[(&str, &[&str])] = &[
 
 /// What only headers have that are not installed: the numbers are made of the sizes.
 const TYPES: &[(&str, &str)] = &[
-    // arch/arm64/include/uapi/asm/kvm.h
-    (
-        "linux/kvm.h",
-        "struct kvm_vcpu_init { __u32 target; __u32 features[7]; };
-struct kvm_arm_copy_mte_tags { __u64 guest_ipa, length; void *addr; __u64 flags, reserved[2]; };
-",
-    ),
     // include/xen/interface/xen.h, include/xen/interface/grant_table.h
     ("xen/evtchn.h", "typedef __u16 domid_t;\n"),
     ("xen/gntdev.h", "typedef __u16 domid_t;\ntypedef __u32 grant_ref_t;\n"),

@@ -29,7 +29,7 @@ impl Header {
     }
 
     /// The name of the only command with this letter and number, whatever direction and size it has: for drivers that
-    /// look no further, and structures that other kernels and architectures have in another size.
+    /// look no further, and whose structures grow from kernel to kernel.
     pub(super) fn find_by_number(&self, command: u32) -> Option<&'static str> {
         let alike = |(number, _): &&(u32, &str)| number & 0xffff == command & 0xffff;
         let mut names = self.wide.iter().chain(self.narrow).filter(alike).map(|(_, name)| *name);
