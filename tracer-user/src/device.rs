@@ -13,6 +13,7 @@ mod generic;
 mod i2c;
 mod ioc;
 mod media;
+mod names;
 mod nvme;
 mod scsi;
 mod sound;
@@ -285,8 +286,9 @@ fn dispatch(capture: &Capture, class: &Class, session: &mut dyn Session, context
         Body::Close { first, last } => session.closed(i64::from(*first)..=i64::from(*last), at, context),
         Body::Waiting => session.looked(at, context),
         Body::Aborted { command } => {
-            let row = class.row(*command, capture.abi == Abi::Compat);
-            session.aborted(&Aborted { at, tid, call, row, command: *command }, context);
+            let compat = capture.abi == Abi::Compat;
+            let row = class.row(*command, compat);
+            session.aborted(&Aborted { at, tid, call, compat, row, command: *command }, context);
         }
         _ => context.counts.foreign = context.counts.foreign.saturating_add(1),
     }

@@ -10,6 +10,7 @@ mod bench;
 mod build;
 mod check;
 mod cmd;
+mod codegen;
 mod demo;
 mod setup;
 mod test;
@@ -38,6 +39,7 @@ enum Task {
     Demo(demo::Options),
     Bench(bench::Options),
     Vm(vm::Options),
+    Codegen(codegen::Options),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&workspace, options),
         Task::Bench(options) => bench::run(&workspace, options),
         Task::Vm(options) => vm::run(&workspace, options),
+        Task::Codegen(options) => codegen::run(&workspace, &options),
         Task::Demo(options) => demo::run(&workspace, options),
     });
     match done {

@@ -5,6 +5,7 @@
 use crate::{
     arch::Arch,
     cmd,
+    codegen::headers,
     toolchain::{self, Toolchain},
     workspace::Workspace,
 };
@@ -45,6 +46,8 @@ pub(crate) struct Options {
 pub(crate) enum Level {
     /// Check the sources.
     Check,
+    /// Read the kernel's headers.
+    Headers,
     /// Build the kernel programs and iotrail.
     Build,
     /// Show the demo.
@@ -63,7 +66,7 @@ pub(crate) enum Level {
 
 impl Level {
     fn builds(self) -> bool {
-        self != Self::Check
+        !matches!(self, Self::Check | Self::Headers)
     }
 
     fn runs_a_broker(self) -> bool {
@@ -91,6 +94,10 @@ impl Level {
 
     fn checks(self) -> bool {
         matches!(self, Self::Check | Self::Test)
+    }
+
+    fn reads_headers(self) -> bool {
+        self.checks() || self == Self::Headers
     }
 }
 
@@ -227,6 +234,18 @@ impl Plan {
         for (file, name, why) in libraries(level) {
             if !Path::new(file).is_file() {
                 package(name, why);
+            }
+        }
+        if level.reads_headers() {
+            // On a system of another kind they are there under other names, or are not asked for.
+            let debian = cmd::which("dpkg-query").is_some();
+            for (name, why, _) in headers::PACKAGES {
+                if debian && !apt::installed(name) {
+                    package(name, why);
+                }
+            }
+            if cmd::which("cc").is_none() {
+                package("gcc", "C compiler, which evaluates those headers");
             }
         }
         if level == Level::Bench {

@@ -106,6 +106,8 @@ pub(crate) struct Aborted {
     pub(crate) tid: u32,
     /// Which call.
     pub(crate) call: Call,
+    /// Whether a 32-bit program made it.
+    pub(crate) compat: bool,
     /// Of an `ioctl`: its row, if the class knows it, and its command.
     pub(crate) row: Option<&'static Row>,
     /// As above.
