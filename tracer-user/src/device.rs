@@ -8,9 +8,11 @@
 
 mod buffer;
 mod class;
+mod fields;
 mod generic;
 mod i2c;
 mod ioc;
+mod spi;
 mod tty;
 
 #[cfg(test)]
