@@ -73,8 +73,13 @@ pub(crate) fn push_text(key: &'static str, bytes: &[u8], offset: usize, length: 
     args.extend(text_at(bytes, offset, length).map(|found| (key, text(found))));
 }
 
-/// The names of the bits that are set, joined by `|`, and what has no name as a number; `0` for none.
+/// [`flag_names`] as an attribute's value.
 pub(crate) fn flags(bits: u64, names: &[(u64, &str)]) -> Value {
+    text(flag_names(bits, names))
+}
+
+/// The names of the bits that are set, joined by `|`, and what has no name as a number; `0` for none.
+pub(crate) fn flag_names(bits: u64, names: &[(u64, &str)]) -> String {
     let mut rest = bits;
     let mut found = Vec::new();
     for (bit, name) in names {
@@ -86,7 +91,7 @@ pub(crate) fn flags(bits: u64, names: &[(u64, &str)]) -> Value {
     if rest != 0 {
         found.push(format!("0x{rest:x}").into());
     }
-    text(if found.is_empty() { "0".into() } else { found.join("|") })
+    if found.is_empty() { "0".into() } else { found.join("|") }
 }
 
 /// The name of a number, by its place in a list; a number without one as it is.
