@@ -10,12 +10,19 @@ mod buffer;
 mod class;
 mod events;
 mod fields;
+mod fuse;
 mod generic;
 mod gpio;
 mod i2c;
 mod ioc;
+mod kvm;
+mod ptp;
+mod rtc;
 mod spi;
 mod tty;
+mod tun;
+mod vhost;
+mod watchdog;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 pub(crate) use super::ioc::Row;
-use super::{Counts, Settings, generic, gpio, i2c, spi, tty};
+use super::{Counts, Settings, fuse, generic, gpio, i2c, kvm, ptp, rtc, spi, tty, tun, vhost, watchdog};
 use crate::model::capture::Piece;
 use crate::model::command::{Command, Device, Status};
 use crate::model::errno;
@@ -36,7 +36,19 @@ impl Class {
 }
 
 /// Every class that has a file of its own. At most 63: see [`tracer_common::config::FAMILY_SHIFT`].
-pub(crate) static CLASSES: &[Class] = &[tty::CLASS, i2c::CLASS, spi::CLASS, gpio::CLASS];
+pub(crate) static CLASSES: &[Class] = &[
+    tty::CLASS,
+    i2c::CLASS,
+    spi::CLASS,
+    gpio::CLASS,
+    watchdog::CLASS,
+    rtc::CLASS,
+    ptp::CLASS,
+    tun::CLASS,
+    fuse::CLASS,
+    kvm::CLASS,
+    vhost::CLASS,
+];
 
 /// What is known of the class called `name`.
 pub(crate) fn find(name: &str) -> &'static Class {

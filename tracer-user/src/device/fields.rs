@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::ioc::{Args, u32_at};
+use super::ioc::{Args, Argument, int_at, u16_at, u32_at};
 use crate::model::command::Value;
 
 /// The 64-bit number at `offset`.
@@ -36,17 +36,56 @@ pub(crate) fn hex(number: u64) -> Value {
     Value::Text(format!("0x{number:x}").into())
 }
 
-/// Several numbers of 32 bits that lie one after the other from `offset` on.
-pub(crate) fn numbers(bytes: &[u8], offset: usize, keys: &[&'static str], args: &mut Args) {
-    for (index, key) in keys.iter().enumerate() {
-        args.extend(number_at(bytes, offset + index * 4).map(|value| (*key, value)));
+/// How a field is read.
+#[derive(Clone, Copy)]
+pub(crate) enum As {
+    /// One byte.
+    Byte,
+    /// 16 bits.
+    Short,
+    /// 32 bits.
+    Number,
+    /// 32 bits with a sign.
+    Int,
+    /// 32 bits that are an address or a set.
+    Hex,
+    /// 64 bits.
+    Long,
+    /// 64 bits that are an address or a set.
+    LongHex,
+    /// A text of at most so many bytes.
+    Text(usize),
+}
+
+/// Fields of a structure: key, offset, kind.
+pub(crate) type Fields<'a> = &'a [(&'static str, usize, As)];
+
+/// Adds the fields of a structure, as far as they were captured.
+pub(crate) fn fields(bytes: &[u8], fields: Fields<'_>, args: &mut Args) {
+    for (key, at, kind) in fields {
+        let value = match *kind {
+            As::Byte => byte_at(bytes, *at),
+            As::Short => u16_at(bytes, *at).map(|number| Value::Int(number.into())),
+            As::Number => number_at(bytes, *at),
+            As::Int => int_at(bytes, *at),
+            As::Hex => u32_at(bytes, *at).map(|number| hex(number.into())),
+            As::Long => long_at(bytes, *at),
+            As::LongHex => u64_at(bytes, *at).map(hex),
+            As::Text(length) => text_at(bytes, *at, length).map(text),
+        };
+        args.extend(value.map(|value| (*key, value)));
     }
 }
 
-/// The same, of numbers with a sign.
-pub(crate) fn ints(bytes: &[u8], offset: usize, keys: &[&'static str], args: &mut Args) {
-    for (index, key) in keys.iter().enumerate() {
-        args.extend(super::ioc::int_at(bytes, offset + index * 4).map(|value| (*key, value)));
+/// Adds the argument itself, an `int` whatever the upper half of the register holds.
+pub(crate) fn by_value(key: &'static str, argument: &Argument<'_>, args: &mut Args) {
+    args.push((key, Value::Int(i64::from((argument.value as u32).cast_signed()))));
+}
+
+/// Adds what a call returned, unless it failed.
+pub(crate) fn result(key: &'static str, argument: &Argument<'_>, args: &mut Args) {
+    if argument.result >= 0 {
+        args.push((key, Value::Int(argument.result)));
     }
 }
 
@@ -66,11 +105,6 @@ pub(crate) fn text_at(bytes: &[u8], offset: usize, length: usize) -> Option<Stri
 /// A text as an attribute's value.
 pub(crate) fn text(text: impl Into<Cow<'static, str>>) -> Value {
     Value::Text(text.into())
-}
-
-/// Adds a text of the argument.
-pub(crate) fn push_text(key: &'static str, bytes: &[u8], offset: usize, length: usize, args: &mut Args) {
-    args.extend(text_at(bytes, offset, length).map(|found| (key, text(found))));
 }
 
 /// [`flag_names`] as an attribute's value.

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::class::{Class, Context, Ioctl, Moved, Row, Session};
-use super::fields::{push_text, text_at};
+use super::fields::{As, Fields, fields, text_at};
 use super::generic;
 use super::ioc::{Args, Argument, Nested, int_at, ior, iowr, no_args, u32_at};
 use crate::model::command::{Command, Status, Value};
@@ -80,9 +80,9 @@ static LINE: Nested = request(lines::LINE_FD as u16);
 
 /// `struct gpiochip_info`.
 fn chip_info(argument: &Argument<'_>, args: &mut Args) {
-    push_text("name", argument.answered, 0, NAME, args);
-    push_text("label", argument.answered, NAME, NAME, args);
-    args.extend(u32_at(argument.answered, 2 * NAME).map(|lines| ("lines", Value::Int(lines.into()))));
+    const INFO: Fields<'_> =
+        &[("name", 0, As::Text(NAME)), ("label", NAME, As::Text(NAME)), ("lines", 2 * NAME, As::Number)];
+    fields(argument.answered, INFO, args);
 }
 
 /// Says what an errno of a GPIO chip means, `drivers/gpio/gpiolib-cdev.c`.

@@ -1,8 +1,8 @@
 //! What a chip says of a line.
 
 use super::NAME;
-use super::lines::{LINE_FLAGS, consumer_at};
-use crate::device::fields::{flags, number_at, push_text, u64_at};
+use super::lines::LINE_FLAGS;
+use crate::device::fields::{As, Fields, fields, flags, number_at, u64_at};
 use crate::device::ioc::{Args, Argument, u32_at};
 
 /// `GPIOLINE_FLAG_*` of the first version.
@@ -36,17 +36,17 @@ pub(super) fn v2(argument: &Argument<'_>, args: &mut Args) {
 
 /// `struct gpioline_info`.
 pub(super) fn line_v1(info: &[u8], args: &mut Args) {
-    args.extend(number_at(info, 0).map(|offset| ("offset", offset)));
-    push_text("name", info, 8, NAME, args);
-    args.extend(consumer_at(info, 8 + NAME));
+    const LINE: Fields<'_> =
+        &[("offset", 0, As::Number), ("name", 8, As::Text(NAME)), ("consumer", 8 + NAME, As::Text(NAME))];
+    fields(info, LINE, args);
     args.extend(u32_at(info, 4).map(|set| ("flags", flags(set.into(), FLAGS))));
 }
 
 /// `struct gpio_v2_line_info`.
 pub(super) fn line_v2(info: &[u8], args: &mut Args) {
-    args.extend(number_at(info, 2 * NAME).map(|offset| ("offset", offset)));
-    push_text("name", info, 0, NAME, args);
-    args.extend(consumer_at(info, NAME));
+    const LINE: Fields<'_> =
+        &[("offset", 2 * NAME, As::Number), ("name", 0, As::Text(NAME)), ("consumer", NAME, As::Text(NAME))];
+    fields(info, LINE, args);
     args.extend(u64_at(info, 72).map(|set| ("flags", flags(set, LINE_FLAGS))));
     let attributes = u32_at(info, 68).unwrap_or(0).min(10) as usize;
     let debounce = (0..attributes).map(|index| 80 + index * 16).find(|at| u32_at(info, *at) == Some(3));

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::NAME;
-use crate::device::fields::{flag_names, flags, number_at, text, text_at, u64_at};
+use crate::device::fields::{flag_names, flags, number_at, text_at, u64_at};
 use crate::device::ioc::{Args, u32_at};
 use crate::model::command::Value;
 
@@ -296,9 +296,4 @@ pub(super) fn v2_config(config: &[u8], lines: Option<&Lines>, args: &mut Args) -
         ));
     }
     clock
-}
-
-/// A consumer as an attribute's value.
-pub(super) fn consumer_at(bytes: &[u8], offset: usize) -> Option<(&'static str, Value)> {
-    text_at(bytes, offset, NAME).map(|consumer| ("consumer", text(consumer)))
 }
