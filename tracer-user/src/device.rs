@@ -8,6 +8,7 @@
 
 mod buffer;
 mod class;
+mod dri;
 mod events;
 mod fields;
 mod fuse;
@@ -16,6 +17,7 @@ mod gpio;
 mod i2c;
 mod ioc;
 mod kvm;
+mod mtd;
 mod ptp;
 mod rtc;
 mod spi;

@@ -8,7 +8,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 pub(crate) use super::ioc::Row;
-use super::{Counts, Settings, fuse, generic, gpio, i2c, kvm, ptp, rtc, spi, tty, tun, vhost, watchdog};
+use super::{
+    Counts, Settings, dri, fuse, generic, gpio, i2c, kvm, mtd, ptp, rtc, spi, tty, tun, vhost, watchdog,
+};
 use crate::model::capture::Piece;
 use crate::model::command::{Command, Device, Status};
 use crate::model::errno;
@@ -48,6 +50,9 @@ pub(crate) static CLASSES: &[Class] = &[
     fuse::CLASS,
     kvm::CLASS,
     vhost::CLASS,
+    mtd::CLASS,
+    dri::CLASS,
+    dri::ACCEL,
 ];
 
 /// What is known of the class called `name`.

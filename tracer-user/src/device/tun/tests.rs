@@ -86,5 +86,6 @@ fn packets_say_what_they_are() {
         length=42 ethertype=ipv4 ip_version=4 ip_protocol=17
         length=82 ethertype=ipv6 ip_version=6
         length=42 ethertype=arp
-    "#]].assert_eq(&told.join("\n"));
+    "#]]
+    .assert_eq(&told.join("\n"));
 }
