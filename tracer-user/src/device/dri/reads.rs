@@ -61,7 +61,8 @@ fn event(bytes: &[u8]) -> (Cow<'static, str>, Args) {
     /// `struct drm_event_crtc_sequence`.
     const SEQUENCE: Fields<'_> = &[("timestamp_ns", 16, As::Long), ("sequence", 24, As::Long)];
     let mut args = Args::new();
-    let name = match u32_at(bytes, 0) {
+    // Of an event of unknown length it is not known where it ends.
+    let name = match u32_at(bytes, 0).filter(|_| bytes.len() as u64 >= HEADER) {
         Some(1) => {
             vblank(bytes, &mut args);
             "vblank"
@@ -76,9 +77,9 @@ fn event(bytes: &[u8]) -> (Cow<'static, str>, Args) {
         }
         Some(other) => {
             args.push(("type", hex(other.into())));
-            "event"
+            "driver_event"
         }
-        None => "event",
+        None => "drm_event",
     };
     (name.into(), args)
 }

@@ -1,11 +1,12 @@
 //! The commands of the core, `include/uapi/drm/drm.h`, and of its modes, `drm_mode.h`. But for the oldest, their
 //! structures are the same for 32-bit programs.
 
+use super::texts::{UNIQUE, VERSION, unique, version};
 use crate::device::class::Row;
-use crate::device::fields::{As, Fields, choice, fields, flags, hex, long_at, text_at, u64_at};
+use crate::device::fields::{As, Fields, choice, fields, flags, hex, long_at, u64_at};
 use crate::device::ioc::{Args, Argument, Nested, io, ior, iow, iowr, no_args, u32_at};
 use crate::model::command::Value;
-use tracer_common::recipe::{Condition, EXIT, Field, Recipe};
+use tracer_common::recipe::Recipe;
 
 /// What the program gives, then what the driver answers.
 fn both(argument: &Argument<'_>, given: Fields<'_>, answered: Fields<'_>, args: &mut Args) {
@@ -332,54 +333,8 @@ const CAPABILITIES: &[&str] = &[
     "ATOMIC_ASYNC_PAGE_FLIP",
 ];
 
-/// `struct drm_version`: three numbers, then three times a length and a pointer of the program's own size.
-static VERSION: Nested = Nested {
-    native: texts(Recipe::PLAIN.argument(64), 16, 8, 3),
-    compat: texts(Recipe::PLAIN.argument(36), 12, 4, 3),
-    alternative: None,
-};
-
-/// `struct drm_unique`.
-static UNIQUE: Nested = Nested {
-    native: texts(Recipe::PLAIN.argument(16), 0, 8, 1),
-    compat: texts(Recipe::PLAIN.argument(8), 0, 4, 1),
-    alternative: None,
-};
-
-/// So many pairs of length and pointer, each of `word` bytes, from `at` on.
-const fn texts(mut recipe: Recipe, at: u16, word: u8, count: usize) -> Recipe {
-    let mut index = 0;
-    while index < count {
-        let pair = at + index as u16 * 2 * word as u16;
-        recipe = recipe.buffer(index, EXIT, (pair + word as u16, word), Field::u32(pair), Condition::ALWAYS);
-        index += 1;
-    }
-    recipe
-}
-
 static LEASE: Nested =
     Nested { native: Recipe::PLAIN.new_fd(20), compat: Recipe::PLAIN.new_fd(20), alternative: None };
-
-/// The text in a buffer, of which the driver says how long it is, and the program how much of it there is room for.
-fn answered_text(argument: &Argument<'_>, buffer: u8, length_at: usize) -> Option<Value> {
-    let found = argument.answered_buffer(0, buffer)?;
-    let room = u32_at(argument.given, length_at)?.min(u32_at(argument.answered, length_at)?) as usize;
-    let text = found.captured.get(..room)?;
-    Some(Value::Text(text_at(text, 0, room)?.into()))
-}
-
-fn version(argument: &Argument<'_>, args: &mut Args) {
-    const NUMBERS: Fields<'_> = &[("major", 0, As::Int), ("minor", 4, As::Int), ("patch", 8, As::Int)];
-    fields(argument.answered, NUMBERS, args);
-    let (first, pair) = if argument.compat { (12, 8) } else { (16, 16) };
-    for (buffer, key) in ["name", "date", "description"].into_iter().enumerate() {
-        args.extend(answered_text(argument, buffer as u8, first + buffer * pair).map(|text| (key, text)));
-    }
-}
-
-fn unique(argument: &Argument<'_>, args: &mut Args) {
-    args.extend(answered_text(argument, 0, 0).map(|name| ("unique", name)));
-}
 
 /// `union drm_wait_vblank`.
 fn wait_vblank(argument: &Argument<'_>, args: &mut Args) {
@@ -459,11 +414,14 @@ fn framebuffer2(state: &[u8], args: &mut Args) {
     args.extend(format.map(|format| ("format", Value::Text(format.into()))));
     fields(state, &[("handle", 20, As::Number), ("pitch", 36, As::Number)], args);
     if u32_at(state, 16).is_some_and(|flags| flags & MODIFIERS != 0) {
-        // Where it lies depends on how the program aligns 64 bits.
-        args.extend(u64_at(state, 72).filter(|_| state.len() >= 104).map(|number| ("modifier", hex(number))));
+        // i386 programs align 64 bits less.
+        let at = if state.len() == FRAMEBUFFER2_I386 { 68 } else { 72 };
+        args.extend(u64_at(state, at).map(|number| ("modifier", hex(number))));
     }
 }
 
+/// Size of `struct drm_mode_fb_cmd2` of an i386 program.
+const FRAMEBUFFER2_I386: usize = 100;
 /// `DRM_MODE_FB_MODIFIERS`.
 const MODIFIERS: u32 = 1 << 1;
 

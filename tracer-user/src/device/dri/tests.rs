@@ -56,7 +56,7 @@ fn buffers_and_screens() {
             .was(&words(&[480, 640, 32, 0]))
             .argument(&words(&[480, 640, 32, 0, 7, 2560, 1_228_800, 0])),
         Ioctl::new(0xc068_64b8).was(&framebuffer).argument(&framebuffer),
-        Ioctl::new(0xc064_64b8).compat().argument(&framebuffer[..100]),
+        Ioctl::new(0xc064_64b8).compat().argument(&[&framebuffer[..68], &framebuffer[72..104]].concat()),
         Ioctl::new(0xc068_64a2).was(&crtc).argument(&crtc),
         Ioctl::new(0xc018_64b0).argument(&words(&[31, 44, 1, 0, 0, 0])).returns(-16),
         Ioctl::new(0xc038_64bc).argument(&words(&[0x600, 3])).returns(-13),
@@ -70,7 +70,7 @@ fn buffers_and_screens() {
         0 command DRM_IOCTL_GET_CAP 0..10 capability=DUMB_BUFFER value=1
         1 command DRM_IOCTL_MODE_CREATE_DUMB 0..10 width=640 height=480 bpp=32 handle=7 pitch=2560 size=1228800
         2 command DRM_IOCTL_MODE_ADDFB2 0..10 width=1920 height=1080 format=XR24 handle=5 pitch=7680 modifier=0x9 framebuffer=44
-        3 command DRM_IOCTL_MODE_ADDFB2 0..10 width=1920 height=1080 format=XR24 handle=5 pitch=7680 framebuffer=44
+        3 command DRM_IOCTL_MODE_ADDFB2 0..10 width=1920 height=1080 format=XR24 handle=5 pitch=7680 modifier=0x9 framebuffer=44
         4 command DRM_IOCTL_MODE_SETCRTC 0..10 crtc=31 connectors=1 framebuffer=44 x=0 y=0 mode=1920x1080 width=1920 height=1080 refresh_hz=60
         5 command DRM_IOCTL_MODE_PAGE_FLIP 0..10 error EBUSY crtc=31 framebuffer=44 flags=PAGE_FLIP_EVENT
         6 command DRM_IOCTL_MODE_ATOMIC 0..10 error EACCES flags=NONBLOCK|ALLOW_MODESET objects=3
@@ -112,16 +112,17 @@ fn reads_are_events() {
         event vblank 30..30 | timestamp_ns=5000006000 sequence=777 crtc=31
         event flip_complete 30..30 | timestamp_ns=5000006000 sequence=778 crtc=31
         event crtc_sequence 30..30 | timestamp_ns=9 sequence=779
-        event event 30..30 | type=0x80000000
+        event driver_event 30..30 | type=0x80000000
         event vblank 30..30 | timestamp_ns=5000006000 sequence=777 crtc=31
         event flip_complete 30..30 |/32
-        event event 30..30 |/44
+        event drm_event 30..30 |/44
         event vblank 30..30 | timestamp_ns=5000006000 sequence=777 crtc=31
-        event flip_complete 30..30 |/76
+        event drm_event 30..30 |/76
         command read 20..30 → |/32
          command read 20..30 → |
          command read 20..30 → |
-         command read 20..30 → |"#]].assert_eq(&told.join("\n"));
+         command read 20..30 → |"#]]
+    .assert_eq(&told.join("\n"));
 }
 
 #[test]
