@@ -52,26 +52,31 @@ pub(crate) fn at_entry(slot: *mut InFlight, who: Who) {
         let mut reads = if command & 0x4000_0000 != 0 { size } else { 0 };
         let mut writes = if command & 0x8000_0000 != 0 { size } else { 0 };
         let mut when = 0;
+        // An `ioctl` has three arguments; the places of the others keep what the exit wants to know.
+        (*slot).args[3] = 0;
+        (*slot).args[4] = reads;
+        (*slot).args[5] = writes;
         if let Some(recipe) = recipe(slot, 0) {
             let mut chosen = recipe;
             (*slot).nested = HAS_RECIPE;
             if !argument_holds(argument, &raw const (*recipe).only) {
                 chosen = match self::recipe(slot, 1) {
                     Some(other) => other,
-                    None => return,
+                    None => {
+                        (*slot).nested = 0;
+                        return;
+                    }
                 };
                 (*slot).nested = HAS_RECIPE | ALTERNATIVE;
             }
-            if (*chosen).reads != 0 || (*chosen).writes != 0 {
+            if (*chosen).sized != 0 {
                 reads = u64::from((*chosen).reads);
                 writes = u64::from((*chosen).writes);
             }
             when = (*chosen).when;
+            (*slot).args[4] = reads;
+            (*slot).args[5] = writes;
         }
-        // An `ioctl` has three arguments; the places of the others keep what the exit wants to know.
-        (*slot).args[3] = 0;
-        (*slot).args[4] = reads;
-        (*slot).args[5] = writes;
         if (reads == 0 || writes == 0) && when & ENTRY == 0 {
             return;
         }

@@ -8,7 +8,10 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 pub(crate) use super::ioc::Row;
-use super::{Counts, Settings, block, generic, i2c, media, nvme, scsi, sound, tty, video};
+use super::{
+    Counts, Settings, block, dri, fuse, generic, gpio, i2c, kvm, media, mtd, nvme, ptp, rtc, scsi, sound,
+    spi, tty, tun, vhost, video, watchdog,
+};
 use crate::model::capture::Piece;
 use crate::model::command::{Command, Device, Status};
 use crate::model::errno;
@@ -45,6 +48,18 @@ pub(crate) static CLASSES: &[Class] = &[
     video::CLASS,
     media::CLASS,
     sound::CLASS,
+    spi::CLASS,
+    gpio::CLASS,
+    watchdog::CLASS,
+    rtc::CLASS,
+    ptp::CLASS,
+    tun::CLASS,
+    fuse::CLASS,
+    kvm::CLASS,
+    vhost::CLASS,
+    mtd::CLASS,
+    dri::CLASS,
+    dri::ACCEL,
 ];
 
 /// What is known of the class called `name`.
@@ -60,6 +75,8 @@ pub(crate) struct Moved {
     pub(crate) tid: u32,
     /// Descriptor.
     pub(crate) fd: i32,
+    /// Whether a 32-bit program made it.
+    pub(crate) compat: bool,
     /// Which way.
     pub(crate) direction: Direction,
     /// The errno, if it failed.

@@ -2,6 +2,7 @@
 
 pub(in crate::device) mod calls;
 mod hostile;
+mod numbers;
 
 use std::fmt::Write;
 
