@@ -10,7 +10,7 @@ usb=$(printf /dev/bus/usb/%03d/%03d "$bus" "$number")
 there "$usb"
 fact usb "$usb"
 trace gadget --device tty --device usb
-watched mode /dev/ttyACM0 stty -F /dev/ttyACM0 raw -echo
+stty -F /dev/ttyACM0 raw -echo
 stty -F /dev/ttyGS0 raw -echo
 timeout 10 head -c 5 /dev/ttyACM0 >/tmp/got &
 sleep 1
