@@ -12,6 +12,7 @@ mod generic;
 mod i2c;
 mod ioc;
 mod tty;
+mod usb;
 
 #[cfg(test)]
 mod tests;
@@ -276,6 +277,7 @@ fn dispatch(capture: &Capture, class: &Class, session: &mut dyn Session, context
         Body::Open { flags, .. } if error.is_none() => {
             session.opened(i32::try_from(result).unwrap_or(fd), flags & O_ACCMODE == O_WRONLY);
         }
+        Body::Dup { new_fd } if error.is_none() && *new_fd != fd => session.duplicated(fd, *new_fd),
         Body::Close { first, last } => session.closed(i64::from(*first)..=i64::from(*last), at, context),
         Body::Waiting => session.looked(at, context),
         Body::Aborted { command } => {

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 pub(crate) use super::ioc::Row;
-use super::{Counts, Settings, generic, i2c, tty};
+use super::{Counts, Settings, generic, i2c, tty, usb};
 use crate::model::capture::Piece;
 use crate::model::command::{Command, Device, Status};
 use crate::model::errno;
@@ -36,7 +36,7 @@ impl Class {
 }
 
 /// Every class that has a file of its own. At most 63: see [`tracer_common::config::FAMILY_SHIFT`].
-pub(crate) static CLASSES: &[Class] = &[tty::CLASS, i2c::CLASS];
+pub(crate) static CLASSES: &[Class] = &[tty::CLASS, i2c::CLASS, usb::CLASS];
 
 /// What is known of the class called `name`.
 pub(crate) fn find(name: &str) -> &'static Class {
@@ -136,6 +136,9 @@ pub(crate) trait Session: Send {
 
     /// The device was opened.
     fn opened(&mut self, _fd: i32, _write_only: bool) {}
+
+    /// A descriptor was made that is the same as another.
+    fn duplicated(&mut self, _fd: i32, _new_fd: i32) {}
 
     /// Descriptors were closed.
     fn closed(&mut self, _fds: RangeInclusive<i64>, _at: Interval, _context: &mut Context<'_>) {}
