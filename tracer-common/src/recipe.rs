@@ -167,6 +167,9 @@ pub struct Elements {
     pub condition: Condition,
 }
 
+/// [`Recipe::reads`]: the argument is a number and no address, whatever the command's number says.
+pub const BY_VALUE: u16 = u16::MAX;
+
 /// [`Recipe::new_fd`]: the command makes no descriptor.
 pub const NO_FD: u16 = u16::MAX;
 /// [`Recipe::new_fd`]: the descriptor is what the call returns.
@@ -176,7 +179,8 @@ pub const FD_IS_RESULT: u16 = u16::MAX - 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Recipe {
-    /// Bytes of the argument that the kernel reads; with [`Self::writes`] 0 as well: what the command's number says.
+    /// Bytes of the argument that the kernel reads, or [`BY_VALUE`]; with [`Self::writes`] 0 as well: what the command's
+    /// number says.
     pub reads: u16,
     /// Bytes of the argument that the kernel writes.
     pub writes: u16,

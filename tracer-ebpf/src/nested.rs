@@ -6,7 +6,7 @@ use tracer_common::config::FAMILY_SHIFT;
 use tracer_common::counter::Counter;
 use tracer_common::limits::CAPTURE_MAX;
 use tracer_common::recipe::{
-    BUFFERS, Condition, ELEMENT, ELEMENT_BYTES, ELEMENTS, ENTRY, EXIT, FD_IS_RESULT, Field, NO_FD,
+    BUFFERS, BY_VALUE, Condition, ELEMENT, ELEMENT_BYTES, ELEMENTS, ENTRY, EXIT, FD_IS_RESULT, Field, NO_FD,
     PIECE_HEADER_BYTES, PieceHeader, Place, Recipe, RecipeKey, without_size,
 };
 use tracer_common::record::{Fault, Kind};
@@ -62,7 +62,10 @@ pub(crate) fn at_entry(slot: *mut InFlight, who: Who) {
                 };
                 (*slot).nested = HAS_RECIPE | ALTERNATIVE;
             }
-            if (*chosen).reads != 0 || (*chosen).writes != 0 {
+            if (*chosen).reads == BY_VALUE {
+                reads = 0;
+                writes = 0;
+            } else if (*chosen).reads != 0 || (*chosen).writes != 0 {
                 reads = u64::from((*chosen).reads);
                 writes = u64::from((*chosen).writes);
             }

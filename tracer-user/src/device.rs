@@ -9,10 +9,14 @@
 mod buffer;
 mod class;
 mod generic;
+mod hid;
 mod i2c;
+mod input;
 mod ioc;
 mod tty;
+mod unsolicited;
 mod usb;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -248,17 +252,19 @@ impl Peer {
 /// Gives a call to the session that it is for.
 fn dispatch(capture: &Capture, class: &Class, session: &mut dyn Session, context: &mut Context<'_>) {
     let Capture { at, tid, fd, call, result, .. } = *capture;
+    let compat = capture.abi == Abi::Compat;
     let error = (result < 0).then(|| u32::try_from(result.unsigned_abs()).unwrap_or(u32::MAX));
     match &capture.body {
         Body::Data { direction, position, payload, .. } => {
             let offset = if let Position::Offset(offset) = *position { Some(offset) } else { None };
             let payload = sane(payload);
-            session.moved(Moved { at, tid, fd, direction: *direction, error, offset, payload }, context);
+            let direction = *direction;
+            session.moved(Moved { at, tid, fd, compat, direction, error, offset, payload }, context);
         }
         Body::Unseen { direction, length, .. } => {
             let payload = Payload { captured: Bytes::new(), size: *length };
-            session
-                .moved(Moved { at, tid, fd, direction: *direction, error, offset: None, payload }, context);
+            let (direction, offset) = (*direction, None);
+            session.moved(Moved { at, tid, fd, compat, direction, error, offset, payload }, context);
         }
         Body::Ioctl { command, .. } if is_descriptor_call(*command, error, class) => {
             context.counts.descriptor_calls = context.counts.descriptor_calls.saturating_add(1);
@@ -268,7 +274,6 @@ fn dispatch(capture: &Capture, class: &Class, session: &mut dyn Session, context
         }
         Body::Ioctl { command, argument: value, before, after, given, answered } => {
             let (command, value, before) = (*command, *value, before.as_ref());
-            let compat = capture.abi == Abi::Compat;
             let row = class.row(command, compat);
             let call =
                 Ioctl { at, tid, fd, compat, result, command, value, before, after, given, answered, error };
@@ -281,7 +286,7 @@ fn dispatch(capture: &Capture, class: &Class, session: &mut dyn Session, context
         Body::Close { first, last } => session.closed(i64::from(*first)..=i64::from(*last), at, context),
         Body::Waiting => session.looked(at, context),
         Body::Aborted { command } => {
-            let row = class.row(*command, capture.abi == Abi::Compat);
+            let row = class.row(*command, compat);
             session.aborted(&Aborted { at, tid, call, row, command: *command }, context);
         }
         _ => context.counts.foreign = context.counts.foreign.saturating_add(1),

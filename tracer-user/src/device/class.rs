@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 pub(crate) use super::ioc::Row;
-use super::{Counts, Settings, generic, i2c, tty, usb};
+use super::{Counts, Settings, generic, hid, i2c, input, tty, usb};
 use crate::model::capture::Piece;
 use crate::model::command::{Command, Device, Status};
 use crate::model::errno;
@@ -36,7 +36,7 @@ impl Class {
 }
 
 /// Every class that has a file of its own. At most 63: see [`tracer_common::config::FAMILY_SHIFT`].
-pub(crate) static CLASSES: &[Class] = &[tty::CLASS, i2c::CLASS, usb::CLASS];
+pub(crate) static CLASSES: &[Class] = &[tty::CLASS, i2c::CLASS, usb::CLASS, hid::CLASS, input::CLASS];
 
 /// What is known of the class called `name`.
 pub(crate) fn find(name: &str) -> &'static Class {
@@ -51,6 +51,8 @@ pub(crate) struct Moved {
     pub(crate) tid: u32,
     /// Descriptor.
     pub(crate) fd: i32,
+    /// Whether a 32-bit program made it.
+    pub(crate) compat: bool,
     /// Which way.
     pub(crate) direction: Direction,
     /// The errno, if it failed.

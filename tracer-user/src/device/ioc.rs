@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::model::capture::Piece;
 use crate::model::command::{Command, Value};
 use crate::model::payload::Payload;
-use tracer_common::recipe::{Recipe, RecipeKey, without_size};
+use tracer_common::recipe::{BY_VALUE, Recipe, RecipeKey, without_size};
 
 /// Attributes of a command: key without prefix, value.
 pub(crate) type Args = Vec<(&'static str, Value)>;
@@ -240,6 +240,15 @@ impl Row {
         args: fn(&Argument<'_>, &mut Args),
     ) -> Self {
         Self { reads, writes, ..Self::new(command, name, args) }
+    }
+
+    /// A command whose argument is a number although its own number says that it is an address.
+    pub(crate) const fn by_value(
+        command: u32,
+        name: &'static str,
+        args: fn(&Argument<'_>, &mut Args),
+    ) -> Self {
+        Self::legacy(command, name, (BY_VALUE, 0), args)
     }
 
     /// Its number in 32-bit programs, if that is another one.

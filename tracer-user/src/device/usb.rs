@@ -22,6 +22,7 @@ use std::sync::Arc;
 use super::class::{Aborted, Class, Context, Gone, Ioctl, Moved, Row, Session};
 use super::generic;
 use super::ioc::{Args, Argument, Nested, int_at, io, ior, iow, iowr, join, no_args, u16_at, u32_at};
+use super::words::{identity, string};
 use crate::model::command::{Command, Value};
 use crate::model::errno;
 use crate::model::net::Direction;
@@ -58,7 +59,7 @@ static TABLE: &[Row] = &[
     }),
     Row::legacy(iow(b'U', 8, 260), "USBDEVFS_GETDRIVER", (4, 260), |argument, args| {
         interface(argument, args);
-        text("driver", argument.answered, 4, args);
+        string("driver", argument.answered.get(4..).unwrap_or_default(), args);
     }),
     // What it says is added when it is reaped: `transfers`.
     Row::new(ior(b'U', 10, 56), SUBMIT, no_args).compat(ior(b'U', 10, 44)).follow(&urb::SUBMIT),
@@ -105,7 +106,7 @@ static TABLE: &[Row] = &[
         interface(argument, args);
         if let Some(flags @ 1..) = u32_at(argument.given, 4) {
             args.push(("flags", Value::Texts(names_of(flags, &["IF_DRIVER", "EXCEPT_DRIVER"]))));
-            text("driver", argument.given, 8, args);
+            string("driver", argument.given.get(8..).unwrap_or_default(), args);
         }
     }),
     Row::legacy(ior(b'U', 28, 8), "USBDEVFS_ALLOC_STREAMS", (8, 0), |argument, args| {
@@ -133,15 +134,6 @@ static TABLE: &[Row] = &[
 
 fn number(name: &'static str, bytes: &[u8], offset: usize, args: &mut Args) {
     args.extend(int_at(bytes, offset).map(|value| (name, value)));
-}
-
-/// A C string at `offset`, if there is one.
-fn text(name: &'static str, bytes: &[u8], offset: usize, args: &mut Args) {
-    let bytes = bytes.get(offset..).unwrap_or_default();
-    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-    if !text.is_empty() {
-        args.push((name, Value::Text(String::from_utf8_lossy(text).into_owned().into())));
-    }
 }
 
 fn interface(argument: &Argument<'_>, args: &mut Args) {
@@ -369,7 +361,6 @@ fn device_descriptor(bytes: &[u8], args: &mut Args) {
     if let [18, 1, ..] = bytes
         && let (Some(vendor), Some(product)) = (u16_at(bytes, 8), u16_at(bytes, 10))
     {
-        args.push(("vendor", Value::Text(format!("{vendor:04x}").into())));
-        args.push(("product", Value::Text(format!("{product:04x}").into())));
+        identity(None, Some(vendor), Some(product), args);
     }
 }

@@ -281,6 +281,7 @@ fn read_of(call: &Moved) -> Moved {
         at: call.at,
         tid: call.tid,
         fd: call.fd,
+        compat: call.compat,
         direction: Direction::Inward,
         error: None,
         offset: None,
