@@ -15,7 +15,9 @@ mod fields;
 mod fuse;
 mod generic;
 mod gpio;
+mod hid;
 mod i2c;
+mod input;
 mod ioc;
 mod kvm;
 mod media;
@@ -29,9 +31,12 @@ mod sound;
 mod spi;
 mod tty;
 mod tun;
+mod unsolicited;
+mod usb;
 mod vhost;
 mod video;
 mod watchdog;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -297,6 +302,7 @@ fn dispatch(capture: &Capture, class: &Class, session: &mut dyn Session, context
         Body::Open { flags, .. } if error.is_none() => {
             session.opened(i32::try_from(result).unwrap_or(fd), flags & O_ACCMODE == O_WRONLY);
         }
+        Body::Dup { new_fd } if error.is_none() && *new_fd != fd => session.duplicated(fd, *new_fd),
         Body::Close { first, last } => session.closed(i64::from(*first)..=i64::from(*last), at, context),
         Body::Waiting => session.looked(at, context),
         Body::Aborted { command } => {

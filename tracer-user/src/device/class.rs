@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 pub(crate) use super::ioc::Row;
 use super::{
-    Counts, Settings, block, dri, fuse, generic, gpio, i2c, kvm, media, mtd, nvme, ptp, rtc, scsi, sound,
-    spi, tty, tun, vhost, video, watchdog,
+    Counts, Settings, block, dri, fuse, generic, gpio, hid, i2c, input, kvm, media, mtd, nvme, ptp, rtc,
+    scsi, sound, spi, tty, tun, usb, vhost, video, watchdog,
 };
 use crate::model::capture::Piece;
 use crate::model::command::{Command, Device, Status};
@@ -60,6 +60,9 @@ pub(crate) static CLASSES: &[Class] = &[
     mtd::CLASS,
     dri::CLASS,
     dri::ACCEL,
+    usb::CLASS,
+    hid::CLASS,
+    input::CLASS,
 ];
 
 /// What is known of the class called `name`.
@@ -164,6 +167,9 @@ pub(crate) trait Session: Send {
 
     /// The device was opened.
     fn opened(&mut self, _fd: i32, _write_only: bool) {}
+
+    /// A descriptor was made that is the same as another.
+    fn duplicated(&mut self, _fd: i32, _new_fd: i32) {}
 
     /// Descriptors were closed.
     fn closed(&mut self, _fds: RangeInclusive<i64>, _at: Interval, _context: &mut Context<'_>) {}

@@ -249,6 +249,15 @@ impl Row {
         Self { sizes: Some(sizes), ..Self::new(command, name, args) }
     }
 
+    /// A command whose argument is a number although its own number says that it is an address.
+    pub(crate) const fn by_value(
+        command: u32,
+        name: &'static str,
+        args: fn(&Argument<'_>, &mut Args),
+    ) -> Self {
+        Self::legacy(command, name, (0, 0), args)
+    }
+
     /// Its number in 32-bit programs, if that is another one.
     pub(crate) const fn compat(mut self, command: u32) -> Self {
         self.compat = command;

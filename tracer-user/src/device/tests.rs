@@ -290,7 +290,7 @@ fn a_number_given_to_another_device_starts_anew() {
     devices.feed(&data(Call::Write, (90_000, 90_001), 1, b"x", 1), PROCESS, &device("hid"), &mut out);
     expect![[r#"
         0 command MEAS? 0..90000 "MEAS?\n" error ENODEV
-        1 command write 90000..90001 "x"
+        1 command write 90000..90001 "x" report_id=120
     "#]]
     .assert_eq(&render(&out));
 }

@@ -50,8 +50,15 @@ const CLASSES: &[Class] = &[
 ];
 
 /// Nodes of the `misc` driver, major 10, that are a class of their own.
-const MISC: &[(&str, &str)] =
-    &[("watchdog", "watchdog"), ("net/tun", "tun"), ("fuse", "fuse"), ("kvm", "kvm"), ("vhost-net", "vhost")];
+const MISC: &[(&str, &str)] = &[
+    ("watchdog", "watchdog"),
+    ("net/tun", "tun"),
+    ("fuse", "fuse"),
+    ("kvm", "kvm"),
+    ("vhost-net", "vhost"),
+    ("uhid", "hid"),
+    ("uinput", "input"),
+];
 
 /// Majors of unix98 pseudo-terminals' slaves, `Documentation/admin-guide/devices.txt`.
 const PTS_MAJORS: std::ops::RangeInclusive<u32> = 136..=143;
