@@ -1,7 +1,7 @@
 //! Span rule of every class that has no other: one command per call.
 //!
 //! A `read` answers with the bytes, a `write` asks with them; relatives go by the plain names. An `ioctl` goes by
-//! its name in the class' table, else by its name in the kernel's headers ([`names`](super::names)), else by the parts
+//! its name in the class' table, else by its name in the kernel's headers ([`names`]), else by the parts
 //! of its number; its argument is the request as far as the kernel
 //! read it and the reply as far as it wrote it. Calls that found nothing are only counted.
 

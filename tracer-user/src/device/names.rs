@@ -12,11 +12,15 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+use std::iter::repeat;
+use std::sync::LazyLock;
+
 use generated::{input_codes, scsi_opcodes, v4l2_controls};
-use sets::{SETS, Set};
+use sets::CLASSES;
 use table::{Names, named};
 
-/// Devices that no class is known for.
+/// The class of devices that are of no known one, `host::devices::describe`.
 const UNKNOWN: &str = "other";
 
 /// The name of `command` on a device of `class`, driven by `driver`; `None` if no header about them has it.
@@ -25,32 +29,43 @@ const UNKNOWN: &str = "other";
 /// one; where that is not known, say no: what only 32-bit programs have is found all the same. On a device of no known
 /// class the command has a name if no two headers disagree about it.
 pub(crate) fn find(class: &str, driver: Option<&str>, compat: bool, command: u32) -> Option<&'static str> {
-    let is_for =
-        |set: &&Set| set.class == class && driver.is_some_and(|driver| set.drivers.contains(&driver));
-    let mut special = SETS.iter().filter(is_for).peekable();
-    let is_unknown = class == UNKNOWN && special.peek().is_none();
-    let common = SETS.iter().filter(|set| set.class == class && set.drivers.is_empty());
-    if is_unknown {
+    let class = CLASSES.iter().find(|known| known.name == class)?;
+    let is_for = |(drivers, _): &&(&[&str], _)| driver.is_some_and(|driver| drivers.contains(&driver));
+    let own = class.drivers.iter().find(is_for).map(|(_, headers)| *headers);
+    if class.name == UNKNOWN && own.is_none() {
         return undisputed(compat, command);
     }
-    special.chain(common).flat_map(|set| set.headers).find_map(|header| header.find(compat, command)).or_else(
-        || {
-            let sets = SETS
-                .iter()
-                .filter(|set| set.by_number && (is_for(set) || set.class == class && set.drivers.is_empty()));
-            sets.flat_map(|set| set.headers).find_map(|header| header.find_by_number(command))
-        },
-    )
+    let headers = || own.unwrap_or_default().iter().chain(class.common);
+    headers()
+        .find_map(|header| header.find(compat, command))
+        .or_else(|| headers().filter(|_| class.by_number).find_map(|header| header.find_by_number(command)))
 }
 
 /// The name that every header which has this command gives it. Without a driver's letter a number says too little.
 fn undisputed(compat: bool, command: u32) -> Option<&'static str> {
+    /// Every number, whether for 32-bit programs, and its name unless headers disagree.
+    static NUMBERS: LazyLock<HashMap<(u32, bool), Option<&'static str>>> = LazyLock::new(|| {
+        let mut numbers = HashMap::new();
+        for header in generated::ALL {
+            let rows = [(header.wide, false), (header.narrow, true)];
+            for ((number, name), narrow) in
+                rows.into_iter().flat_map(|(rows, narrow)| rows.iter().zip(repeat(narrow)))
+            {
+                let known = numbers.entry((*number, narrow)).or_insert(Some(*name));
+                *known = known.filter(|known| known == name);
+            }
+        }
+        numbers
+    });
     if command & 0xff00 == 0 {
         return None;
     }
-    let mut names = generated::ALL.iter().filter_map(|header| header.find(compat, command));
-    let first = names.next()?;
-    names.all(|name| name == first).then_some(first)
+    let [first, second] = [compat, !compat].map(|narrow| NUMBERS.get(&(command, narrow)));
+    first.or(second).copied().unwrap_or_else(|| {
+        let mut names = generated::ALL.iter().filter_map(|header| header.find_family(command));
+        let first = names.next()?;
+        names.all(|name| name == first).then_some(first)
+    })
 }
 
 /// What kind of node a path is, where the driver is not known: `/dev/loop0` is `loop`, `/dev/snd/pcmC0D0p` is `pcmC`,

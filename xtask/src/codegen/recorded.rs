@@ -120,7 +120,8 @@ pub(super) fn compare(old: &Recorded, new: &Recorded, partial: bool) -> Comparis
             Some(others) => {
                 comparison.compared += 1;
                 // One architecture's headers do not have the other's numbers.
-                if if partial { !others.is_subset(numbers) } else { numbers != others } {
+                let same = if partial { others.is_subset(numbers) } else { numbers == others };
+                if !same {
                     comparison.differences.push(format!(
                         "{table}: {name}: {} is now {}",
                         hex(numbers),

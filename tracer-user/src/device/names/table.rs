@@ -21,11 +21,13 @@ impl Header {
     /// The name of `command`, first among those of the program's own kind.
     pub(super) fn find(&self, compat: bool, command: u32) -> Option<&'static str> {
         let (first, second) = if compat { (self.narrow, self.wide) } else { (self.wide, self.narrow) };
-        let family = || {
-            let fits = |(value, mask, _): &&(u32, u32, &str)| command & mask == *value;
-            self.families.iter().find(fits).map(|(.., name)| *name)
-        };
-        named(first, command).or_else(|| named(second, command)).or_else(family)
+        named(first, command).or_else(|| named(second, command)).or_else(|| self.find_family(command))
+    }
+
+    /// The name of `command` without its length or index.
+    pub(super) fn find_family(&self, command: u32) -> Option<&'static str> {
+        let fits = |(value, mask, _): &&(u32, u32, &str)| command & mask == *value;
+        self.families.iter().find(fits).map(|(.., name)| *name)
     }
 
     /// The name of the only command with this letter and number, whatever direction and size it has: for drivers that

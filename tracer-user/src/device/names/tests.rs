@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use expect_test::expect;
 
-use super::sets::SETS;
+use super::sets::CLASSES;
 use super::table::Header;
 use super::{
     count, find, generated, input_bus, input_code, input_property, input_type, node_kind, scsi_opcode,
@@ -210,9 +210,11 @@ fn numbers_inside_arguments_have_names() {
 #[test]
 fn conflicts_within_a_set_are_known() {
     let mut conflicts = BTreeSet::new();
-    for set in SETS {
-        let common = SETS.iter().filter(|other| other.class == set.class && other.drivers.is_empty());
-        let headers = set.headers.iter().chain(common.flat_map(|common| common.headers));
+    let sets = CLASSES.iter().flat_map(|class| {
+        let own = class.drivers.iter().map(|(_, headers)| *headers).chain([&[][..]]);
+        own.map(|own| own.iter().chain(class.common))
+    });
+    for headers in sets {
         let mut names: BTreeMap<u32, (&str, &str)> = BTreeMap::new();
         for (header, (number, name)) in
             headers.flat_map(|header: &&Header| header.wide.iter().map(move |row| (header.name, row)))
