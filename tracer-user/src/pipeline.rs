@@ -6,6 +6,7 @@
 
 pub mod engine;
 pub mod follow;
+pub mod hotplug;
 mod newcomers;
 pub mod report;
 pub mod run;

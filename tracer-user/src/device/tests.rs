@@ -15,12 +15,7 @@ pub(super) const PROCESS: ProcessKey = ProcessKey { pid: 100, generation: 0 };
 
 pub(super) fn device(class: &'static str) -> Arc<Device> {
     let kind = if class == "block" { DeviceKind::Block } else { DeviceKind::Char };
-    Arc::new(Device {
-        number: DeviceNumber { kind, major: 188, minor: 0 },
-        class,
-        path: "/dev/x".into(),
-        id: "x".into(),
-    })
+    Arc::new(Device::new(DeviceNumber { kind, major: 188, minor: 0 }, class, "/dev/x", "x"))
 }
 
 /// A capture of a call on descriptor 3 by thread 100. Times in µs.

@@ -12,6 +12,7 @@ use crate::causality::{self, Causality};
 use crate::decode::Decoder;
 use crate::device::{self, Devices};
 use crate::host;
+use crate::host::devices::Catalog;
 use crate::kernel::rings::Raw;
 use crate::model::capture::{Body, Capture, DeviceNumber, Target};
 use crate::model::command::{Command, Device};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub decoder: Decoder,
     /// `host.id`.
     pub host_id: Arc<str>,
+    /// The devices of this host.
+    pub catalog: Catalog,
     /// Ports of brokers with their protocol.
     pub brokers: Vec<(u16, System)>,
     /// How devices' calls are understood.
@@ -68,13 +71,29 @@ struct Known {
     pending: bool,
 }
 
+/// A device as it was described.
+struct Described {
+    device: Arc<Device>,
+    /// Of the number when that was done.
+    stamp: u64,
+}
+
+impl Described {
+    fn new(catalog: &Catalog, number: DeviceNumber) -> Self {
+        // The stamp first: a device that comes in between is described again.
+        let stamp = catalog.stamp(number);
+        Self { device: Arc::new(catalog.describe(number)), stamp }
+    }
+}
+
 /// The stages of one run.
 pub struct Engine {
     settings: Settings,
     processes: HashMap<u32, Arc<Process>>,
     generation: u32,
     newcomers: Newcomers,
-    devices: HashMap<DeviceNumber, Arc<Device>>,
+    devices: HashMap<DeviceNumber, Described>,
+    unplugged: Vec<(Timestamp, DeviceNumber)>,
     commands: Devices,
     connections: HashMap<End, Known>,
     entries: HashMap<u32, (Timestamp, Bytes)>,
@@ -97,6 +116,7 @@ impl Engine {
             generation: 0,
             newcomers: Newcomers::default(),
             devices: HashMap::new(),
+            unplugged: Vec::new(),
             connections: HashMap::new(),
             entries: HashMap::new(),
             follower,
@@ -133,6 +153,7 @@ impl Engine {
 
     /// Everything before `watermark` was taken: lets time pass and gives out what is finished.
     pub fn tick(&mut self, watermark: Timestamp, out: &mut Vec<Span>) {
+        self.unplug(watermark);
         self.commands.tick(watermark, &mut self.finished);
         self.pass_commands();
         for known in self.connections.values_mut().filter(|known| known.connection.is_waiting()) {
@@ -146,6 +167,7 @@ impl Engine {
 
     /// The run is over: gives out everything that is held.
     pub fn flush(&mut self, now: Timestamp, out: &mut Vec<Span>) {
+        self.unplug(now);
         self.commands.tick(now, &mut self.finished);
         self.pass_commands();
         for known in self.connections.values_mut() {
@@ -266,19 +288,52 @@ impl Engine {
                 *before = Some(bytes);
             }
         }
+        // Before what happens on the device that may have the number by now.
+        self.unplug(capture.at.end);
         let process = self.process(&capture);
-        if matches!(capture.body, Body::Open { .. }) || self.devices.len() >= DEVICES {
-            // The number may have been given to another device since, and what is forgotten is described anew.
-            self.devices.remove(&number);
-            if self.devices.len() >= DEVICES {
-                self.devices.clear();
-            }
+        if self.devices.len() >= DEVICES && !self.devices.contains_key(&number) {
+            // What is forgotten is described anew.
+            self.devices.clear();
         }
-        let device = Arc::clone(
-            self.devices.entry(number).or_insert_with(|| Arc::new(host::devices::describe(number))),
-        );
+        if matches!(capture.body, Body::Open { .. }) && capture.result >= 0 {
+            self.refresh(number);
+        }
+        let catalog = &self.settings.catalog;
+        let described = self.devices.entry(number).or_insert_with(|| Described::new(catalog, number));
+        let device = Arc::clone(&described.device);
         self.commands.feed(&capture, process, &device, &mut self.finished);
         self.pass_commands();
+    }
+
+    /// The number may have been given to another device since it was described.
+    fn refresh(&mut self, number: DeviceNumber) {
+        let Some(described) = self.devices.get_mut(&number) else { return };
+        let stamp = self.settings.catalog.stamp(number);
+        // Of one that is gone, what was known of it stays: who has it open may still use it.
+        if stamp != 0 && stamp != described.stamp {
+            *described = Described::new(&self.settings.catalog, number);
+        }
+    }
+
+    /// A device was plugged in, perhaps with a number that another one had.
+    pub fn plugged(&mut self, number: DeviceNumber) {
+        self.refresh(number);
+    }
+
+    /// A device was taken away at `at`: what is under way on it then fails once everything before that was taken.
+    pub fn unplugged(&mut self, number: DeviceNumber, at: Timestamp) {
+        // Of devices that were never used nothing is under way.
+        if self.devices.contains_key(&number) && self.unplugged.len() < DEVICES {
+            self.totals.unplugged += 1;
+            self.unplugged.push((at, number));
+        }
+    }
+
+    fn unplug(&mut self, watermark: Timestamp) {
+        let due = self.unplugged.extract_if(.., |(at, _)| *at <= watermark);
+        for (at, number) in due {
+            self.commands.device_gone(number, at, &mut self.finished);
+        }
     }
 
     fn socket(&mut self, capture: Capture, socket: SocketEnd) {

@@ -20,6 +20,8 @@ pub struct Totals {
     pub device_records: u64,
     /// Records about sockets.
     pub socket_records: u64,
+    /// Devices in use that were taken away.
+    pub unplugged: u64,
     /// Device commands and events found.
     pub commands: u64,
     /// Publishes seen, from either end.
@@ -80,6 +82,7 @@ impl Totals {
             ("lifecycle", self.lifecycle),
             ("device_records", self.device_records),
             ("socket_records", self.socket_records),
+            ("unplugged", self.unplugged),
             ("commands", self.commands),
             ("publishes", self.publishes),
             ("deliveries", self.deliveries),

@@ -1,0 +1,232 @@
+//! Devices that come and go while tracing: the kernel side's filter follows them at once, the analysis is told.
+
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::host::clock;
+use crate::host::devices::{self, Catalog, Pattern, Rows, row};
+use crate::host::uevents::{Census, Change, Uevents};
+use crate::kernel::selection::DeviceFilter;
+use crate::model::capture::{DeviceKind, DeviceNumber};
+
+/// How often paths and links are looked at again, and where the kernel says nothing, all devices: those who make links
+/// do it some 0.1 s after the device came.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Notices that may wait for the analysis, which takes them every few milliseconds.
+const NOTICES: usize = 4096;
+
+const MESSAGES: Token = Token(0);
+const WAKE: Token = Token(1);
+
+/// What the analysis is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A number was given to a device.
+    Came(DeviceNumber),
+    /// A device was taken away at this time, `CLOCK_MONOTONIC` in ns.
+    Went(DeviceNumber, u64),
+    /// These are selected now.
+    Selected(Rows),
+}
+
+/// What follows the devices. Dropping it ends it.
+pub struct Hotplug {
+    notices: Receiver<Notice>,
+    stop: Arc<AtomicBool>,
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Hotplug {
+    /// Starts following: `selected` is what the kernel side was told of `patterns` when it was loaded.
+    ///
+    /// # Errors
+    /// No thread or no descriptor is left.
+    pub fn start(
+        patterns: Vec<Pattern>,
+        selected: Rows,
+        catalog: Catalog,
+        filter: DeviceFilter,
+    ) -> io::Result<Self> {
+        let (sender, notices) = sync_channel(NOTICES);
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let source = Source::open(&catalog);
+        if let Source::Kernel(uevents, _) = &source {
+            poll.registry().register(&mut SourceFd(&uevents.as_raw_fd()), MESSAGES, Interest::READABLE)?;
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let watch = Watch { patterns, selected, catalog, filter, sender, full: false };
+        let told = Arc::clone(&stop);
+        let thread = thread::Builder::new()
+            .name("hotplug".to_owned())
+            .spawn(move || watch.run(poll, source, &told))?;
+        Ok(Self { notices, stop, waker, thread: Some(thread) })
+    }
+
+    /// The next notice, if there is one.
+    pub fn next(&self) -> Option<Notice> {
+        self.notices.try_recv().ok()
+    }
+}
+
+impl Drop for Hotplug {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Without a wake-up it notices a little later.
+        let _ = self.waker.wake();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Who says that a device came or went.
+enum Source {
+    /// The kernel; what there was, in case it says too much at once.
+    Kernel(Uevents, Census),
+    /// Nobody: what there was, to be compared.
+    Nobody(Census),
+}
+
+impl Source {
+    fn open(catalog: &Catalog) -> Self {
+        let uevents = Uevents::open();
+        let census = Census::new(catalog.sysfs());
+        match uevents {
+            Ok(uevents) => Self::Kernel(uevents, census),
+            Err(error) => {
+                tracing::warn!(
+                    "the kernel does not say when devices come and go ({error}); looking every {} ms instead",
+                    LOOK.as_millis()
+                );
+                Self::Nobody(census)
+            }
+        }
+    }
+
+    fn changes(&mut self, catalog: &Catalog, out: &mut Vec<Change>) {
+        match self {
+            Self::Kernel(uevents, census) => {
+                if uevents.read(out) {
+                    tracing::debug!("messages of devices were lost; comparing instead");
+                    out.push(Change::Other);
+                    census.changes(catalog.sysfs(), out);
+                } else if !out.is_empty() {
+                    *census = Census::new(catalog.sysfs());
+                }
+            }
+            Self::Nobody(census) => census.changes(catalog.sysfs(), out),
+        }
+    }
+}
+
+/// The thread's own things.
+struct Watch {
+    patterns: Vec<Pattern>,
+    selected: Rows,
+    catalog: Catalog,
+    filter: DeviceFilter,
+    sender: SyncSender<Notice>,
+    /// The filter has no room; said once.
+    full: bool,
+}
+
+impl Watch {
+    fn run(mut self, mut poll: Poll, mut source: Source, stop: &AtomicBool) {
+        let looks = matches!(source, Source::Nobody(_)) || self.patterns.iter().any(Pattern::is_a_path);
+        let mut events = Events::with_capacity(2);
+        let mut changes = Vec::new();
+        // What came while the kernel side was loaded.
+        self.select();
+        while !stop.load(Ordering::Relaxed) {
+            if poll.poll(&mut events, looks.then_some(LOOK)).is_err() {
+                events.clear();
+            }
+            let at = clock::monotonic_ns();
+            source.changes(&self.catalog, &mut changes);
+            if !changes.is_empty() || (looks && events.is_empty()) {
+                // First the filter: the program that waits for the device uses it at once.
+                self.select();
+            }
+            for change in changes.drain(..) {
+                let notice = match change {
+                    Change::Came(number) => Notice::Came(number),
+                    Change::Went(number) => Notice::Went(number, at),
+                    Change::Other => continue,
+                };
+                if !self.tell(notice) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Tells the analysis; `false` if it is over.
+    fn tell(&self, notice: Notice) -> bool {
+        match self.sender.try_send(notice) {
+            Ok(()) => true,
+            // It will see the number's new device at the next open, and failures in the calls themselves.
+            Err(TrySendError::Full(notice)) => {
+                tracing::warn!("the analysis did not take {notice:?} in time");
+                true
+            }
+            Err(TrySendError::Disconnected(_)) => false,
+        }
+    }
+
+    /// Brings the filter up to date.
+    fn select(&mut self) {
+        let (now, _) = devices::resolve(&self.patterns, &self.catalog);
+        let came: Vec<_> = now.difference(&self.selected).copied().collect();
+        // One that is unplugged stays: what still has it open fails, and that is to be seen; and it may come back. One
+        // whose number another device has by now goes.
+        let went: Vec<_> =
+            self.selected.difference(&now).filter(|row| self.is_taken(**row)).copied().collect();
+        for row in &went {
+            self.filter.remove(*row);
+            self.selected.remove(row);
+        }
+        for row in &came {
+            match self.filter.add(*row) {
+                Ok(()) => {
+                    self.selected.insert(*row);
+                }
+                Err(error) if !self.full => {
+                    self.full = true;
+                    tracing::warn!("a device that came cannot be selected, there are too many: {error}");
+                }
+                Err(_) => {}
+            }
+        }
+        if !came.is_empty() || !went.is_empty() {
+            for (kind, major, minor) in &came {
+                if let Some(minor) = *minor {
+                    let kind = if *kind == 1 { DeviceKind::Char } else { DeviceKind::Block };
+                    let device = self.catalog.describe(DeviceNumber { kind, major: *major, minor });
+                    tracing::info!(id = &*device.id, "{} came and is traced", device.path);
+                }
+            }
+            self.tell(Notice::Selected(self.selected.clone()));
+        }
+    }
+
+    /// Whether a number is a device's that was not meant.
+    fn is_taken(&self, (kind, major, minor): (u32, u32, Option<u32>)) -> bool {
+        let Some(minor) = minor else { return false };
+        let kind = if kind == row(CHAR).0 { DeviceKind::Char } else { DeviceKind::Block };
+        self.catalog.stamp(DeviceNumber { kind, major, minor }) != 0
+    }
+}
+
+/// Any character device.
+const CHAR: DeviceNumber = DeviceNumber { kind: DeviceKind::Char, major: 0, minor: 0 };
