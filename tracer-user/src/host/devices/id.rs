@@ -47,7 +47,7 @@ const COUNTED: &[&str] = &["0123456789ABCDEF", "1234567890ABCDEF", "123456789012
 /// The id of a device.
 pub(super) fn id(facts: &Facts<'_>) -> String {
     let Some((scheme, mut parts)) = anchor(facts) else { return by_name(facts) };
-    parts.extend(within(facts));
+    parts.extend(within(facts, &scheme));
     let parts: Vec<_> = parts.iter().map(|part| plain(part)).collect();
     let class = facts.class;
     if scheme == class {
@@ -185,12 +185,12 @@ pub(super) fn is_placeholder(serial: &str) -> bool {
         || COUNTED.iter().any(|counted| counted.starts_with(&upper))
 }
 
-/// What tells a node from others of the same device.
-fn within(facts: &Facts<'_>) -> Vec<String> {
+/// What tells a node from others that have the same anchor.
+fn within(facts: &Facts<'_>, scheme: &str) -> Vec<String> {
     let Some(own) = facts.own() else { return Vec::new() };
     match own.subsystem.as_str() {
         "block" => {
-            let mut parts = disk_part(facts, own);
+            let mut parts = disk_part(facts, own, scheme);
             parts.extend(own.text("partition").map(|number| format!("part{number}")));
             parts
         }
@@ -212,14 +212,15 @@ fn within(facts: &Facts<'_>) -> Vec<String> {
     }
 }
 
-/// Which disk of its device it is.
-fn disk_part(facts: &Facts<'_>, own: &Level) -> Vec<String> {
+/// Which disk of its anchor it is.
+fn disk_part(facts: &Facts<'_>, own: &Level, scheme: &str) -> Vec<String> {
     let disk = facts.chain.iter().find(|level| level.subsystem == "block" && !level.has("partition"));
     let disk = disk.unwrap_or(own);
     if facts.nvme().is_some() {
         return vec![namespace(&disk.name)];
     }
-    if facts.world_wide_name().is_some() && facts.usb().is_none() {
+    if matches!(scheme, "scsi" | "virtio" | "dm" | "md") {
+        // The disk itself was named.
         return Vec::new();
     }
     // `mmcblk0boot0` lies below `mmcblk0`.

@@ -96,7 +96,7 @@ impl Pattern {
         }
         // A node by its name below `/dev`.
         let node = format!("/dev/{text}");
-        if catalog.real(Path::new(&node)).exists() || class_by_name(text).is_some() {
+        if (!text.is_empty() && catalog.real(Path::new(&node)).exists()) || class_by_name(text).is_some() {
             return path(&node, catalog);
         }
         if text.contains('/') {
