@@ -50,8 +50,8 @@ pub struct Offsets {
     pub task_status: u32,
     /// `task_struct.thread_info.flags` (x86: `TIF_ADDR32`, arm64: `TIF_32BIT`).
     pub task_flags: u32,
-    /// Padding, zero.
-    pub pad: u32,
+    /// `file.f_flags`.
+    pub file_flags: u32,
 }
 
 /// Where the addresses lie in a `struct sock_common`, in bytes: decode needs it, the kernel side
@@ -107,10 +107,15 @@ pub struct Config {
     pub offsets: Offsets,
 }
 
-/// Value of the `MAJORS` map: every minor of the major is selected.
+/// Low bits of a value of the `MAJORS` map: every minor of the major is selected.
 pub const WHOLE_MAJOR: u8 = 1;
-/// Value of the `MAJORS` map: some minors are, see the `DEVICES` map.
+/// Low bits of a value of the `MAJORS` map: some minors are, see the `DEVICES` map.
 pub const SOME_MINORS: u8 = 2;
+/// Bits of a value of the `MAJORS` map that say which minors are selected.
+pub const MINORS_MASK: u8 = 3;
+/// The other bits of a value of the `MAJORS` map are the family of its devices' `ioctl` commands: drivers that share
+/// them. Values of the `DEVICES` map are such families as they are. Families are below 64.
+pub const FAMILY_SHIFT: u8 = 2;
 
 /// Key of the `DEVICES` map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -150,25 +155,12 @@ pub struct FdInfo {
     pub target: u8,
     /// 1: selected, its calls are recorded; 0: known and not selected.
     pub selected: u8,
-    /// Padding, zero.
-    pub pad: u16,
+    /// Family of a device's `ioctl` commands, see [`FAMILY_SHIFT`].
+    pub family: u16,
     /// Device number.
     pub rdev: u32,
     /// Inode number.
     pub inode: u64,
-}
-
-/// Key of the `IOCTLS` map: a command whose number says nothing of its size.
-pub type IoctlKey = u32;
-
-/// Value of the `IOCTLS` map.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct IoctlSize {
-    /// Bytes the kernel reads from the argument.
-    pub reads: u16,
-    /// Bytes the kernel writes to the argument.
-    pub writes: u16,
 }
 
 /// Names of the maps that the user side fills or reads.
@@ -189,7 +181,7 @@ pub mod map {
     pub const UNIX_PATHS: &str = "UNIX_PATHS";
     /// Followed descriptors (no BTF).
     pub const FDS: &str = "FDS";
-    /// Sizes of old `ioctl` commands.
+    /// What the arguments of `ioctl` commands hold and point to: [`crate::recipe::RecipeKey`] → [`crate::recipe::Recipe`].
     pub const IOCTLS: &str = "IOCTLS";
     /// Counters, per CPU.
     pub const COUNTERS: &str = "COUNTERS";

@@ -41,8 +41,15 @@ pub const UNIX_PATHS: u32 = 256;
 /// Followed file descriptors when the kernel has no BTF.
 pub const FDS: u32 = 64 * 1024;
 
-/// `ioctl` commands whose size is not in their number (those from before `_IOC`).
-pub const IOCTLS: u32 = 1024;
+/// `ioctl` commands of which more has to be known than their number tells.
+pub const IOCTLS: u32 = 4096;
+
+/// Descriptors without a node that belong to a device (lines of a gpiochip, virtual machines): the least recently used
+/// give way.
+pub const ANONYMOUS: u32 = 4096;
+
+/// Transactions on buses that are under way for selected calls: one or a few for each thread in a call.
+pub const BUS_REQUESTS: u32 = 4096;
 
 /// `PATH_MAX` is 4096; nobody keeps device nodes below longer paths than this.
 pub const PATH_BYTES: usize = 512;

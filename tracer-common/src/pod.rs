@@ -1,7 +1,8 @@
 //! Leave for aya to move these as plain bytes.
 #![allow(unsafe_code, reason = "`Pod` is an unsafe trait")]
 
-use crate::config::{Config, DeviceKey, FdInfo, FdKey, IoctlSize, Offsets};
+use crate::config::{Config, DeviceKey, FdInfo, FdKey, Offsets};
+use crate::recipe::{Recipe, RecipeKey};
 
 // SAFETY: `repr(C)`, `Copy`, made of integers only, and without padding.
 unsafe impl aya::Pod for Config {}
@@ -14,4 +15,6 @@ unsafe impl aya::Pod for FdKey {}
 // SAFETY: as above.
 unsafe impl aya::Pod for FdInfo {}
 // SAFETY: as above.
-unsafe impl aya::Pod for IoctlSize {}
+unsafe impl aya::Pod for RecipeKey {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Recipe {}

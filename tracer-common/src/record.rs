@@ -38,6 +38,9 @@ pub enum Kind {
     /// A thread is about to wait for something on a descriptor from which it got a message, or to which it wrote a
     /// device command, before: it is done with that, or waits for the answer.
     Waiting = 16,
+    /// A driver's transaction on its bus on behalf of a call; entry and exit are its own. `args`: a [`crate::bus::Bus`],
+    /// how much of it (messages, bytes), when the call began.
+    Bus = 17,
 }
 
 /// The kinds in discriminant order.
@@ -58,6 +61,7 @@ pub const KINDS: &[Kind] = &[
     Kind::Exit,
     Kind::Aborted,
     Kind::Waiting,
+    Kind::Bus,
 ];
 
 impl Kind {
@@ -151,7 +155,8 @@ pub struct Header {
     pub requested: u64,
     /// The stream's position at entry: for TCP the sequence number (32 bits), see [`flag::POSITION`].
     pub position: u64,
-    /// For `ioctl`: command, argument, argument size; else the call's arguments after the descriptor.
+    /// For `ioctl`: command, argument, and how many of the captured bytes are the argument itself (what it points to
+    /// follows, see [`crate::recipe`]); else the call's arguments after the descriptor.
     pub args: [u64; 3],
     /// The kernel's device number (`dev_t`: major in bits 20.., minor below).
     pub rdev: u32,

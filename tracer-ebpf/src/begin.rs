@@ -9,7 +9,7 @@ use crate::calls::{self, Kind, is};
 use crate::maps::{CALLS, INTERRUPTED, InFlight, NEW_THREAD, NUMBERS, RUNNING, config, count, set_active};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
-use crate::{emit, finish, follow, wait};
+use crate::{finish, follow, nested, wait};
 
 /// `IPPROTO_TCP`, `include/uapi/linux/in.h`.
 const TCP: u16 = 6;
@@ -74,9 +74,18 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
     }
     let file = walk::descriptor(fd)?;
     let sock = match file.node {
-        Node::Char(rdev) | Node::Block(rdev) => {
-            let target = if matches!(file.node, Node::Char(_)) { Target::Char } else { Target::Block } as u8;
-            if !select::device(u32::from(target), rdev) {
+        Node::Char(rdev) | Node::Block(rdev) | Node::Anonymous(rdev, _) => {
+            let block = matches!(file.node, Node::Block(_));
+            let target = if block { Target::Block } else { Target::Char } as u8;
+            let family = match file.node {
+                Node::Anonymous(_, family) => family,
+                _ => select::device(u32::from(target), rdev)?,
+            };
+            // Through the page cache: that is the file system's business, not a command to the device.
+            if block
+                && kind.has(traits::INWARD | traits::OUTWARD | traits::UNSEEN)
+                && !walk::is_direct(file.file)
+            {
                 return None;
             }
             let slot = thread(who)?;
@@ -84,11 +93,12 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
             // SAFETY: a map value that this thread alone writes.
             unsafe {
                 (*slot).rdev = rdev;
+                (*slot).family = family;
                 (*slot).inode = walk::inode_number(file.inode);
                 (*slot).flags |= outward(kind, first);
             }
             if kind.has(traits::IOCTL) {
-                emit::ioctl_entry(slot, who);
+                nested::at_entry(slot, who);
             }
             return Some(());
         }
@@ -195,6 +205,9 @@ pub(crate) fn start(
         (*slot).target = target;
         (*slot).flags = 0;
         (*slot).rdev = 0;
+        (*slot).family = 0;
+        (*slot).nested = 0;
+        (*slot).bus_ns = [0; 2];
         (*slot).inode = 0;
         (*slot).sock = 0;
         (*slot).peer = 0;

@@ -162,14 +162,14 @@ unsafe fn begin(stage: *mut Stage, limit: u64, compat: bool) -> *mut Following {
     }
 }
 
-type Step = unsafe extern "C" fn(u64, *mut u32) -> i64;
+pub(crate) type Step = unsafe extern "C" fn(u64, *mut u32) -> i64;
 
 /// Takes up to so many steps with this CPU's [`Following`].
 ///
 /// `bpf_loop` lets the verifier look at a step once instead of once for every element. Kernels before 5.17 lack it and
 /// get the first few elements.
 #[inline(always)]
-fn run(step: Step, steps: u32) {
+pub(crate) fn run(step: Step, steps: u32) {
     // SAFETY: no arguments.
     let mut cpu = unsafe { bpf_get_smp_processor_id() };
     if config!(loops) != 0 {

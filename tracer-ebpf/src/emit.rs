@@ -5,8 +5,7 @@ use tracer_common::counter::Counter;
 use tracer_common::limits::CAPTURE_MAX;
 use tracer_common::record::{HEADER_BYTES, Kind, SOCK_COMMON_BYTES};
 
-use crate::copy;
-use crate::maps::{DATA, IOCTLS, InFlight, LIFECYCLE, STAGES, Stage, config, count};
+use crate::maps::{DATA, InFlight, LIFECYCLE, STAGES, Stage, config, count};
 use crate::select::Who;
 
 /// `BPF_RB_NO_WAKEUP`.
@@ -128,56 +127,4 @@ fn output(stage: *mut Stage, captured: u64, lifecycle: bool, urgent: bool) {
         (true, true) => count(Counter::Lifecycle, 1),
         (true, false) => count(Counter::LifecycleRingFull, 1),
     }
-}
-
-/// How many bytes the kernel reads from and writes to the argument of an `ioctl`.
-///
-/// From the command's own number (`include/uapi/asm-generic/ioctl.h`), or for older commands from a table.
-#[inline(always)]
-pub(crate) fn ioctl_sizes(command: u32) -> (u64, u64) {
-    let size = u64::from(command >> 16 & 0x3fff);
-    if size == 0 {
-        // SAFETY: the value is copied at once.
-        let sizes = unsafe { IOCTLS.get(command) };
-        return sizes.map_or((0, 0), |sizes| (u64::from(sizes.reads), u64::from(sizes.writes)));
-    }
-    let reads = if command & 0x4000_0000 != 0 { size } else { 0 };
-    let writes = if command & 0x8000_0000 != 0 { size } else { 0 };
-    (reads, writes)
-}
-
-/// An `ioctl` begins: its argument is sent now if the driver will overwrite it.
-#[inline(never)]
-pub(crate) fn ioctl_entry(slot: *mut InFlight, who: Who) {
-    // SAFETY: a map value that this thread alone writes.
-    let (command, argument, now) = unsafe { ((*slot).args[1] as u32, (*slot).args[2], (*slot).enter_ns) };
-    let (reads, writes) = ioctl_sizes(command);
-    // An `ioctl` has three arguments; the places of the others keep what the exit wants to know.
-    // SAFETY: a map value that this thread alone writes.
-    unsafe {
-        (*slot).args[4] = reads;
-        (*slot).args[5] = writes;
-    }
-    if reads == 0 || writes == 0 {
-        return;
-    }
-    let Some(stage) = record(slot, who, Kind::IoctlEntry, 0, now) else { return };
-    let captured = ioctl_argument(stage, argument, reads);
-    send(stage, captured, false);
-}
-
-/// Copies an `ioctl`'s argument; returns how many bytes could be read.
-#[inline(always)]
-pub(crate) fn ioctl_argument(stage: *mut Stage, argument: u64, size: u64) -> u64 {
-    let capture = u64::from(config!(capture_bytes));
-    let wanted = if size < capture { size } else { capture };
-    let captured = copy::bytes(stage, 0, argument, wanted);
-    // SAFETY: the stage is this CPU's own while the program runs.
-    unsafe { (*stage).header.requested = size };
-    if captured < wanted {
-        count(Counter::Unreadable, 1);
-        // SAFETY: as above.
-        unsafe { (*stage).header.fault = tracer_common::record::Fault::Unreadable as u16 };
-    }
-    captured
 }

@@ -11,7 +11,7 @@ use crate::calls::{self, is};
 use crate::maps::{CALLS, IDLE, INTERRUPTED, InFlight, RUNNING, Stage, config, count, is_active, set_active};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
-use crate::{copy, emit, follow};
+use crate::{copy, emit, follow, nested};
 
 /// `-EINTR`.
 const EINTR: i64 = -4;
@@ -200,14 +200,12 @@ fn account(captured: u64, whole: u64, fault: u16) {
 #[inline(always)]
 fn ioctl(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
     // SAFETY: a map value that this thread alone writes.
-    let (command, argument, reads, writes) =
-        unsafe { ((*slot).args[1], (*slot).args[2], (*slot).args[4], (*slot).args[5]) };
+    let command = unsafe { (*slot).args[1] };
     if config!(btf) == 0 {
         follow::ioctl(who, command & 0xffff_ffff, result);
     }
     let stage = emit::record(slot, who, Kind::Ioctl, result, now)?;
-    let size = if writes > reads { writes } else { reads };
-    let captured = if size > 0 { emit::ioctl_argument(stage, argument, size) } else { 0 };
+    let captured = nested::at_exit(stage, slot, who, result);
     emit::send(stage, captured, result < 0);
     Some(())
 }
@@ -302,11 +300,9 @@ fn open(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
         let (target, rdev) = match file.node {
             Node::Char(rdev) => (Target::Char, rdev),
             Node::Block(rdev) => (Target::Block, rdev),
-            Node::Socket(_) => return None,
+            Node::Anonymous(..) | Node::Socket(_) => return None,
         };
-        if !select::device(target as u32, rdev) {
-            return None;
-        }
+        select::device(target as u32, rdev)?;
         // SAFETY: a map value that this thread alone writes.
         unsafe {
             (*slot).target = target as u8;

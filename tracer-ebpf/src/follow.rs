@@ -38,11 +38,15 @@ pub(crate) fn descriptor(
     if info.is_none() && is!(kind, Dup2 | Dup3) {
         // SAFETY: as above.
         if unsafe { FDS.get(FdKey { tgid: who.tgid, fd: args[1] as i32 }) }.is_some() {
-            info = Some(FdInfo { target: Target::None as u8, selected: 0, pad: 0, rdev: 0, inode: 0 });
+            info = Some(FdInfo { target: Target::None as u8, selected: 0, family: 0, rdev: 0, inode: 0 });
         }
     }
     let info = info?;
     let socket = info.target == Target::Socket as u8;
+    // Whether it goes around the page cache is not known here.
+    if info.target == Target::Block as u8 && kind.has(traits::INWARD | traits::OUTWARD | traits::UNSEEN) {
+        return None;
+    }
     if socket && kind.has(traits::IOCTL) {
         return None;
     }
@@ -56,6 +60,7 @@ pub(crate) fn descriptor(
     // SAFETY: a map value that this thread alone writes.
     unsafe {
         (*slot).rdev = info.rdev;
+        (*slot).family = info.family as u8;
         (*slot).inode = info.inode;
         // Nothing says which end this is: what was found empty is told for both.
         (*slot).server = 0;
@@ -64,9 +69,17 @@ pub(crate) fn descriptor(
         }
     }
     if kind.has(traits::IOCTL) {
-        crate::emit::ioctl_entry(slot, who);
+        crate::nested::at_entry(slot, who);
     }
     Some(())
+}
+
+/// A device's driver made a descriptor that has no node.
+#[inline(always)]
+pub(crate) fn made(who: Who, fd: i32, rdev: u32, inode: u64, family: u8) {
+    let info =
+        FdInfo { target: Target::Char as u8, selected: CONNECTION, family: u16::from(family), rdev, inode };
+    insert(FdKey { tgid: who.tgid, fd }, info);
 }
 
 /// `TIOCGPTPEER`, `include/uapi/asm-generic/ioctls.h`: opens the other end of a pseudo-terminal.
@@ -132,7 +145,7 @@ pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {
 
 #[inline(always)]
 fn set(tgid: u32, fd: i32, target: Target, selected: u8) {
-    insert(FdKey { tgid, fd }, FdInfo { target: target as u8, selected, pad: 0, rdev: 0, inode: 0 });
+    insert(FdKey { tgid, fd }, FdInfo { target: target as u8, selected, family: 0, rdev: 0, inode: 0 });
 }
 
 #[inline(always)]

@@ -7,6 +7,7 @@
 #![no_main]
 
 mod begin;
+mod bus;
 mod calls;
 mod copy;
 mod emit;
@@ -14,6 +15,7 @@ mod finish;
 mod follow;
 mod lifecycle;
 mod maps;
+mod nested;
 mod probes;
 mod read;
 mod select;

@@ -2,11 +2,12 @@
 
 use crate::calls::Kind;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use tracer_common::call::NUMBERS as NUMBERS_PER_ABI;
-use tracer_common::config::{Config, DeviceKey, FdInfo, FdKey, IoctlSize, Offsets};
+use tracer_common::config::{Config, DeviceKey, FdInfo, FdKey, Offsets};
 use tracer_common::counter::{COUNTERS as COUNTERS_LEN, Counter};
 use tracer_common::limits;
+use tracer_common::recipe::{Recipe, RecipeKey};
 use tracer_common::record::{Header, SOCK_COMMON_BYTES};
 
 /// Set before loading and frozen: the verifier sees the values and drops the branches that they close.
@@ -47,7 +48,7 @@ static CONFIG: Config = Config {
         task_pid: 0,
         task_status: 0,
         task_flags: 0,
-        pad: 0,
+        file_flags: 0,
     },
 };
 
@@ -93,7 +94,10 @@ pub(crate) struct InFlight {
     pub(crate) state: u8,
     /// 1: this end has the selected port itself, so it is the server.
     pub(crate) server: u8,
-    pub(crate) pad: [u8; 2],
+    /// Family of the device's `ioctl` commands.
+    pub(crate) family: u8,
+    /// Of an `ioctl`: bits of [`crate::nested`].
+    pub(crate) nested: u8,
     /// The descriptor from which this thread last got bytes of a connection as a client, -1 once it waits for more.
     pub(crate) message_fd: i32,
     /// Its socket.
@@ -104,7 +108,36 @@ pub(crate) struct InFlight {
     pub(crate) command_rdev: u32,
     /// Exit of the last call that moved bytes.
     pub(crate) moved_ns: u64,
+    /// Begin of the transaction that the driver does on its bus: I2C, SMBus; 0 if it does none.
+    pub(crate) bus_ns: [u64; 2],
     pub(crate) sock_common: [u8; SOCK_COMMON_BYTES],
+}
+
+/// A transaction on a bus that ends elsewhere than it began.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct BusRequest {
+    /// Process and thread, as `bpf_get_current_pid_tgid` gives them.
+    pub(crate) ids: u64,
+    pub(crate) call_ns: u64,
+    pub(crate) begin_ns: u64,
+    pub(crate) inode: u64,
+    pub(crate) fd: i32,
+    pub(crate) rdev: u32,
+    pub(crate) target: u32,
+    pub(crate) call: u32,
+}
+
+/// A descriptor without a node that a device's driver made, by the address of its `struct file`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Anonymous {
+    /// `file.private_data`: another one, if the address was given away again.
+    pub(crate) private: u64,
+    /// Number of the device that it came from.
+    pub(crate) rdev: u32,
+    /// Family of the device's commands.
+    pub(crate) family: u32,
 }
 
 /// [`InFlight::state`]: no call.
@@ -132,12 +165,14 @@ pub(crate) static NEW_THREAD: InFlight = InFlight {
     abi: 0,
     state: IDLE,
     server: 0,
-    pad: [0; 2],
+    family: 0,
+    nested: 0,
     message_fd: -1,
     message_sock: 0,
     command_fd: -1,
     command_rdev: 0,
     moved_ns: 0,
+    bus_ns: [0; 2],
     sock_common: [0; SOCK_COMMON_BYTES],
 };
 
@@ -148,6 +183,8 @@ pub(crate) struct Stage {
     pub(crate) payload: [u8; limits::STAGE_BYTES],
     /// Where a copy of many segments is.
     pub(crate) following: crate::copy::Following,
+    /// Where a copy of what an `ioctl`'s argument points to is.
+    pub(crate) nested: crate::nested::Nested,
 }
 
 #[map]
@@ -170,7 +207,14 @@ pub(crate) static UNIX_PATHS: HashMap<[u8; 108], u8> = HashMap::with_max_entries
 #[map]
 pub(crate) static FDS: HashMap<FdKey, FdInfo> = HashMap::with_max_entries(limits::FDS, 1);
 #[map]
-pub(crate) static IOCTLS: HashMap<u32, IoctlSize> = HashMap::with_max_entries(limits::IOCTLS, 0);
+pub(crate) static IOCTLS: HashMap<RecipeKey, Recipe> = HashMap::with_max_entries(limits::IOCTLS, 0);
+#[map]
+pub(crate) static ANONYMOUS: LruHashMap<u64, Anonymous> = LruHashMap::with_max_entries(limits::ANONYMOUS, 0);
+/// The inode that all descriptors without a node share, once one of them was followed.
+#[map]
+pub(crate) static ANONYMOUS_INODE: Array<u64> = Array::with_max_entries(1, 0);
+#[map]
+pub(crate) static BUS_REQUESTS: HashMap<u64, BusRequest> = HashMap::with_max_entries(limits::BUS_REQUESTS, 1);
 #[map]
 pub(crate) static CALLS: HashMap<u32, InFlight> = HashMap::with_max_entries(limits::THREADS, 0);
 #[map]

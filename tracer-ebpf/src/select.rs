@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
-use tracer_common::config::{DeviceKey, SOME_MINORS, WHOLE_MAJOR};
+use tracer_common::config::{DeviceKey, FAMILY_SHIFT, MINORS_MASK, SOME_MINORS, WHOLE_MAJOR};
 
 use crate::maps::{DEVICES, MAJORS, PORTS, UNIX_PATHS, config, is_selected};
 use crate::walk;
@@ -35,19 +35,20 @@ pub(crate) fn who() -> Option<Who> {
     Some(who)
 }
 
-/// Whether a device number is selected. `kind`: 1 character, 2 block.
+/// If a device number is selected, the family of its `ioctl` commands. `kind`: 1 character, 2 block.
 #[inline(always)]
-pub(crate) fn device(kind: u32, rdev: u32) -> bool {
+pub(crate) fn device(kind: u32, rdev: u32) -> Option<u8> {
     // `dev_t` inside the kernel: 12 bits of major over 20 of minor, `include/linux/kdev_t.h`.
     let major = rdev >> 20;
-    match MAJORS.get(DeviceKey::major_index(kind, major)) {
-        Some(&WHOLE_MAJOR) => return true,
-        Some(&SOME_MINORS) => {}
-        _ => return false,
+    let mark = *MAJORS.get(DeviceKey::major_index(kind, major))?;
+    match mark & MINORS_MASK {
+        WHOLE_MAJOR => return Some(mark >> FAMILY_SHIFT),
+        SOME_MINORS => {}
+        _ => return None,
     }
     let exact = DeviceKey { kind, major, minor: rdev & 0xf_ffff };
-    // SAFETY: only its presence is used.
-    unsafe { DEVICES.get(exact) }.is_some()
+    // SAFETY: the value is copied at once.
+    unsafe { DEVICES.get(exact) }.copied()
 }
 
 /// Whether a port is selected.

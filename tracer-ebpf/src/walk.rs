@@ -8,18 +8,21 @@ use aya_ebpf::helpers::generated::{
 };
 use tracer_common::record::SOCK_COMMON_BYTES;
 
-use crate::maps::{InFlight, STAGES, config};
+use crate::maps::{ANONYMOUS, ANONYMOUS_INODE, Anonymous, InFlight, STAGES, config};
 use crate::read::kernel;
 
 const S_IFMT: u16 = 0xf000;
 const S_IFCHR: u16 = 0x2000;
 const S_IFBLK: u16 = 0x6000;
 const S_IFSOCK: u16 = 0xc000;
+const S_IFREG: u16 = 0x8000;
 
 /// What a descriptor is open on.
 pub(crate) enum Node {
     /// A character device with this number.
     Char(u32),
+    /// A descriptor without a node that the driver of a selected character device made: its number and family.
+    Anonymous(u32, u8),
     /// A block device with this number.
     Block(u32),
     /// A socket: address of its `struct sock`.
@@ -28,13 +31,14 @@ pub(crate) enum Node {
 
 /// A descriptor's file.
 pub(crate) struct File {
+    pub(crate) file: u64,
     pub(crate) inode: u64,
     pub(crate) node: Node,
 }
 
-/// Looks a descriptor of the current task up. `None`: not open, neither device nor socket, or unreadable.
+/// Address of the `struct file` behind a descriptor of the current task.
 #[inline(always)]
-pub(crate) fn descriptor(fd: i32) -> Option<File> {
+pub(crate) fn file(fd: i32) -> Option<u64> {
     if fd < 0 {
         return None;
     }
@@ -50,9 +54,13 @@ pub(crate) fn descriptor(fd: i32) -> Option<File> {
         *fdt.add(config!(offsets.fdt_fd) as usize).cast::<u64>()
     };
     let file: u64 = kernel(table + 8 * fd as u64)?;
-    if file == 0 {
-        return None;
-    }
+    if file == 0 { None } else { Some(file) }
+}
+
+/// Looks a descriptor of the current task up. `None`: not open, neither device nor socket, or unreadable.
+#[inline(always)]
+pub(crate) fn descriptor(fd: i32) -> Option<File> {
+    let file = file(fd)?;
     let inode: u64 = kernel(file + u64::from(config!(offsets.file_inode)))?;
     let mode: u16 = kernel(inode + u64::from(config!(offsets.inode_mode)))?;
     let node = match mode & S_IFMT {
@@ -62,9 +70,58 @@ pub(crate) fn descriptor(fd: i32) -> Option<File> {
             let socket: u64 = kernel(file + u64::from(config!(offsets.file_private)))?;
             Node::Socket(kernel(socket + u64::from(config!(offsets.socket_sk)))?)
         }
+        // All share one inode, whose mode has been that of a regular file since 6.16 and none before.
+        0 | S_IFREG => {
+            if *ANONYMOUS_INODE.get(0)? != inode {
+                return None;
+            }
+            let (rdev, family) = anonymous(file)?;
+            Node::Anonymous(rdev, family)
+        }
         _ => return None,
     };
-    Some(File { inode, node })
+    Some(File { file, inode, node })
+}
+
+/// `O_DIRECT`: `include/uapi/asm-generic/fcntl.h`, `arch/arm64/include/uapi/asm/fcntl.h`.
+#[inline(always)]
+fn o_direct() -> u32 {
+    if config!(arch) == crate::probes::AMD64 { 0o40_000 } else { 0o200_000 }
+}
+
+/// Whether a file goes around the page cache.
+#[inline(always)]
+pub(crate) fn is_direct(file: u64) -> bool {
+    kernel::<u32>(file + u64::from(config!(offsets.file_flags))).is_some_and(|flags| flags & o_direct() != 0)
+}
+
+#[inline(always)]
+fn anonymous(file: u64) -> Option<(u32, u8)> {
+    // SAFETY: the value is copied at once.
+    let known = unsafe { ANONYMOUS.get(file) }.copied()?;
+    let private: u64 = kernel(file + u64::from(config!(offsets.file_private)))?;
+    if private == known.private { Some((known.rdev, known.family as u8)) } else { None }
+}
+
+/// Remembers a descriptor without a node that a device's driver just made.
+#[inline(never)]
+pub(crate) fn made(fd: i32, rdev: u32, family: u8) -> Option<()> {
+    let file = file(fd)?;
+    let inode: u64 = kernel(file + u64::from(config!(offsets.file_inode)))?;
+    let mode: u16 = kernel(inode + u64::from(config!(offsets.inode_mode)))?;
+    if mode & S_IFMT != 0 && mode & S_IFMT != S_IFREG {
+        return None;
+    }
+    let private: u64 = kernel(file + u64::from(config!(offsets.file_private)))?;
+    let shared = ANONYMOUS_INODE.get_ptr_mut(0)?;
+    // SAFETY: a map value; who is first sets it, and all set the same.
+    unsafe {
+        if *shared == 0 {
+            *shared = inode;
+        }
+    }
+    let _ = ANONYMOUS.insert(file, Anonymous { private, rdev, family: u32::from(family) }, 0);
+    Some(())
 }
 
 /// The inode's number, which is how `/proc` and `stat` name it.

@@ -5,11 +5,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::Bytes;
+use tracer_common::bus::Bus;
 use tracer_common::call::{Abi, Call};
 use tracer_common::config::SockLayout;
+use tracer_common::recipe::{ELEMENT, PIECE_HEADER_BYTES, PieceHeader};
 use tracer_common::record::{Header, Kind, SOCK_COMMON_BYTES, Target as WireTarget, flag};
 
-use crate::model::capture::{Body, Capture, DeviceKind, DeviceNumber, Position, Target};
+use crate::model::capture::{Body, Capture, DeviceKind, DeviceNumber, Piece, Position, Target};
 use crate::model::net::{Direction, SocketEnd, Transport};
 use crate::model::payload::Payload;
 use crate::model::time::{Interval, Timestamp};
@@ -55,7 +57,7 @@ impl Decoder {
             Kind::Exit => Call::Exit,
             _ => Call::from_wire(header.call).ok_or(DecodeError::Call(header.call))?,
         };
-        let body = body(header, kind, payload);
+        let body = self.body(header, kind, payload)?;
         Ok(Capture {
             at: Interval {
                 start: self.time(header.enter_ns),
@@ -72,6 +74,64 @@ impl Decoder {
             result: header.result,
             restarted: header.flags & flag::RESTARTED != 0,
             body,
+        })
+    }
+
+    fn body(&self, header: &Header, kind: Kind, payload: Bytes) -> Result<Body, DecodeError> {
+        let direction =
+            if header.flags & flag::OUTWARD != 0 { Direction::Outward } else { Direction::Inward };
+        let position = if header.flags & flag::OFFSET != 0 {
+            Position::Offset(header.args[2])
+        } else if header.flags & flag::POSITION == 0 {
+            Position::Unknown
+        } else if header.flags & flag::CONTESTED != 0 {
+            Position::Contested(header.position as u32)
+        } else {
+            Position::Sequence(header.position as u32)
+        };
+        Ok(match kind {
+            Kind::Data if header.flags & flag::UNSEEN != 0 => {
+                Body::Unseen { direction, position, length: u64::try_from(header.result).unwrap_or(0) }
+            }
+            Kind::Data => Body::Data {
+                direction,
+                requested: header.requested,
+                position,
+                peek: header.flags & flag::PEEK != 0,
+                payload: Payload { size: moved(header, payload.len() as u64), captured: payload },
+            },
+            Kind::Ioctl => {
+                let (command, argument) = (header.args[0] as u32, header.args[1]);
+                let (after, answered) = pieces(payload, header.args[2]);
+                Body::Ioctl { command, argument, before: None, after, given: Vec::new(), answered }
+            }
+            Kind::IoctlEntry => {
+                let (command, argument) = (header.args[0] as u32, header.args[1]);
+                let (before, given) = pieces(payload, header.args[2]);
+                let (before, after) = (Some(before), Bytes::new());
+                Body::Ioctl { command, argument, before, after, given, answered: Vec::new() }
+            }
+            Kind::Open => Body::Open { path: payload, flags: header.args[0] },
+            Kind::Close if header.call == Call::CloseRange as u16 => {
+                Body::Close { first: header.args[0] as u32, last: header.args[1] as u32 }
+            }
+            Kind::Close => Body::Close { first: header.fd as u32, last: header.fd as u32 },
+            Kind::Dup => Body::Dup { new_fd: header.result as i32 },
+            Kind::Socket => Body::Socket { domain: header.args[0] as u32, kind: header.args[1] as u32 },
+            Kind::Bind => Body::Bind { address: payload },
+            Kind::Connect => Body::Connect { address: payload },
+            Kind::Accept => Body::Accept { new_fd: header.result as i32 },
+            Kind::Shutdown => Body::Shutdown { how: header.args[1] as u32 },
+            Kind::Fork => Body::Fork { child: header.args[0] as u32 },
+            Kind::Exec => Body::Exec,
+            Kind::Exit => Body::Exit { whole_process: header.args[0] != 0 },
+            Kind::Aborted => Body::Aborted { command: header.args[0] as u32 },
+            Kind::Waiting => Body::Waiting,
+            Kind::Bus => {
+                let [bus, amount, call] = header.args;
+                let bus = Bus::from_wire(bus).ok_or(DecodeError::Kind(header.kind))?;
+                Body::Bus { bus, amount, call: self.time(call) }
+            }
         })
     }
 
@@ -111,57 +171,25 @@ impl Decoder {
     }
 }
 
-fn body(header: &Header, kind: Kind, payload: Bytes) -> Body {
-    let direction = if header.flags & flag::OUTWARD != 0 { Direction::Outward } else { Direction::Inward };
-    let position = if header.flags & flag::OFFSET != 0 {
-        Position::Offset(header.args[2])
-    } else if header.flags & flag::POSITION == 0 {
-        Position::Unknown
-    } else if header.flags & flag::CONTESTED != 0 {
-        Position::Contested(header.position as u32)
-    } else {
-        Position::Sequence(header.position as u32)
-    };
-    match kind {
-        Kind::Data if header.flags & flag::UNSEEN != 0 => {
-            Body::Unseen { direction, position, length: u64::try_from(header.result).unwrap_or(0) }
-        }
-        Kind::Data => Body::Data {
-            direction,
-            requested: header.requested,
-            position,
-            peek: header.flags & flag::PEEK != 0,
-            payload: Payload { size: moved(header, payload.len() as u64), captured: payload },
-        },
-        Kind::Ioctl => Body::Ioctl {
-            command: header.args[0] as u32,
-            argument: header.args[1],
-            before: None,
-            after: payload,
-        },
-        Kind::IoctlEntry => Body::Ioctl {
-            command: header.args[0] as u32,
-            argument: header.args[1],
-            before: Some(payload),
-            after: Bytes::new(),
-        },
-        Kind::Open => Body::Open { path: payload, flags: header.args[0] },
-        Kind::Close if header.call == Call::CloseRange as u16 => {
-            Body::Close { first: header.args[0] as u32, last: header.args[1] as u32 }
-        }
-        Kind::Close => Body::Close { first: header.fd as u32, last: header.fd as u32 },
-        Kind::Dup => Body::Dup { new_fd: header.result as i32 },
-        Kind::Socket => Body::Socket { domain: header.args[0] as u32, kind: header.args[1] as u32 },
-        Kind::Bind => Body::Bind { address: payload },
-        Kind::Connect => Body::Connect { address: payload },
-        Kind::Accept => Body::Accept { new_fd: header.result as i32 },
-        Kind::Shutdown => Body::Shutdown { how: header.args[1] as u32 },
-        Kind::Fork => Body::Fork { child: header.args[0] as u32 },
-        Kind::Exec => Body::Exec,
-        Kind::Exit => Body::Exit { whole_process: header.args[0] != 0 },
-        Kind::Aborted => Body::Aborted,
-        Kind::Waiting => Body::Waiting,
+/// Takes apart what was captured of an `ioctl`: the first `length` bytes are the argument, pieces follow.
+fn pieces(payload: Bytes, length: u64) -> (Bytes, Vec<Piece>) {
+    let length = usize::try_from(length).unwrap_or(usize::MAX).min(payload.len());
+    let argument = payload.slice(..length);
+    let mut pieces = Vec::new();
+    let mut at = length.next_multiple_of(8);
+    // A piece has at least a header, so there are no more of them than the payload has room for.
+    while let Some(header) = payload.get(at..).and_then(PieceHeader::read_from) {
+        let start = at + PIECE_HEADER_BYTES;
+        let end = start.saturating_add(header.captured as usize).min(payload.len());
+        let captured = payload.slice(start..end);
+        pieces.push(Piece {
+            element: header.element,
+            buffer: (header.part != ELEMENT).then_some(header.part),
+            payload: Payload { size: header.wanted.max(captured.len() as u64), captured },
+        });
+        at = end.next_multiple_of(8);
     }
+    (argument, pieces)
 }
 
 /// How many bytes a call moved; of one that failed, how many it offered.
@@ -288,6 +316,44 @@ mod tests {
         let capture = decoder().decode(&header, Bytes::new()).expect("a known kind");
         let Body::Data { payload, .. } = capture.body else { panic!("not data") };
         assert_eq!(payload.size, 0);
+    }
+
+    #[test]
+    fn what_an_argument_points_to_follows_it() {
+        let mut bytes = b"argumen".to_vec();
+        bytes.push(0);
+        for (element, part, wanted, piece) in
+            [(0u16, ELEMENT, 4u64, &b"elem"[..]), (1, 2, 300, b"12345678"), (2, 0, 9, b"")]
+        {
+            bytes.extend(element.to_ne_bytes());
+            bytes.extend([part, 0]);
+            bytes.extend((piece.len() as u32).to_ne_bytes());
+            bytes.extend(wanted.to_ne_bytes());
+            bytes.extend(piece);
+            bytes.resize(bytes.len().next_multiple_of(8), 0);
+        }
+        let mut header = header(Kind::Ioctl, Call::Ioctl);
+        header.args = [7, 8, 7];
+        let seen = |bytes: Vec<u8>| {
+            let capture = decoder().decode(&header, bytes.into()).expect("a known kind");
+            let Body::Ioctl { after, answered, .. } = capture.body else { panic!("no ioctl") };
+            let pieces = answered.into_iter();
+            let pieces = pieces.map(|piece| (piece.element, piece.buffer, piece.payload));
+            (after, pieces.collect::<Vec<_>>())
+        };
+        let payload = |size, captured: &'static [u8]| Payload { size, captured: captured.into() };
+        let all = [
+            (0, None, payload(4, b"elem")),
+            (1, Some(2), payload(300, b"12345678")),
+            (2, Some(0), payload(9, b"")),
+        ];
+        assert_eq!(seen(bytes.clone()), (Bytes::from_static(b"argumen"), all.to_vec()));
+        // Cut anywhere, what is there is there.
+        for length in 0..bytes.len() {
+            let (argument, pieces) = seen(bytes[..length].to_vec());
+            assert_eq!(argument, b"argumen"[..length.min(7)]);
+            assert!(pieces.len() <= 3);
+        }
     }
 
     #[test]

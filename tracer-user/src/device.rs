@@ -9,6 +9,7 @@
 mod buffer;
 mod class;
 mod generic;
+mod i2c;
 mod ioc;
 mod tty;
 
@@ -26,6 +27,8 @@ use crate::model::process::ProcessKey;
 use crate::model::time::Timestamp;
 use bytes::Bytes;
 use class::{Aborted, Class, Context, Gone, Ioctl, Moved, Session};
+use tracer_common::call::Abi;
+use tracer_common::recipe::{Recipe, RecipeKey};
 
 /// Sessions, one for each process and device in use, that are kept. Each costs a few hundred bytes while nothing is
 /// under way. The one that was idle longest gives way.
@@ -68,7 +71,7 @@ pub struct Counts {
     pub blank_bytes: u64,
     /// Calls that are about the descriptor, not the device (`FIONBIO`, `FIOCLEX`, `isatty` on what is none, …).
     pub descriptor_calls: u64,
-    /// Calls that make no spans by rule: pseudo-terminal masters, buffered block I/O.
+    /// Calls that make no spans by rule: pseudo-terminal masters.
     pub excluded: u64,
     /// Captures of kinds that say nothing of a device.
     pub foreign: u64,
@@ -110,7 +113,7 @@ impl Devices {
         out: &mut Vec<Command>,
     ) {
         self.counts.calls = self.counts.calls.saturating_add(1);
-        if let Some(count) = self.spanless(capture, device) {
+        if let Some(count) = self.spanless(device) {
             *count = count.saturating_add(1);
             return;
         }
@@ -182,10 +185,9 @@ impl Devices {
     }
 
     /// The counter for a call that makes no span whatever it says.
-    fn spanless(&mut self, capture: &Capture, device: &Device) -> Option<&mut u64> {
-        let moves = matches!(capture.body, Body::Data { .. } | Body::Unseen { .. });
-        let buffered_block = device.number.kind == DeviceKind::Block && moves;
-        (buffered_block || is_pty_master(device)).then_some(&mut self.counts.excluded)
+    fn spanless(&mut self, device: &Device) -> Option<&mut u64> {
+        // The kernel side sends of block devices' transfers only those that go around the page cache.
+        is_pty_master(device).then_some(&mut self.counts.excluded)
     }
 
     /// Sees to it that a session for `key` fits.
@@ -265,29 +267,52 @@ fn dispatch(capture: &Capture, class: &Class, session: &mut dyn Session, context
                 session.looked(at, context);
             }
         }
-        Body::Ioctl { command, argument: value, before, after } => {
+        Body::Ioctl { command, argument: value, before, after, given, answered } => {
             let (command, value, before) = (*command, *value, before.as_ref());
-            let row = class.ioctls.iter().find(|row| row.matches(command));
-            session.ioctl(&Ioctl { at, tid, command, value, before, after, error }, row, context);
+            let compat = capture.abi == Abi::Compat;
+            let row = class.row(command, compat);
+            let call =
+                Ioctl { at, tid, fd, compat, result, command, value, before, after, given, answered, error };
+            session.ioctl(&call, row, context);
         }
         Body::Open { flags, .. } if error.is_none() => {
             session.opened(i32::try_from(result).unwrap_or(fd), flags & O_ACCMODE == O_WRONLY);
         }
         Body::Close { first, last } => session.closed(i64::from(*first)..=i64::from(*last), at, context),
         Body::Waiting => session.looked(at, context),
-        Body::Aborted => session.aborted(&Aborted { at, tid, call }, context),
+        Body::Aborted { command } => {
+            let row = class.row(*command, capture.abi == Abi::Compat);
+            session.aborted(&Aborted { at, tid, call, row, command: *command }, context);
+        }
         _ => context.counts.foreign = context.counts.foreign.saturating_add(1),
     }
 }
 
-/// For commands whose number does not tell: command, bytes of the argument that the kernel reads, and that it writes.
+/// For the kernel side: what the arguments of commands hold and point to, where their number does not tell.
+///
+/// Families are those of [`family`]. In family 0, for devices of which the class is not known (yet), are the commands
+/// of all classes; of two with the same number the first.
 #[must_use]
-pub fn legacy_sizes() -> &'static [(u32, u16, u16)] {
-    static SIZES: LazyLock<Vec<(u32, u16, u16)>> = LazyLock::new(|| {
-        let rows = class::CLASSES.iter().flat_map(|class| class.ioctls);
-        rows.filter_map(|row| row.legacy_size()).collect()
+pub fn recipes() -> &'static [(RecipeKey, Recipe)] {
+    static RECIPES: LazyLock<Vec<(RecipeKey, Recipe)>> = LazyLock::new(|| {
+        let mut found = BTreeMap::new();
+        for class in class::CLASSES {
+            for (key, recipe) in class.ioctls.iter().flat_map(class::Row::recipes) {
+                for family in [0, family(class.name)] {
+                    found.entry(RecipeKey { family, ..key }).or_insert(recipe);
+                }
+            }
+        }
+        found.into_iter().collect()
     });
-    &SIZES
+    &RECIPES
+}
+
+/// The family of the `ioctl` commands of a class, 0 if it has none of its own.
+#[must_use]
+pub fn family(class: &str) -> u8 {
+    let found = class::CLASSES.iter().position(|known| known.name == class);
+    found.and_then(|index| u8::try_from(index + 1).ok()).unwrap_or(0)
 }
 
 /// `open`'s access mode, `include/uapi/asm-generic/fcntl.h`.

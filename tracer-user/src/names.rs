@@ -74,6 +74,12 @@ pub mod attribute {
     pub const SERVER_ADDRESS: &str = "server.address";
     /// OpenTelemetry: the broker's port.
     pub const SERVER_PORT: &str = "server.port";
+    /// Bus of a transaction: `i2c`, `spi`, `scsi`, …
+    pub const BUS: &str = "iotrail.bus";
+    /// Messages of an I2C transfer.
+    pub const BUS_MESSAGES: &str = "iotrail.bus.messages";
+    /// Bytes of a request to a block device.
+    pub const BUS_BYTES: &str = "iotrail.bus.bytes";
     /// OpenTelemetry: the thread.
     pub const THREAD_ID: &str = "thread.id";
     /// Type of a CloudEvent.

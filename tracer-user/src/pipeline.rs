@@ -12,3 +12,4 @@ pub mod report;
 pub mod run;
 pub mod select;
 pub mod totals;
+mod transactions;

@@ -173,6 +173,9 @@ impl Plan {
         if level == Level::Test && cmd::answer(Command::new(PYTHON).args(["-c", PAHO])).is_none() {
             package("python3-paho-mqtt", "another MQTT client for the tests");
         }
+        if level == Level::Test && cmd::which("losetup").is_none() {
+            package("mount", "loop devices for the tests");
+        }
         if level == Level::Test && cfg!(target_arch = "x86_64") && gcc_file("crt1.o").is_none() {
             package("libc6-dev-i386", "32-bit programs for the tests");
         }

@@ -2,6 +2,7 @@
 
 use iotrail::model::capture::Body;
 use tracer_common::call::Call;
+use tracer_common::recipe::{EXIT, Field, Recipe, RecipeKey};
 use tracer_common::record::{Fault, Kind};
 use tracer_tests::instrument::Line;
 
@@ -20,6 +21,8 @@ const TIOCSPTLCK: u64 = 0x4004_5431;
 const TUNSETIFF: u64 = 0x4004_54ca;
 /// What a key of the console means: table and key go in, the meaning comes out. `linux/kd.h`.
 const KDGKBENT: u64 = 0x4b46;
+/// `linux/i2c-dev.h`.
+const I2C_RDWR: u64 = 0x0707;
 /// The console that has the screen.
 const CONSOLE: &str = "/dev/tty0";
 /// `_IOR('T', 207, unsigned int)`: what network interfaces can do.
@@ -135,7 +138,8 @@ fn what_the_driver_overwrote_is_seen_as_it_was() {
     for mode in BOTH {
         let mut probe = Probe::start();
         let mut selection = device(probe.pid(), CONSOLE);
-        selection.ioctls.push((KDGKBENT as u32, 4, 4));
+        let key = RecipeKey { command: KDGKBENT as u32, ..RecipeKey::default() };
+        selection.ioctls.push((key, Recipe::PLAIN.sized(4, 4)));
         let mut rig = Rig::new(mode, selection);
         let fd = open(&mut rig, &mut probe, CONSOLE);
         // What is on the key 30 of the plain table?
@@ -199,6 +203,72 @@ fn a_network_tunnel_is_a_device_too() {
         let (result, _, seen) = ioctl(&mut rig, &mut probe, fd, TUNSETIFF, &request);
         assert!(result < 0);
         check_call(&seen[0], &probe, Call::Ioctl, result);
+        probe.end();
+    }
+}
+
+/// `GIO_UNIMAP`: which characters the console's font has. `struct unimapdesc` points to where they go. `linux/kd.h`.
+const GIO_UNIMAP: u64 = 0x4b66;
+
+#[test]
+fn what_a_driver_answers_elsewhere_is_followed() {
+    for mode in BOTH {
+        let mut probe = Probe::start();
+        let mut selection = device(probe.pid(), CONSOLE);
+        let key = RecipeKey { command: GIO_UNIMAP as u32, ..RecipeKey::default() };
+        let recipe = Recipe::PLAIN.sized(16, 16).pointer(EXIT, (8, 8), Field::u16(0), 4);
+        selection.ioctls.push((key, recipe));
+        let mut rig = Rig::new(mode, selection);
+        let fd = open(&mut rig, &mut probe, CONSOLE);
+        // More room than a font has characters: 65535 pairs of 4 bytes; 128 are followed.
+        let answer = probe.numbers(&format!("ioctl-room {fd} {GIO_UNIMAP} 65535 262140"));
+        assert_eq!(answer[0], 0, "{mode:?}");
+        let seen = rig.take();
+        let exit = seen.iter().find(|seen| seen.kind() == Kind::Ioctl).expect("it returned");
+        let Body::Ioctl { after, answered, .. } = &exit.capture.body else { panic!("{exit:#?}") };
+        let characters = u16::from_ne_bytes([after[0], after[1]]);
+        assert!(characters > 0 && characters != 65535, "the driver says how many there are");
+        assert_eq!(answered.len(), usize::from(characters).min(128), "{mode:?}");
+        for (index, piece) in answered.iter().enumerate() {
+            assert_eq!((usize::from(piece.element), piece.buffer, piece.payload.size), (index, None, 4));
+            let own: [u8; 4] = piece.payload.captured[..].try_into().expect("whole");
+            assert_eq!(i64::from(u32::from_ne_bytes(own)), answer[1 + index], "{mode:?} {index}");
+        }
+        probe.end();
+    }
+}
+
+#[test]
+fn what_a_program_gives_elsewhere_is_followed() {
+    for mode in BOTH {
+        let mut probe = Probe::start();
+        // The messages of a bus, to a driver that knows no such command: what is given is seen all the same.
+        let mut rig = Rig::new(mode, device(probe.pid(), "/dev/ptmx"));
+        let fd = open(&mut rig, &mut probe, "/dev/ptmx");
+        let failed = -i64::from(libc::ENOTTY);
+        let all = tracer_tests::probe::pattern(3 + 7 + 5000 + 4 + 20);
+        // Written, read, written beyond the limit, not there, written when nothing more fits.
+        rig.expect(&mut probe, &format!("ioctl-messages {fd} {I2C_RDWR} 0:3 1:7 0:5000 0:4- 0:20"), failed);
+        let seen = rig.take();
+        let [entry, exit] = seen.as_slice() else { panic!("{mode:?}: {seen:#?}") };
+        let Body::Ioctl { given, .. } = &entry.capture.body else { panic!("{entry:#?}") };
+        let elements: Vec<_> = given.iter().filter(|piece| piece.buffer.is_none()).collect();
+        assert_eq!(elements.len(), 5, "{mode:?}: {given:#?}");
+        assert!(elements.iter().all(|piece| piece.payload.size == 16));
+        let written = |element| {
+            let piece = given.iter().find(|piece| piece.element == element && piece.buffer == Some(0));
+            piece.map(|piece| (piece.payload.size, &piece.payload.captured[..]))
+        };
+        assert_eq!(written(0), Some((3, &all[..3])), "{mode:?}");
+        assert_eq!(written(1), None, "what is to be read is nothing yet");
+        // The elements themselves do not count.
+        let room = 4096 - 16 - 3;
+        assert_eq!(written(2), Some((5000, &all[10..10 + room])), "{mode:?}");
+        assert_eq!(written(3), Some((4, &[][..])));
+        assert_eq!(written(4), Some((20, &[][..])));
+        // A call that failed answers nothing; what could not be read at entry is tried again.
+        let Body::Ioctl { answered, .. } = &exit.capture.body else { panic!("{exit:#?}") };
+        assert!(answered.iter().all(|piece| piece.buffer != Some(1)), "{answered:#?}");
         probe.end();
     }
 }

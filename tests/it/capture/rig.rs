@@ -177,7 +177,7 @@ fn keys(map: i32) -> Vec<u32> {
 pub(super) fn only(pids: &[u32]) -> Selection {
     Selection {
         processes: Some(pids.iter().copied().collect()),
-        ioctls: iotrail::device::legacy_sizes().to_vec(),
+        ioctls: iotrail::device::recipes().to_vec(),
         ..Selection::default()
     }
 }

@@ -368,6 +368,7 @@ fn trace(
         },
         selection: plan.selection,
         devices: plan.devices,
+        rows: plan.rows,
         kernel,
         exporters: Arc::clone(exporters),
         metrics,

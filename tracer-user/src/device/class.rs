@@ -7,8 +7,9 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::ioc::Row;
-use super::{Counts, Settings, generic, tty};
+pub(crate) use super::ioc::Row;
+use super::{Counts, Settings, generic, i2c, tty};
+use crate::model::capture::Piece;
 use crate::model::command::{Command, Device, Status};
 use crate::model::errno;
 use crate::model::net::Direction;
@@ -27,8 +28,15 @@ pub(crate) struct Class {
     pub(crate) session: fn() -> Box<dyn Session>,
 }
 
-/// Every class that has a file of its own.
-pub(crate) static CLASSES: &[Class] = &[tty::CLASS];
+impl Class {
+    /// The row of a command.
+    pub(crate) fn row(&self, command: u32, compat: bool) -> Option<&'static Row> {
+        self.ioctls.iter().find(|row| row.matches(command, compat))
+    }
+}
+
+/// Every class that has a file of its own. At most 63: see [`tracer_common::config::FAMILY_SHIFT`].
+pub(crate) static CLASSES: &[Class] = &[tty::CLASS, i2c::CLASS];
 
 /// What is known of the class called `name`.
 pub(crate) fn find(name: &str) -> &'static Class {
@@ -59,6 +67,12 @@ pub(crate) struct Ioctl<'a> {
     pub(crate) at: Interval,
     /// Thread.
     pub(crate) tid: u32,
+    /// Descriptor.
+    pub(crate) fd: i32,
+    /// Whether a 32-bit program made it.
+    pub(crate) compat: bool,
+    /// What it returned.
+    pub(crate) result: i64,
     /// Command.
     pub(crate) command: u32,
     /// Number or pointer.
@@ -67,6 +81,10 @@ pub(crate) struct Ioctl<'a> {
     pub(crate) before: Option<&'a bytes::Bytes>,
     /// The argument at exit.
     pub(crate) after: &'a bytes::Bytes,
+    /// What it pointed to at entry.
+    pub(crate) given: &'a [Piece],
+    /// What it pointed to at exit.
+    pub(crate) answered: &'a [Piece],
     /// The errno, if it failed.
     pub(crate) error: Option<u32>,
 }
@@ -79,6 +97,10 @@ pub(crate) struct Aborted {
     pub(crate) tid: u32,
     /// Which call.
     pub(crate) call: Call,
+    /// Of an `ioctl`: its row, if the class knows it, and its command.
+    pub(crate) row: Option<&'static Row>,
+    /// As above.
+    pub(crate) command: u32,
 }
 
 /// Why a session is over.
@@ -171,6 +193,7 @@ impl Context<'_> {
             status,
             request: Payload::default(),
             reply: None,
+            bus: Vec::new(),
             args: Vec::new(),
         }
     }

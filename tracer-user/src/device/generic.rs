@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::class::{Aborted, Class, Context, Ioctl, Moved, Session, killed, outcome};
 use super::ioc::{Argument, Number, Row};
-use crate::model::command::Value;
+use crate::model::command::{Command, Value};
 use crate::model::errno;
 use crate::model::net::Direction;
 use crate::model::payload::Payload;
@@ -25,9 +25,16 @@ impl Session for Plain {}
 
 /// One command for one transfer.
 pub(crate) fn moved(call: Moved, context: &mut Context<'_>) {
+    if let Some(command) = moved_command(call, context) {
+        context.emit(command);
+    }
+}
+
+/// The command of one transfer, not yet handed over; `None` if it found nothing, which is counted.
+pub(crate) fn moved_command(call: Moved, context: &mut Context<'_>) -> Option<Command> {
     if call.error == Some(errno::EAGAIN) {
         context.counts.would_block = context.counts.would_block.saturating_add(1);
-        return;
+        return None;
     }
     let name = match call.direction {
         Direction::Inward => "read",
@@ -42,7 +49,7 @@ pub(crate) fn moved(call: Moved, context: &mut Context<'_>) {
     if let Some(offset) = call.offset {
         command.args.push(("offset", Value::Int(i64::try_from(offset).unwrap_or(i64::MAX))));
     }
-    context.emit(command);
+    Some(command)
 }
 
 /// One command for one `ioctl`.
@@ -51,6 +58,16 @@ pub(crate) fn ioctl(call: &Ioctl<'_>, row: Option<&'static Row>, context: &mut C
         context.counts.would_block = context.counts.would_block.saturating_add(1);
         return;
     }
+    let command = ioctl_command(call, row, context);
+    context.emit(command);
+}
+
+/// The command of one `ioctl`, not yet handed over.
+pub(crate) fn ioctl_command(
+    call: &Ioctl<'_>,
+    row: Option<&'static Row>,
+    context: &mut Context<'_>,
+) -> Command {
     let number = Number::of(call.command);
     let name = row.map_or_else(|| number.name(), |row| Cow::Borrowed(row.name));
     let mut command = context.command(name, call.at, call.tid, outcome(call.error));
@@ -58,8 +75,20 @@ pub(crate) fn ioctl(call: &Ioctl<'_>, row: Option<&'static Row>, context: &mut C
     match row {
         Some(row) => {
             let answered: &[u8] = if call.error.is_none() { call.after } else { &[] };
-            let argument = Argument { value: call.value, given, answered };
+            let argument = Argument {
+                command: call.command,
+                compat: call.compat,
+                result: call.result,
+                value: call.value,
+                given,
+                answered,
+                before: call.given,
+                after: call.answered,
+            };
             (row.args)(&argument, &mut command.args);
+            if let Some(finish) = row.finish {
+                finish(&argument, &mut command);
+            }
         }
         None => {
             command.args.push(("command", Value::Text(format!("0x{:08x}", call.command).into())));
@@ -77,7 +106,7 @@ pub(crate) fn ioctl(call: &Ioctl<'_>, row: Option<&'static Row>, context: &mut C
             }
         }
     }
-    context.emit(command);
+    command
 }
 
 /// The argument's bytes, no more than the command's number says there are.
@@ -89,9 +118,9 @@ fn argument_bytes(captured: &Bytes, number: Number) -> Payload {
 /// One command for the call that a thread died in.
 pub(crate) fn aborted(call: &Aborted, context: &mut Context<'_>) {
     let name = match call.call {
-        Call::Read | Call::Readv | Call::Pread64 | Call::Preadv | Call::Preadv2 => "read",
-        Call::Write | Call::Writev | Call::Pwrite64 | Call::Pwritev | Call::Pwritev2 => "write",
-        Call::Ioctl => "ioctl",
+        Call::Read | Call::Readv | Call::Pread64 | Call::Preadv | Call::Preadv2 => Cow::Borrowed("read"),
+        Call::Write | Call::Writev | Call::Pwrite64 | Call::Pwritev | Call::Pwritev2 => "write".into(),
+        Call::Ioctl => call.row.map_or_else(|| Number::of(call.command).name(), |row| row.name.into()),
         _ => return,
     };
     let command = context.command(name, call.at, call.tid, killed());

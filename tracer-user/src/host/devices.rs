@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub use class::{Rows, class_by_name, class_named, class_rows, classes, everything, row};
+pub use class::{Row, Rows, class_by_name, class_named, class_rows, classes, everything, number_of_row, row};
 pub use holders::{Holder, holders};
 pub use id::IdKey;
 pub use pattern::{Pattern, PatternError, resolve};
@@ -34,6 +34,7 @@ use crate::model::device::Device;
 use class::{PTS_MAJORS, Registered, class_of};
 use facts::Facts;
 use links::Links;
+use sysfs::Level;
 
 /// Folders below each other that nodes are looked for in.
 const DEPTH: usize = 8;
@@ -80,6 +81,12 @@ impl Catalog {
             key.apply(&mut device);
         }
         device
+    }
+
+    /// The class of a device alone.
+    #[must_use]
+    pub fn class(&self, number: DeviceNumber) -> &'static str {
+        Node::find(number, &Surroundings::new(&self.sysfs)).class
     }
 
     /// Changes when the number is given to another device, 0 if it is nobody's. One system call.
@@ -132,28 +139,42 @@ fn natural(path: &str) -> Vec<(String, u64)> {
     parts
 }
 
+/// A device as far as its node tells.
+struct Node {
+    /// Itself and the devices above it.
+    chain: Vec<Level>,
+    /// Its name below `/dev`; may be empty.
+    name: String,
+    class: &'static str,
+}
+
+impl Node {
+    fn find(number: DeviceNumber, around: &Surroundings<'_>) -> Self {
+        let DeviceNumber { kind, major, minor } = number;
+        let folder = around.sysfs.folder(number);
+        let chain = folder.as_deref().map(|folder| around.sysfs.chain(folder)).unwrap_or_default();
+        let named = folder.as_deref().and_then(|folder| sysfs::uevent(folder, "DEVNAME"));
+        let name = match named {
+            Some(name) => name.trim_start_matches("/dev/").to_owned(),
+            // Terminals of `/dev/pts` are not in the kernel's tree.
+            None if kind == DeviceKind::Char && PTS_MAJORS.contains(&major) => {
+                format!("pts/{}", minor + 256 * (major - PTS_MAJORS.start()))
+            }
+            None => String::new(),
+        };
+        let subsystem = chain.first().filter(|level| Some(&level.path) == folder.as_ref());
+        let subsystem = subsystem.map_or("", |level| level.subsystem.as_str());
+        let class = class_of(subsystem, &name, number, around.registered());
+        Self { chain, name, class }
+    }
+}
+
 /// Describes a device, hiding nothing.
 fn open(number: DeviceNumber, around: &Surroundings<'_>) -> Device {
-    let DeviceNumber { kind, major, minor } = number;
-    let folder = around.sysfs.folder(number);
-    let chain = folder.as_deref().map(|folder| around.sysfs.chain(folder)).unwrap_or_default();
-    let named = folder
-        .as_deref()
-        .and_then(|folder| sysfs::property(&sysfs::read(&folder.join("uevent"), 4096)?, "DEVNAME"));
-    let node = match named {
-        Some(name) => name.trim_start_matches("/dev/").to_owned(),
-        // Terminals of `/dev/pts` are not in the kernel's tree.
-        None if kind == DeviceKind::Char && PTS_MAJORS.contains(&major) => {
-            format!("pts/{}", minor + 256 * (major - PTS_MAJORS.start()))
-        }
-        None => String::new(),
-    };
-    let subsystem = chain.first().filter(|level| Some(&level.path) == folder.as_ref());
-    let subsystem = subsystem.map_or("", |level| level.subsystem.as_str());
-    let class = class_of(subsystem, &node, number, around.registered());
+    let Node { chain, name: node, class } = Node::find(number, around);
     let path: Arc<str> = if node.is_empty() {
-        let kind = if kind == DeviceKind::Char { "char" } else { "block" };
-        format!("{kind}:{major}:{minor}").into()
+        let kind = if number.kind == DeviceKind::Char { "char" } else { "block" };
+        format!("{kind}:{}:{}", number.major, number.minor).into()
     } else {
         format!("/dev/{node}").into()
     };
@@ -270,6 +291,6 @@ fn number_of(metadata: &fs::Metadata) -> Option<DeviceNumber> {
 
 /// The filter row of a device node; `None` if the path is no device.
 #[must_use]
-pub fn node_row(path: &Path) -> Option<(u32, u32, Option<u32>)> {
+pub fn node_row(path: &Path) -> Option<Row> {
     node_number(path).map(row)
 }

@@ -73,7 +73,7 @@ pub fn read(path: &Path) -> Result<Layout, BtfError> {
         task_pid: at("task_struct", "pid")?,
         task_status: if cfg!(target_arch = "x86_64") { at("task_struct", "thread_info.status")? } else { 0 },
         task_flags: at("task_struct", "thread_info.flags")?,
-        pad: 0,
+        file_flags: at("file", "f_flags")?,
     };
     let sock = SockLayout {
         daddr: at("sock_common", "skc_daddr")?,

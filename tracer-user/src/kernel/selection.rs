@@ -1,12 +1,16 @@
 //! What the kernel side is told to look at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, MapError};
+use tracer_common::bus::Bus;
 use tracer_common::call::{self, Abi, traits};
-use tracer_common::config::{DeviceKey, FdInfo, FdKey, IoctlSize, SOME_MINORS, WHOLE_MAJOR, map};
+use tracer_common::config::{
+    DeviceKey, FAMILY_SHIFT, FdInfo, FdKey, MINORS_MASK, SOME_MINORS, WHOLE_MAJOR, map,
+};
 use tracer_common::limits::MARKS;
+use tracer_common::recipe::{Recipe, RecipeKey};
 
 /// Who and what is traced. An event needs both.
 #[derive(Clone, Debug, Default)]
@@ -17,12 +21,16 @@ pub struct Selection {
     pub comms: BTreeSet<[u8; 16]>,
     /// Character (1) or block (2), major, and a minor or every one.
     pub devices: BTreeSet<(u32, u32, Option<u32>)>,
+    /// Buses whose transactions are shown below the commands that they are for.
+    pub buses: BTreeSet<Bus>,
     /// TCP ports of brokers.
     pub ports: BTreeSet<u16>,
     /// Paths of brokers' unix sockets.
     pub unix_paths: BTreeSet<String>,
-    /// Sizes of `ioctl` commands whose number does not tell: command, bytes read, bytes written by the kernel.
-    pub ioctls: Vec<(u32, u16, u16)>,
+    /// Families of the `ioctl` commands of [`Self::devices`]; 0 if it is not here.
+    pub families: BTreeMap<(u32, u32, Option<u32>), u8>,
+    /// What the arguments of `ioctl` commands hold and point to, where their number does not tell.
+    pub ioctls: Vec<(RecipeKey, Recipe)>,
 }
 
 /// Writes a selection into the maps.
@@ -43,18 +51,19 @@ pub fn fill(bpf: &mut Ebpf, selection: &Selection) -> Result<(), MapError> {
         comms.insert(*comm, 1, 0)?;
     }
     let mut majors: Array<&mut MapData, u8> = Array::try_from(named(bpf, map::MAJORS)?)?;
-    for (kind, major, minor) in &selection.devices {
+    let family = |row| selection.families.get(row).copied().unwrap_or(0);
+    for row @ (kind, major, minor) in &selection.devices {
         let index = DeviceKey::major_index(*kind, *major);
         match minor {
-            None => majors.set(index, WHOLE_MAJOR, 0)?,
-            Some(_) if majors.get(&index, 0)? == WHOLE_MAJOR => {}
+            None => majors.set(index, WHOLE_MAJOR | family(row) << FAMILY_SHIFT, 0)?,
+            Some(_) if majors.get(&index, 0)? & MINORS_MASK == WHOLE_MAJOR => {}
             Some(_) => majors.set(index, SOME_MINORS, 0)?,
         }
     }
     let mut devices: HashMap<&mut MapData, DeviceKey, u8> = HashMap::try_from(named(bpf, map::DEVICES)?)?;
-    for (kind, major, minor) in &selection.devices {
+    for row @ (kind, major, minor) in &selection.devices {
         if let Some(minor) = minor {
-            devices.insert(DeviceKey { kind: *kind, major: *major, minor: *minor }, 1, 0)?;
+            devices.insert(DeviceKey { kind: *kind, major: *major, minor: *minor }, family(row), 0)?;
         }
     }
     let mut ports: Array<&mut MapData, u8> = Array::try_from(named(bpf, map::PORTS)?)?;
@@ -65,9 +74,9 @@ pub fn fill(bpf: &mut Ebpf, selection: &Selection) -> Result<(), MapError> {
     for path in &selection.unix_paths {
         paths.insert(padded(path.as_bytes()), 1, 0)?;
     }
-    let mut ioctls: HashMap<&mut MapData, u32, IoctlSize> = HashMap::try_from(named(bpf, map::IOCTLS)?)?;
-    for (command, reads, writes) in &selection.ioctls {
-        ioctls.insert(*command, IoctlSize { reads: *reads, writes: *writes }, 0)?;
+    let mut ioctls: HashMap<&mut MapData, RecipeKey, Recipe> = HashMap::try_from(named(bpf, map::IOCTLS)?)?;
+    for (key, recipe) in &selection.ioctls {
+        ioctls.insert(*key, *recipe, 0)?;
     }
     Ok(())
 }
@@ -118,15 +127,17 @@ impl DeviceFilter {
         })
     }
 
-    /// Selects a device, or every minor of a major, from the next call on.
+    /// Selects a device, or every minor of a major, from the next call on. `family`: of its `ioctl` commands.
     ///
     /// # Errors
     /// There are too many.
-    pub fn add(&mut self, (kind, major, minor): (u32, u32, Option<u32>)) -> Result<(), MapError> {
+    pub fn add(&mut self, (kind, major, minor): (u32, u32, Option<u32>), family: u8) -> Result<(), MapError> {
         let index = DeviceKey::major_index(kind, major);
-        let Some(minor) = minor else { return self.majors.set(index, WHOLE_MAJOR, 0) };
-        self.devices.insert(DeviceKey { kind, major, minor }, 1, 0)?;
-        if self.majors.get(&index, 0)? != WHOLE_MAJOR {
+        let Some(minor) = minor else {
+            return self.majors.set(index, WHOLE_MAJOR | family << FAMILY_SHIFT, 0);
+        };
+        self.devices.insert(DeviceKey { kind, major, minor }, family, 0)?;
+        if self.majors.get(&index, 0)? & MINORS_MASK != WHOLE_MAJOR {
             self.majors.set(index, SOME_MINORS, 0)?;
         }
         Ok(())

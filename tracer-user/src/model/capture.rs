@@ -1,11 +1,12 @@
 //! One system call as the kernel side saw it, decoded and checked.
 
 use bytes::Bytes;
+use tracer_common::bus::Bus;
 use tracer_common::call::{Abi, Call};
 
 use super::net::{Direction, SocketEnd};
 use super::payload::Payload;
-use super::time::Interval;
+use super::time::{Interval, Timestamp};
 
 /// Character or block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,6 +81,17 @@ pub enum Position {
     Offset(u64),
 }
 
+/// Memory that the argument of an `ioctl` points to, [`tracer_common::recipe`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Which element of the argument's array; 0 if it has none.
+    pub element: u16,
+    /// Which of the element's buffers; `None`: the element itself.
+    pub buffer: Option<u8>,
+    /// What is there.
+    pub payload: Payload,
+}
+
 /// What a [`Capture`] tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
@@ -101,12 +113,15 @@ pub enum Body {
         position: Position,
         length: u64,
     },
-    /// An `ioctl`. `before`: the argument at entry, if it was captured apart; `after`: as it was at exit.
+    /// An `ioctl`. `before`: the argument at entry, if it was captured apart; `after`: as it was at exit. `given` and
+    /// `answered`: what it pointed to then.
     Ioctl {
         command: u32,
         argument: u64,
         before: Option<Bytes>,
         after: Bytes,
+        given: Vec<Piece>,
+        answered: Vec<Piece>,
     },
     Open {
         path: Bytes,
@@ -146,9 +161,18 @@ pub enum Body {
     Exit {
         whole_process: bool,
     },
-    /// The thread died in this call, which never returned.
-    Aborted,
+    /// The thread died in this call, which never returned. Of an `ioctl`: its command.
+    Aborted {
+        command: u32,
+    },
     /// The thread is about to wait for something on this descriptor, from which it got a message or to which it gave a
     /// command before. The socket's addresses are not known here, only its identity.
     Waiting,
+    /// The driver did something on its bus on behalf of the call that began at `call`; the times are those of the bus.
+    Bus {
+        bus: Bus,
+        /// Messages or bytes.
+        amount: u64,
+        call: Timestamp,
+    },
 }

@@ -8,14 +8,16 @@ use hashbrown::HashMap;
 use super::follow::Follower;
 use super::newcomers::Newcomers;
 use super::totals::Totals;
+use super::transactions::Transactions;
 use crate::causality::{self, Causality};
 use crate::decode::Decoder;
 use crate::device::{self, Devices};
 use crate::host;
 use crate::host::devices::Catalog;
 use crate::kernel::rings::Raw;
-use crate::model::capture::{Body, Capture, DeviceNumber, Target};
-use crate::model::command::{Command, Device};
+use crate::model::capture::{Body, Capture, DeviceNumber, Piece, Target};
+use crate::model::command::{Command, Device, Status, Transaction};
+use crate::model::errno;
 use crate::model::net::{Direction, Role, SocketEnd, Transport};
 use crate::model::op::{Op, OpKind, System};
 use crate::model::process::{Process, ProcessKey};
@@ -96,7 +98,8 @@ pub struct Engine {
     unplugged: Vec<(Timestamp, DeviceNumber)>,
     commands: Devices,
     connections: HashMap<End, Known>,
-    entries: HashMap<u32, (Timestamp, Bytes)>,
+    entries: HashMap<u32, (Timestamp, Bytes, Vec<Piece>)>,
+    transactions: Transactions,
     causality: Causality,
     follower: Option<Follower>,
     totals: Totals,
@@ -119,6 +122,7 @@ impl Engine {
             unplugged: Vec::new(),
             connections: HashMap::new(),
             entries: HashMap::new(),
+            transactions: Transactions::default(),
             follower,
             totals: Totals::default(),
             finished: Vec::new(),
@@ -272,21 +276,33 @@ impl Engine {
 
     fn device(&mut self, mut capture: Capture, number: DeviceNumber) {
         self.totals.device_records += 1;
-        if let Body::Ioctl { before, .. } = &mut capture.body {
+        if let Body::Ioctl { before, given, .. } = &mut capture.body {
             if capture.at.start == capture.at.end && before.is_some() {
                 // The argument at entry; the call itself follows.
                 if self.entries.len() >= ENTRIES {
                     // Threads that died in their call and whose end was lost.
                     self.entries.clear();
                 }
-                self.entries.insert(capture.tid, (capture.at.start, before.take().unwrap_or_default()));
+                let entry = (capture.at.start, before.take().unwrap_or_default(), std::mem::take(given));
+                self.entries.insert(capture.tid, entry);
                 return;
             }
-            if let Some((_, bytes)) =
-                self.entries.remove(&capture.tid).filter(|(start, _)| *start == capture.at.start)
+            if let Some((_, bytes, pieces)) =
+                self.entries.remove(&capture.tid).filter(|(start, ..)| *start == capture.at.start)
             {
-                *before = Some(bytes);
+                (*before, *given) = (Some(bytes), pieces);
             }
+        }
+        if let Body::Bus { bus, amount, call } = capture.body {
+            let error = u32::try_from(-capture.result).ok().filter(|errno| *errno > 0);
+            let status = error.map_or(Status::Ok, |errno| Status::Error {
+                kind: errno::name(errno),
+                message: String::new(),
+            });
+            let transaction = Transaction { bus, at: capture.at, amount, status };
+            self.totals.transactions += 1;
+            self.totals.transactions_unplaced += self.transactions.add((capture.tid, call), transaction);
+            return;
         }
         // Before what happens on the device that may have the number by now.
         self.unplug(capture.at.end);
@@ -508,8 +524,9 @@ impl Engine {
     }
 
     fn pass_commands(&mut self) {
-        for command in self.finished.drain(..) {
+        for mut command in self.finished.drain(..) {
             self.totals.commands += 1;
+            command.bus = self.transactions.take((command.tid, command.at.start));
             self.causality.command(command);
         }
     }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use hashbrown::HashMap;
 
 use self::pairs::Pairs;
+use super::select::choose;
 use tracer_common::config::{FdInfo, FdKey};
 use tracer_common::record::Target as WireTarget;
 
@@ -132,7 +133,7 @@ impl Follower {
             | Body::Unseen { .. }
             | Body::Ioctl { .. }
             | Body::Waiting
-            | Body::Aborted
+            | Body::Aborted { .. }
             | Body::Shutdown { .. } => {
                 if let Body::Ioctl { command: TIOCGPTPEER, .. } = capture.body
                     && let Ok(peer) = i32::try_from(capture.result)
@@ -149,8 +150,8 @@ impl Follower {
 
     /// Other devices are selected from now on: what is open of them is looked up.
     pub fn select(&mut self, devices: Rows) {
-        let came = devices.difference(&self.selection.devices).next().is_some();
-        self.selection.devices = devices;
+        let came = devices.keys().any(|row| !self.selection.devices.contains(row));
+        choose(&mut self.selection, devices);
         if came {
             self.read_everybody();
         }
@@ -310,11 +311,22 @@ impl Follower {
             Target::Socket(_) => (WireTarget::Socket, 0),
             Target::None => (WireTarget::None, 0),
         };
-        let info = FdInfo { target: wire as u8, selected, pad: 0, rdev, inode: 0 };
+        let family = match target {
+            Target::Device(number) => self.family(number),
+            Target::Socket(_) | Target::None => 0,
+        };
+        let info = FdInfo { target: wire as u8, selected, family: u16::from(family), rdev, inode: 0 };
         if self.live.set_fd(FdKey { tgid: key.0, fd: key.1 }, info).is_err() {
             self.overflow += 1;
         }
         self.known.insert(key, target);
+    }
+
+    /// The family of a selected device's `ioctl` commands.
+    fn family(&self, number: DeviceNumber) -> u8 {
+        let kind = if number.kind == DeviceKind::Char { 1 } else { 2 };
+        let of = |minor| self.selection.families.get(&(kind, number.major, minor));
+        of(Some(number.minor)).or_else(|| of(None)).copied().unwrap_or(0)
     }
 
     /// As [`Self::remember`], of what the kernel side follows by itself. By now the number may be another descriptor's.

@@ -11,11 +11,12 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use crate::device;
 use crate::host::clock;
-use crate::host::devices::{self, Catalog, Pattern, Rows, row};
+use crate::host::devices::{self, Catalog, Pattern, Row, Rows, number_of_row};
 use crate::host::uevents::{Census, Change, Uevents};
 use crate::kernel::selection::DeviceFilter;
-use crate::model::capture::{DeviceKind, DeviceNumber};
+use crate::model::capture::DeviceNumber;
 
 /// How often paths and links are looked at again, and where the kernel says nothing, all devices: those who make links
 /// do it some 0.1 s after the device came.
@@ -187,46 +188,50 @@ impl Watch {
     /// Brings the filter up to date.
     fn select(&mut self) {
         let (now, _) = devices::resolve(&self.patterns, &self.catalog);
-        let came: Vec<_> = now.difference(&self.selected).copied().collect();
         // One that is unplugged stays: what still has it open fails, and that is to be seen; and it may come back. One
         // whose number another device has by now goes.
-        let went: Vec<_> =
-            self.selected.difference(&now).filter(|row| self.is_taken(**row)).copied().collect();
+        let went: Vec<Row> = self
+            .selected
+            .keys()
+            .filter(|row| !now.contains_key(row) && self.is_taken(**row))
+            .copied()
+            .collect();
         for row in &went {
             self.filter.remove(*row);
             self.selected.remove(row);
         }
-        for row in &came {
-            match self.filter.add(*row) {
+        let mut came = Vec::new();
+        for (row, class) in now {
+            // The same number may be of another class by now.
+            if self.selected.get(&row) == Some(&class) {
+                continue;
+            }
+            match self.filter.add(row, device::family(class)) {
                 Ok(()) => {
-                    self.selected.insert(*row);
+                    self.selected.insert(row, class);
+                    came.push(row);
                 }
-                Err(error) if !self.full => {
-                    self.full = true;
-                    tracing::warn!("a device that came cannot be selected, there are too many: {error}");
-                }
-                Err(_) => {}
+                Err(error) => self.say_full(&error),
             }
         }
-        if !came.is_empty() || !went.is_empty() {
-            for (kind, major, minor) in &came {
-                if let Some(minor) = *minor {
-                    let kind = if *kind == 1 { DeviceKind::Char } else { DeviceKind::Block };
-                    let device = self.catalog.describe(DeviceNumber { kind, major: *major, minor });
-                    tracing::info!(id = &*device.id, "{} came and is traced", device.path);
-                }
-            }
-            self.tell(Notice::Selected(self.selected.clone()));
+        if came.is_empty() && went.is_empty() {
+            return;
+        }
+        for number in came.into_iter().filter_map(number_of_row) {
+            let device = self.catalog.describe(number);
+            tracing::info!(id = &*device.id, "{} came and is traced", device.path);
+        }
+        self.tell(Notice::Selected(self.selected.clone()));
+    }
+
+    fn say_full(&mut self, error: &dyn std::error::Error) {
+        if !std::mem::replace(&mut self.full, true) {
+            tracing::warn!("a device that came cannot be selected, there are too many: {error}");
         }
     }
 
-    /// Whether a number is a device's that was not meant.
-    fn is_taken(&self, (kind, major, minor): (u32, u32, Option<u32>)) -> bool {
-        let Some(minor) = minor else { return false };
-        let kind = if kind == row(CHAR).0 { DeviceKind::Char } else { DeviceKind::Block };
-        self.catalog.stamp(DeviceNumber { kind, major, minor }) != 0
+    /// Whether a number is a device's now.
+    fn is_taken(&self, row: Row) -> bool {
+        number_of_row(row).is_some_and(|number| self.catalog.stamp(number) != 0)
     }
 }
-
-/// Any character device.
-const CHAR: DeviceNumber = DeviceNumber { kind: DeviceKind::Char, major: 0, minor: 0 };

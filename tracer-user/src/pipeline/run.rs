@@ -15,7 +15,7 @@ use super::report::Report;
 use crate::decode::Decoder;
 use crate::export::Exporters;
 use crate::export::metrics::Metrics;
-use crate::host::devices::Pattern;
+use crate::host::devices::{Pattern, Rows};
 use crate::host::{clock, processes};
 use crate::kernel::load::{Attachment, Kernel};
 use crate::kernel::selection::Selection;
@@ -43,6 +43,8 @@ pub struct Parts {
     pub selection: Selection,
     /// The devices that are meant, those that are not there yet included.
     pub devices: Vec<Pattern>,
+    /// What the kernel side was told of them.
+    pub rows: Rows,
     /// Settings of the analysis.
     pub engine: engine::Settings,
     /// Where spans go.
@@ -58,10 +60,10 @@ pub struct Parts {
 /// Runs the analysis until told to stop; then everything that is held has been offered to the exporters. `started` is
 /// told when nothing can be missed any more.
 fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
-    let Parts { kernel, selection, devices, engine, exporters, metrics, mut report, stop } = parts;
+    let Parts { kernel, selection, devices, rows, engine, exporters, metrics, mut report, stop } = parts;
     let Kernel { layout, mut reader, counters, live, devices: filter, mut attachment, .. } = kernel;
-    let hotplug = (!devices.is_empty())
-        .then(|| Hotplug::start(devices, selection.devices.clone(), engine.catalog.clone(), filter));
+    let hotplug =
+        (!devices.is_empty()).then(|| Hotplug::start(devices, rows, engine.catalog.clone(), filter));
     let hotplug = hotplug.transpose().unwrap_or_else(|error| {
         tracing::warn!("devices that come and go are not followed: {error}");
         None

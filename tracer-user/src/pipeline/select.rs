@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use crate::device;
-use crate::host::devices::{self, Catalog, Pattern, PatternError};
+use crate::host::devices::{self, Catalog, Pattern, PatternError, Rows};
 use crate::host::processes;
 use crate::kernel::selection::{Selection, padded};
 use crate::model::op::System;
+use tracer_common::bus::Bus;
 
 /// A broker to trace: protocol, and a port or the path of a unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +94,8 @@ pub struct Plan {
     pub ports: Vec<(u16, System)>,
     /// The devices that are meant, those that are not there yet included.
     pub devices: Vec<Pattern>,
+    /// What they are now.
+    pub rows: Rows,
 }
 
 impl Plan {
@@ -117,7 +120,7 @@ impl Plan {
 /// # Errors
 /// Something that was asked for does not exist.
 pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Plan, SelectError> {
-    let mut selection = Selection { ioctls: device::legacy_sizes().to_vec(), ..Selection::default() };
+    let mut selection = Selection { ioctls: device::recipes().to_vec(), ..Selection::default() };
     let mut ports = Vec::new();
     let everything = request.devices.is_empty() && request.brokers.is_empty();
     let mut patterns = Vec::new();
@@ -128,7 +131,7 @@ pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Plan, SelectError
     for device in &request.devices {
         patterns.push(Pattern::parse(device, catalog)?);
     }
-    (selection.devices, _) = devices::resolve(&patterns, catalog);
+    let (rows, _) = devices::resolve(&patterns, catalog);
     for broker in &request.brokers {
         match &broker.place {
             Place::Port(port) => ports.push((*port, broker.system)),
@@ -151,7 +154,28 @@ pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Plan, SelectError
         selection.comms =
             request.comms.iter().map(|comm| padded(&comm.as_bytes()[..comm.len().min(15)])).collect();
     }
-    Ok(Plan { selection, ports, devices: patterns })
+    selection.buses = rows.values().flat_map(|class| buses(class)).copied().collect();
+    choose(&mut selection, rows.clone());
+    Ok(Plan { selection, ports, devices: patterns, rows })
+}
+
+/// Selects these devices and no others.
+pub(super) fn choose(selection: &mut Selection, rows: Rows) {
+    selection.families = rows.iter().map(|(row, class)| (*row, device::family(class))).collect();
+    selection.devices = rows.into_keys().collect();
+}
+
+/// The buses that devices of a class may hang on.
+fn buses(class: &str) -> &'static [Bus] {
+    match class {
+        "i2c" => &[Bus::I2c, Bus::Smbus],
+        "spi" => &[Bus::Spi],
+        "scsi" => &[Bus::Scsi, Bus::Block],
+        "nvme" => &[Bus::Nvme, Bus::Block],
+        "block" => &[Bus::Block, Bus::Scsi, Bus::Nvme],
+        "video" => &[Bus::V4l2],
+        _ => &[],
+    }
 }
 
 #[cfg(test)]

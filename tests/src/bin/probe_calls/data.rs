@@ -73,9 +73,54 @@ pub(super) fn run(name: &str, words: &mut Words<'_>) -> Result<Option<String>> {
             let done = call(libc::SYS_ioctl, [word(fd), command, bytes.as_mut_ptr() as usize, 0, 0, 0]);
             return Ok(Some(format!("{done} {}", to_hex(&bytes))));
         }
+        // `ioctl-room FD COMMAND COUNT BYTES`: the argument is a count and a pointer to so much room. Answers the result and
+        // the numbers of four bytes that are there then, the first 128.
+        "ioctl-room" => {
+            let (fd, command, count): (i32, usize, usize) =
+                (words.number()?, words.number()?, words.number()?);
+            let mut room = vec![0u32; words.number::<usize>()? / 4];
+            let mut argument = [count, room.as_mut_ptr() as usize];
+            let done = call(libc::SYS_ioctl, [word(fd), command, argument.as_mut_ptr() as usize, 0, 0, 0]);
+            let numbers = room.iter().take(128).map(|number| format!(" {number}"));
+            return Ok(Some(format!("{done}{}", numbers.collect::<String>())));
+        }
+        // `ioctl-messages FD COMMAND FLAGS:LENGTH…`: the argument points to messages as those of `I2C_RDWR`, and each of
+        // them to its part of the pattern; a `-` behind the length: to nowhere.
+        "ioctl-messages" => {
+            let (fd, command): (i32, usize) = (words.number()?, words.number()?);
+            messages(fd, command, &words.rest())?
+        }
         _ => return Ok(None),
     };
     result(done)
+}
+
+/// `struct i2c_msg`, `include/uapi/linux/i2c.h`.
+#[repr(C)]
+struct Message {
+    address: u16,
+    flags: u16,
+    length: u16,
+    bytes: *mut u8,
+}
+
+fn messages(fd: i32, command: usize, wanted: &str) -> Result<i64> {
+    let mut parsed = Vec::new();
+    for word in wanted.split(' ') {
+        let (flags, length) = word.split_once(':').context("FLAGS:LENGTH")?;
+        let nowhere = length.ends_with('-');
+        parsed.push((flags.parse::<u16>()?, length.trim_end_matches('-').parse::<u16>()?, nowhere));
+    }
+    let lengths: Vec<usize> = parsed.iter().map(|(_, length, _)| usize::from(*length)).collect();
+    let mut segments = Segments::new(&lengths);
+    let vectors = segments.vectors();
+    let mut all: Vec<Message> = Vec::new();
+    for ((flags, length, nowhere), vector) in parsed.into_iter().zip(&vectors) {
+        let bytes = if nowhere { std::ptr::without_provenance_mut(16) } else { vector.iov_base.cast() };
+        all.push(Message { address: 0x50 + all.len() as u16, flags, length, bytes });
+    }
+    let mut argument = [all.as_mut_ptr() as usize, all.len()];
+    Ok(call(libc::SYS_ioctl, [word(fd), command, argument.as_mut_ptr() as usize, 0, 0, 0]))
 }
 
 /// Buffers of given lengths that hold the pattern together.

@@ -214,6 +214,7 @@ impl World {
             status: Status::Ok,
             request,
             reply,
+            bus: Vec::new(),
             args: Vec::new(),
         }));
     }

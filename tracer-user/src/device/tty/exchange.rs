@@ -248,6 +248,7 @@ impl Exchange {
             status,
             request: self.request.into_payload(),
             reply,
+            bus: Vec::new(),
             args: Vec::new(),
         });
     }

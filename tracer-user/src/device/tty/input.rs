@@ -200,6 +200,7 @@ impl Piece {
             status: Status::Ok,
             request: self.bytes.into_payload(),
             reply: None,
+            bus: Vec::new(),
             args: Vec::new(),
         });
     }

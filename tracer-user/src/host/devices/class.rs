@@ -1,13 +1,16 @@
 //! Which class a device is of, and which numbers a class has.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use super::sysfs::{Sysfs, entries, link_name};
 use crate::model::capture::{DeviceKind, DeviceNumber};
 
-/// Rows of the kernel side's filter: character (1) or block (2), major, a minor or all of them.
-pub type Rows = BTreeSet<(u32, u32, Option<u32>)>;
+/// A row of the kernel side's filter: character (1) or block (2), major, a minor or all of them.
+pub type Row = (u32, u32, Option<u32>);
+
+/// Rows with the class of their devices; empty if they may be of several.
+pub type Rows = BTreeMap<Row, &'static str>;
 
 /// A class by the names and numbers that its drivers have.
 struct Class {
@@ -61,10 +64,6 @@ const CLASSES: &[Class] = &[
     Class { name: "kvm", drivers: &[], subsystems: &[], majors: &[] },
     Class { name: "vhost", drivers: &["vhost-vdpa"], subsystems: &["vhost-vdpa"], majors: &[] },
 ];
-
-/// What is traced when nothing is selected: all but `block`. Of block devices only `ioctl`s make spans, and the kernel
-/// side cannot leave their data out: it would copy every read of a disk's node only to have it thrown away.
-const NOT_BY_DEFAULT: &str = "block";
 
 /// Nodes of the `misc` driver that belong to a class, with their fixed minors, `include/linux/miscdevice.h`.
 const MISC: &[(&str, u32, &str)] = &[
@@ -156,7 +155,10 @@ pub(super) const PTS_MAJORS: RangeInclusive<u32> = 136..=143;
 
 /// Block majors that are nobody else's (loop, sd, md, sr, nbd, mmc, extended numbers), the same document.
 const BLOCK_MAJORS: &[u32] =
-    &[7, 8, 9, 11, 43, 65, 66, 67, 68, 69, 70, 71, 128, 129, 130, 131, 132, 133, 134, 135, 179, 259];
+    &[7, 8, 9, 11, 43, 65, 66, 67, 68, 69, 70, 71, 128, 129, 130, 131, 132, 133, 134, 135, 179, EXTENDED];
+
+/// The block major that NVMe namespaces and other disks' further partitions share.
+const EXTENDED: u32 = 259;
 
 /// The names that `--device` takes for whole classes.
 #[must_use]
@@ -172,33 +174,30 @@ pub fn class_named(name: &str) -> Option<&'static str> {
     CLASSES.iter().find(|class| class.name == name).map(|class| class.name)
 }
 
-/// Every class that is traced when nothing is selected.
+/// Every class.
 #[must_use]
 pub fn everything(sysfs: &Sysfs) -> Rows {
-    let default = CLASSES.iter().filter(|class| class.name != NOT_BY_DEFAULT);
-    let rows = default.flat_map(|class| rows_of(sysfs, class));
-    rows.filter(|(kind, ..)| *kind == row_kind(DeviceKind::Char)).collect()
+    CLASSES.iter().flat_map(|class| rows_of(sysfs, class)).collect()
 }
 
 /// The device numbers of a class on this host; `None` if there is no such class.
 #[must_use]
 pub fn class_rows(sysfs: &Sysfs, name: &str) -> Option<Rows> {
-    CLASSES.iter().find(|class| class.name == name).map(|class| rows_of(sysfs, class))
+    CLASSES.iter().find(|class| class.name == name).map(|class| rows_of(sysfs, class).collect())
 }
 
-fn rows_of(sysfs: &Sysfs, class: &Class) -> Rows {
+fn rows_of(sysfs: &Sysfs, class: &Class) -> impl Iterator<Item = (Row, &'static str)> + use<> {
     let (char, block) = (row_kind(DeviceKind::Char), row_kind(DeviceKind::Block));
     let registered = Registered::read(sysfs);
     let named = registered.char.iter().filter(|(_, driver)| class.drivers.contains(&driver.as_str()));
-    let mut rows: Rows = named.map(|(major, _)| (char, *major, None)).collect();
+    let mut rows: Vec<Row> = named.map(|(major, _)| (char, *major, None)).collect();
     rows.extend(class.majors.iter().map(|major| (char, *major, None)));
-    for (_, minor, _) in MISC.iter().filter(|(.., of)| *of == class.name) {
-        rows.insert((char, MISC_MAJOR, Some(*minor)));
-    }
+    let misc = MISC.iter().filter(|(.., of)| *of == class.name);
+    rows.extend(misc.map(|(_, minor, _)| (char, MISC_MAJOR, Some(*minor))));
     match class.name {
         "tty" => {
             // Major 4 is shared: below 64 are the virtual consoles.
-            rows.remove(&(char, 4, None));
+            rows.retain(|(_, major, _)| *major != 4);
             rows.extend((64..256).map(|minor| (char, 4, Some(minor))));
         }
         "block" => {
@@ -209,11 +208,12 @@ fn rows_of(sysfs: &Sysfs, class: &Class) -> Rows {
         _ => {}
     }
     rows.extend(stand_ins(sysfs, class.name));
-    rows
+    let name = class.name;
+    rows.into_iter().map(move |row| (row, if row == (2, EXTENDED, None) { "" } else { name }))
 }
 
 /// NVMe namespaces: they share a block major with others' partitions.
-fn namespaces(sysfs: &Sysfs) -> Vec<(u32, u32, Option<u32>)> {
+fn namespaces(sysfs: &Sysfs) -> Vec<Row> {
     let blocks = sysfs.numbers().into_iter().filter(|number| number.kind == DeviceKind::Block);
     let is_namespace = |number: &DeviceNumber| {
         let link = sysfs.sys.join(format!("dev/block/{}:{}", number.major, number.minor));
@@ -223,7 +223,7 @@ fn namespaces(sysfs: &Sysfs) -> Vec<(u32, u32, Option<u32>)> {
 }
 
 /// Devices that a program stands in for (CUSE), of numbers that are not the class' own.
-fn stand_ins(sysfs: &Sysfs, class: &str) -> Vec<(u32, u32, Option<u32>)> {
+fn stand_ins(sysfs: &Sysfs, class: &str) -> Vec<Row> {
     let folder = sysfs.sys.join("class/cuse");
     let number = |name: String| {
         let text = super::sysfs::text(&folder.join(&name).join("dev"))?;
@@ -237,8 +237,15 @@ fn stand_ins(sysfs: &Sysfs, class: &str) -> Vec<(u32, u32, Option<u32>)> {
 
 /// The filter row of one device.
 #[must_use]
-pub fn row(number: DeviceNumber) -> (u32, u32, Option<u32>) {
+pub fn row(number: DeviceNumber) -> Row {
     (row_kind(number.kind), number.major, Some(number.minor))
+}
+
+/// The device of a row, if it is of one.
+#[must_use]
+pub fn number_of_row((kind, major, minor): Row) -> Option<DeviceNumber> {
+    let kind = if kind == row_kind(DeviceKind::Char) { DeviceKind::Char } else { DeviceKind::Block };
+    minor.map(|minor| DeviceNumber { kind, major, minor })
 }
 
 fn row_kind(kind: DeviceKind) -> u32 {

@@ -116,11 +116,14 @@ impl Pattern {
         match self {
             Self::Everything => everything(catalog.sysfs()),
             Self::Class(name) => class_rows(catalog.sysfs(), name).unwrap_or_default(),
-            Self::Path(path) => node_number(&catalog.real(path)).map(row).into_iter().collect(),
+            Self::Path(path) => {
+                let number = node_number(&catalog.real(path));
+                number.map(|number| (row(number), catalog.class(number))).into_iter().collect()
+            }
             Self::Link(link) => link_rows(link, catalog, devices),
             Self::Usb { .. } | Self::Id(_) | Self::Driver(_) => {
                 let fitting = devices().iter().filter(|device| self.fits(device, catalog));
-                fitting.map(|device| row(device.number)).collect()
+                fitting.map(|device| (row(device.number), device.class)).collect()
             }
         }
     }
@@ -259,11 +262,11 @@ fn link_rows<'a>(link: &str, catalog: &Catalog, devices: &mut dyn FnMut() -> &'a
         for entry in entries(&dev.join(&place)).into_iter().filter(|entry| fits(entry)) {
             let link = place.join(entry);
             if let Some(number) = node_number(&dev.join(&link)) {
-                rows.insert(row(number));
+                rows.insert(row(number), catalog.class(number));
             } else if let Some(node) = target(dev, &link) {
                 let path = format!("/dev/{node}");
                 let named = devices().iter().filter(|device| *device.path == *path);
-                rows.extend(named.map(|device| row(device.number)));
+                rows.extend(named.map(|device| (row(device.number), device.class)));
             }
         }
     }

@@ -64,7 +64,7 @@ impl Level {
 
     /// A value of its `uevent` file.
     pub(super) fn property(&self, key: &str) -> Option<String> {
-        property(&read(&self.path.join("uevent"), ATTRIBUTE_BYTES)?, key)
+        uevent(&self.path, key)
     }
 }
 
@@ -160,8 +160,13 @@ pub(super) fn read(path: &Path, most: usize) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// A value of the `uevent` file in a device's folder.
+pub(super) fn uevent(folder: &Path, key: &str) -> Option<String> {
+    property(&read(&folder.join("uevent"), ATTRIBUTE_BYTES)?, key)
+}
+
 /// `KEY=value` in the text of a `uevent`.
-pub(super) fn property(uevent: &[u8], key: &str) -> Option<String> {
+fn property(uevent: &[u8], key: &str) -> Option<String> {
     let value = |line: &[u8]| clean(line.strip_prefix(key.as_bytes())?.strip_prefix(b"=")?);
     uevent.split(|byte| *byte == b'\n').find_map(value)
 }

@@ -83,7 +83,7 @@ fn missing_trees_describe_nothing() {
     assert_eq!(facts(&catalog.describe(NUMBER)), "tty char:188:0 tty:c188:0\n");
     assert!(catalog.list().is_empty() && holders(&sysfs).is_empty());
     assert_eq!(catalog.stamp(NUMBER), 0);
-    assert!(class_rows(&sysfs, "i2c").is_some_and(|rows| rows == [(1, 89, None)].into()));
+    assert!(class_rows(&sysfs, "i2c").is_some_and(|rows| rows == [((1, 89, None), "i2c")].into()));
 }
 
 #[test]

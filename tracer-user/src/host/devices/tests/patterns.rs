@@ -36,7 +36,7 @@ fn means(tree: &Tree, text: &str) -> Vec<String> {
     let (rows, waiting) = resolve(std::slice::from_ref(&pattern), &catalog);
     assert_eq!(rows.is_empty(), !waiting.is_empty());
     let minor = |minor: Option<u32>| minor.map_or_else(|| "*".to_owned(), |minor| minor.to_string());
-    rows.into_iter().map(|(_, major, of)| format!("{major}:{}", minor(of))).collect()
+    rows.into_keys().map(|(_, major, of)| format!("{major}:{}", minor(of))).collect()
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_hidden_id_is_taken_as_well() {
     let hidden = catalog.describe(number).id;
     for id in [&*hidden, "tty:usb:0403:6001:FT12:if00:1"] {
         let (rows, _) = resolve(&[Pattern::parse(&format!("id:{id}"), &catalog).expect("an id")], &catalog);
-        assert_eq!(rows, [(1, 188, Some(2))].into(), "{id}");
+        assert_eq!(rows, [((1, 188, Some(2)), "tty")].into(), "{id}");
     }
 }
 
@@ -127,7 +127,7 @@ fn several_patterns_are_told_apart_by_what_they_find() {
     let catalog = tree.catalog();
     let patterns = ["usb:1209:1", "i2c"].map(|text| Pattern::parse(text, &catalog).expect("it may come"));
     let (rows, waiting) = resolve(&patterns, &catalog);
-    assert_eq!((rows, waiting), ([(1, 89, None)].into(), vec![&patterns[0]]));
+    assert_eq!((rows, waiting), ([((1, 89, None), "i2c")].into(), vec![&patterns[0]]));
 }
 
 #[test]
