@@ -332,7 +332,7 @@ fn features(kernel: &Kernel) -> Vec<serve::state::Feature> {
         consequence: "",
         remedy: "",
     };
-    vec![told(attached), told(btf)]
+    vec![told(attached), told(btf), told(super::doctor::device_events())]
 }
 
 #[allow(clippy::too_many_arguments, reason = "called once; a struct would only name the same things again")]

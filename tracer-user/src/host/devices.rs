@@ -83,6 +83,12 @@ impl Catalog {
         device
     }
 
+    /// Describes a device by its number, with its id not hidden.
+    #[must_use]
+    pub fn describe_plainly(&self, number: DeviceNumber) -> Device {
+        open(number, &Surroundings::new(&self.sysfs))
+    }
+
     /// The class of a device alone.
     #[must_use]
     pub fn class(&self, number: DeviceNumber) -> &'static str {

@@ -147,6 +147,18 @@ const FORMS: &[(&str, &str)] = &[
     ("rbd", "block"),
 ];
 
+/// Nodes whose numbers are fixed, `Documentation/admin-guide/devices.txt`: major, and the minor of the first.
+const FIXED: &[(&str, DeviceKind, u32, u32)] = &[
+    ("ttyUSB", DeviceKind::Char, 188, 0),
+    ("ttyACM", DeviceKind::Char, 166, 0),
+    ("ttyS", DeviceKind::Char, 4, 64),
+    ("ttyAMA", DeviceKind::Char, 204, 64),
+    ("i2c-", DeviceKind::Char, 89, 0),
+    ("sg", DeviceKind::Char, 21, 0),
+    ("loop", DeviceKind::Block, 7, 0),
+    ("sr", DeviceKind::Block, 11, 0),
+];
+
 /// Disks: letters and then perhaps a partition's number.
 const DISKS: &[&str] = &["sd", "vd", "xvd", "hd"];
 
@@ -308,6 +320,15 @@ pub fn class_by_name(node: &str) -> Option<&'static str> {
         rest.starts_with(|c: char| c.is_ascii_digit()).then_some(())
     };
     FORMS.iter().find(|(start, _)| follows(start).is_some()).map(|(_, class)| *class)
+}
+
+/// The number that a node will have when it comes, if that is known.
+pub(super) fn expected(node: &str) -> Option<DeviceNumber> {
+    let number = |(start, kind, major, first): &(&str, DeviceKind, u32, u32)| {
+        let index: u32 = node.strip_prefix(start)?.parse().ok().filter(|index| *index < 256)?;
+        Some(DeviceNumber { kind: *kind, major: *major, minor: first + index })
+    };
+    FIXED.iter().find_map(number)
 }
 
 /// Which driver registered which major: `/proc/devices` and `/proc/misc`.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::class::{Registered, Rows, class_by_name, class_named, class_rows, classes, everything, row};
+use super::class::{
+    Registered, Rows, class_by_name, class_named, class_rows, classes, everything, expected, row,
+};
 use super::links::{folders, target};
 use super::sysfs::entries;
 use super::{Catalog, node_number};
@@ -117,7 +119,9 @@ impl Pattern {
             Self::Everything => everything(catalog.sysfs()),
             Self::Class(name) => class_rows(catalog.sysfs(), name).unwrap_or_default(),
             Self::Path(path) => {
-                let number = node_number(&catalog.real(path));
+                // Of one that is not there yet, so that its first call is not missed.
+                let number = node_number(&catalog.real(path))
+                    .or_else(|| expected(path.strip_prefix("/dev").ok()?.to_str()?));
                 number.map(|number| (row(number), catalog.class(number))).into_iter().collect()
             }
             Self::Link(link) => link_rows(link, catalog, devices),
@@ -128,8 +132,17 @@ impl Pattern {
         }
     }
 
+    /// Whether it means nothing yet. `rows`: what it means now.
+    fn waits(&self, rows: &Rows, catalog: &Catalog) -> bool {
+        match self {
+            Self::Path(path) => !catalog.real(path).exists(),
+            _ => rows.is_empty(),
+        }
+    }
+
     /// Whether a device, with its id not hidden, is meant: by what it is, not by its path.
-    fn fits(&self, device: &Device, catalog: &Catalog) -> bool {
+    #[must_use]
+    pub fn fits(&self, device: &Device, catalog: &Catalog) -> bool {
         let identity = &device.identity;
         match self {
             Self::Usb { vendor, product, piece } => {
@@ -329,7 +342,7 @@ pub fn resolve<'p>(patterns: &'p [Pattern], catalog: &Catalog) -> (Rows, Vec<&'p
     let mut waiting = Vec::new();
     for pattern in patterns {
         let found = pattern.rows(catalog, &mut || devices.get_or_init(|| catalog.plain()));
-        if found.is_empty() {
+        if pattern.waits(&found, catalog) {
             waiting.push(pattern);
         }
         rows.extend(found);
