@@ -1,6 +1,6 @@
 //! `iotrail devices`: the device nodes of this host, what hardware is behind them, and who has them open.
 
-use iotrail::host::devices::{Holder, classes, holders};
+use iotrail::host::devices::{Catalog, Holder, Sysfs, classes, holders, id_key};
 use iotrail::model::capture::{DeviceKind, DeviceNumber};
 use iotrail::model::device::Device;
 use unicode_width::UnicodeWidthStr as _;
@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             known.join(", ")
         )));
     }
-    let catalog = super::run::catalog(options.hash_ids);
+    let catalog = catalog(options.hash_ids);
     let held = holders(catalog.sysfs());
     let row = |device: Device| {
         let held = held.get(&device.number).cloned().unwrap_or_default();
@@ -73,6 +73,18 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             print(&format!("{}\n", serde_json::Value::from(list)))
         }
     }
+}
+
+/// The devices of this host, with their ids hidden if that was asked for.
+pub(super) fn catalog(hash_ids: bool) -> Catalog {
+    let key = hash_ids.then(|| {
+        let (key, why) = id_key();
+        if let Some(why) = why {
+            tracing::warn!("{why}");
+        }
+        key
+    });
+    Catalog::new(Sysfs::default(), key)
 }
 
 impl Row {

@@ -14,7 +14,7 @@ use iotrail::export::otlp::Host;
 use iotrail::export::payload::{DigestKey, PayloadPolicy};
 use iotrail::export::{self, Backoff, Destination, Exporters};
 use iotrail::host::clock;
-use iotrail::host::devices::{Catalog, PatternError, Sysfs, id_key};
+use iotrail::host::devices::{Catalog, PatternError};
 use iotrail::host::identity::Identity;
 use iotrail::host::processes;
 use iotrail::kernel::features::{Feature, chain};
@@ -161,7 +161,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         brokers,
         command: !options.command.is_empty(),
     };
-    let catalog = catalog(options.hash_ids);
+    let catalog = super::devices::catalog(options.hash_ids);
     let plan = select::resolve(&request, &catalog).map_err(|error| match error {
         SelectError::Device(PatternError::Class(..) | PatternError::Usb(..)) => {
             Failure::usage(error.to_string())
@@ -212,18 +212,6 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         tracing::warn!(stage = stage.name, "{}: {} lost: {:?}", stage.name, stage.lost(), stage.dropped);
     }
     Ok(())
-}
-
-/// The devices of this host, with their ids hidden if that was asked for.
-pub(super) fn catalog(hash_ids: bool) -> Catalog {
-    let key = hash_ids.then(|| {
-        let (key, why) = id_key();
-        if let Some(why) = why {
-            tracing::warn!("{why}");
-        }
-        key
-    });
-    Catalog::new(Sysfs::default(), key)
 }
 
 fn write_report(path: &Path, report: &Report, telemetry: &Telemetry) -> Result<(), Failure> {

@@ -290,6 +290,21 @@ fn a_number_given_to_another_device_starts_anew() {
 }
 
 #[test]
+fn another_device_of_the_same_class_starts_anew_too() {
+    for id in ["x", "y"] {
+        let mut devices = Devices::new(Settings::default());
+        let mut out = Vec::new();
+        devices.feed(&data(Call::Write, (0, 1), 6, b"MEAS?\n", 6), PROCESS, &device("tty"), &mut out);
+        let other = Arc::new(Device { id: id.into(), ..(*device("tty")).clone() });
+        devices.feed(&data(Call::Read, (900, 901), 2, b"1\n", 2), PROCESS, &other, &mut out);
+        devices.tick(Timestamp(5_000_000_000), &mut out);
+        // The same device, described again, answers; another one does not.
+        let answered = out.iter().any(|command| command.reply.is_some());
+        assert_eq!(answered, id == "x", "{id}: {}", render(&out));
+    }
+}
+
+#[test]
 fn a_payload_never_holds_more_than_there_was() {
     let mut devices = Devices::new(Settings::default());
     let mut out = Vec::new();

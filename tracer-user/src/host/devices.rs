@@ -14,7 +14,7 @@ mod sysfs;
 #[cfg(test)]
 mod tests;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -188,6 +188,9 @@ fn open(number: DeviceNumber, around: &Surroundings<'_>) -> Device {
     Device { number, class, path, id: id::id(&facts).into(), identity: facts.identity() }
 }
 
+/// The devices of a bus or class: name and folder.
+type Siblings = Rc<[(String, PathBuf)]>;
+
 /// What is read once for many devices, when first needed.
 struct Surroundings<'a> {
     sysfs: &'a Sysfs,
@@ -195,7 +198,7 @@ struct Surroundings<'a> {
     links: OnceCell<Links>,
     buses: OnceCell<Vec<String>>,
     usb: OnceCell<Vec<String>>,
-    siblings: std::cell::RefCell<HashMap<String, Rc<[(String, PathBuf)]>>>,
+    siblings: RefCell<HashMap<String, Siblings>>,
 }
 
 impl<'a> Surroundings<'a> {
@@ -206,7 +209,7 @@ impl<'a> Surroundings<'a> {
             links: OnceCell::new(),
             buses: OnceCell::new(),
             usb: OnceCell::new(),
-            siblings: std::cell::RefCell::default(),
+            siblings: RefCell::default(),
         }
     }
 
@@ -239,7 +242,7 @@ impl<'a> Surroundings<'a> {
     }
 
     /// The devices of a bus or class: name and folder.
-    fn of_subsystem(&self, subsystem: &str) -> Rc<[(String, PathBuf)]> {
+    fn of_subsystem(&self, subsystem: &str) -> Siblings {
         if let Some(known) = self.siblings.borrow().get(subsystem) {
             return Rc::clone(known);
         }
@@ -253,7 +256,7 @@ impl<'a> Surroundings<'a> {
             let inside = target.components().skip_while(|part| part.as_os_str() == "..");
             Some((name, sys.join(inside.collect::<PathBuf>())))
         };
-        let found: Rc<[_]> = sysfs::entries(&folder).into_iter().filter_map(place).collect();
+        let found: Siblings = sysfs::entries(&folder).into_iter().filter_map(place).collect();
         self.siblings.borrow_mut().insert(subsystem.to_owned(), Rc::clone(&found));
         found
     }

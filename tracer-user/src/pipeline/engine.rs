@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
+use super::described::Described;
 use super::follow::Follower;
 use super::newcomers::Newcomers;
 use super::totals::Totals;
@@ -16,7 +17,7 @@ use crate::host;
 use crate::host::devices::Catalog;
 use crate::kernel::rings::Raw;
 use crate::model::capture::{Body, Capture, DeviceNumber, Piece, Target};
-use crate::model::command::{Command, Device, Status, Transaction};
+use crate::model::command::{Command, Status, Transaction};
 use crate::model::errno;
 use crate::model::net::{Direction, Role, SocketEnd, Transport};
 use crate::model::op::{Op, OpKind, System};
@@ -31,9 +32,6 @@ const CONNECTIONS: usize = 16 * 1024;
 
 /// Processes that are known. Those that were seen longest ago and have no connection are forgotten first.
 const PROCESSES: usize = 32 * 1024;
-
-/// Devices whose description is kept; describing one again costs a few reads in `/sys`.
-const DEVICES: usize = 4096;
 
 /// Threads whose `ioctl` argument at entry is kept until the call returns: as many as the kernel side follows.
 const ENTRIES: usize = tracer_common::limits::THREADS as usize;
@@ -73,29 +71,13 @@ struct Known {
     pending: bool,
 }
 
-/// A device as it was described.
-struct Described {
-    device: Arc<Device>,
-    /// Of the number when that was done.
-    stamp: u64,
-}
-
-impl Described {
-    fn new(catalog: &Catalog, number: DeviceNumber) -> Self {
-        // The stamp first: a device that comes in between is described again.
-        let stamp = catalog.stamp(number);
-        Self { device: Arc::new(catalog.describe(number)), stamp }
-    }
-}
-
 /// The stages of one run.
 pub struct Engine {
     settings: Settings,
     processes: HashMap<u32, Arc<Process>>,
     generation: u32,
     newcomers: Newcomers,
-    devices: HashMap<DeviceNumber, Described>,
-    unplugged: Vec<(Timestamp, DeviceNumber)>,
+    devices: Described,
     commands: Devices,
     connections: HashMap<End, Known>,
     entries: HashMap<u32, (Timestamp, Bytes, Vec<Piece>)>,
@@ -114,12 +96,11 @@ impl Engine {
         Self {
             commands: Devices::new(settings.device.clone()),
             causality: Causality::new(settings.causality.clone()),
+            devices: Described::new(settings.catalog.clone()),
             settings,
             processes: HashMap::new(),
             generation: 0,
             newcomers: Newcomers::default(),
-            devices: HashMap::new(),
-            unplugged: Vec::new(),
             connections: HashMap::new(),
             entries: HashMap::new(),
             transactions: Transactions::default(),
@@ -307,47 +288,24 @@ impl Engine {
         // Before what happens on the device that may have the number by now.
         self.unplug(capture.at.end);
         let process = self.process(&capture);
-        if self.devices.len() >= DEVICES && !self.devices.contains_key(&number) {
-            // What is forgotten is described anew.
-            self.devices.clear();
-        }
-        if matches!(capture.body, Body::Open { .. }) && capture.result >= 0 {
-            self.refresh(number);
-        }
-        let catalog = &self.settings.catalog;
-        let described = self.devices.entry(number).or_insert_with(|| Described::new(catalog, number));
-        let device = Arc::clone(&described.device);
+        let opened = matches!(capture.body, Body::Open { .. }) && capture.result >= 0;
+        let device = self.devices.get(number, opened);
         self.commands.feed(&capture, process, &device, &mut self.finished);
         self.pass_commands();
     }
 
-    /// The number may have been given to another device since it was described.
-    fn refresh(&mut self, number: DeviceNumber) {
-        let Some(described) = self.devices.get_mut(&number) else { return };
-        let stamp = self.settings.catalog.stamp(number);
-        // Of one that is gone, what was known of it stays: who has it open may still use it.
-        if stamp != 0 && stamp != described.stamp {
-            *described = Described::new(&self.settings.catalog, number);
-        }
-    }
-
     /// A device was plugged in, perhaps with a number that another one had.
     pub fn plugged(&mut self, number: DeviceNumber) {
-        self.refresh(number);
+        self.devices.refresh(number);
     }
 
     /// A device was taken away at `at`: what is under way on it then fails once everything before that was taken.
     pub fn unplugged(&mut self, number: DeviceNumber, at: Timestamp) {
-        // Of devices that were never used nothing is under way.
-        if self.devices.contains_key(&number) && self.unplugged.len() < DEVICES {
-            self.totals.unplugged += 1;
-            self.unplugged.push((at, number));
-        }
+        self.totals.unplugged += u64::from(self.devices.unplug(number, at));
     }
 
-    fn unplug(&mut self, watermark: Timestamp) {
-        let due = self.unplugged.extract_if(.., |(at, _)| *at <= watermark);
-        for (at, number) in due {
+    fn unplug(&mut self, until: Timestamp) {
+        for (at, number) in self.devices.gone(until) {
             self.commands.device_gone(number, at, &mut self.finished);
         }
     }
