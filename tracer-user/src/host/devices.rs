@@ -273,6 +273,8 @@ fn nodes_below(dev: &Path) -> Vec<(String, DeviceNumber)> {
             if metadata.is_dir() && depth < DEPTH && !NOT_NODES.contains(&name.as_str()) {
                 folders.push((node, depth + 1));
             } else if let Some(number) = number_of(&metadata)
+                // The same as `/dev/ptmx`.
+                && node != Path::new("pts/ptmx")
                 && found.len() < NODES
             {
                 found.push((node.to_string_lossy().into_owned(), number));

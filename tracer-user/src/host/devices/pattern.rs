@@ -60,7 +60,7 @@ pub enum PatternError {
     NoDevice(String),
     /// Neither class nor driver nor node.
     #[error(
-        "unknown device class `{0}`: use a path, usb:VENDOR:PRODUCT, by-id/NAME, id:ID, a driver ({2}) or one of {1}"
+        "unknown device class `{0}`: use a path, usb:VENDOR:PRODUCT, by-id/NAME, id:ID, a driver{2} or one of {1}"
     )]
     Class(String, String, String),
     /// No such form of a USB device.
@@ -108,8 +108,11 @@ impl Pattern {
         if drivers.contains(text) {
             return Ok(Self::Driver(text.to_owned()));
         }
-        let drivers: Vec<String> = drivers.into_iter().collect();
-        Err(PatternError::Class(text.to_owned(), classes().join(", "), listed(&drivers)))
+        let here = catalog.plain().into_iter().filter(|device| device.class != "other");
+        let here: BTreeSet<_> = here.filter_map(|device| Some(device.identity.driver?.to_string())).collect();
+        let here: Vec<String> = here.into_iter().collect();
+        let drivers = if here.is_empty() { String::new() } else { format!(" ({})", listed(&here)) };
+        Err(PatternError::Class(text.to_owned(), classes().join(", "), drivers))
     }
 
     /// The rows that it means now. `devices`: every device, with its id not hidden; asked only if needed.
