@@ -6,12 +6,18 @@
 
 #![forbid(unsafe_code)]
 
+mod block;
 mod buffer;
 mod class;
 mod generic;
 mod i2c;
 mod ioc;
+mod media;
+mod nvme;
+mod scsi;
+mod sound;
 mod tty;
+mod video;
 
 #[cfg(test)]
 mod tests;

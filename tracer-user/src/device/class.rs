@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 pub(crate) use super::ioc::Row;
-use super::{Counts, Settings, generic, i2c, tty};
+use super::{Counts, Settings, block, generic, i2c, media, nvme, scsi, sound, tty, video};
 use crate::model::capture::Piece;
 use crate::model::command::{Command, Device, Status};
 use crate::model::errno;
@@ -36,7 +36,16 @@ impl Class {
 }
 
 /// Every class that has a file of its own. At most 63: see [`tracer_common::config::FAMILY_SHIFT`].
-pub(crate) static CLASSES: &[Class] = &[tty::CLASS, i2c::CLASS];
+pub(crate) static CLASSES: &[Class] = &[
+    tty::CLASS,
+    i2c::CLASS,
+    scsi::CLASS,
+    nvme::CLASS,
+    block::CLASS,
+    video::CLASS,
+    media::CLASS,
+    sound::CLASS,
+];
 
 /// What is known of the class called `name`.
 pub(crate) fn find(name: &str) -> &'static Class {

@@ -180,6 +180,14 @@ pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
     Some(u16::from_le_bytes(*field))
 }
 
+/// Adds the C string in a field as an attribute, if the field was captured whole.
+pub(crate) fn text(name: &'static str, bytes: &[u8], field: std::ops::Range<usize>, args: &mut Args) {
+    if let Some(bytes) = bytes.get(field) {
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        args.push((name, Value::Text(String::from_utf8_lossy(&bytes[..end]).into_owned().into())));
+    }
+}
+
 /// A C `int` at `offset`, as an attribute's value.
 pub(crate) fn int_at(bytes: &[u8], offset: usize) -> Option<Value> {
     u32_at(bytes, offset).map(|number| Value::Int(i64::from(number.cast_signed())))

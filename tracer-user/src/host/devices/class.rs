@@ -9,7 +9,7 @@ use crate::model::capture::{DeviceKind, DeviceNumber};
 /// A row of the kernel side's filter: character (1) or block (2), major, a minor or all of them.
 pub type Row = (u32, u32, Option<u32>);
 
-/// Rows with the class of their devices; empty if they may be of several.
+/// Rows with the class of their devices.
 pub type Rows = BTreeMap<Row, &'static str>;
 
 /// A class by the names and numbers that its drivers have.
@@ -47,6 +47,7 @@ const CLASSES: &[Class] = &[
     Class { name: "sound", drivers: &["alsa", "sound"], subsystems: &["sound"], majors: &[14, 116] },
     Class { name: "block", drivers: &[], subsystems: &["block"], majors: &[] },
     Class { name: "scsi", drivers: &["sg", "bsg"], subsystems: &["scsi_generic", "bsg"], majors: &[21] },
+    // Namespaces are disks, of class `block`; the class selects them all the same.
     Class {
         name: "nvme",
         drivers: &["nvme", "nvme-generic"],
@@ -167,10 +168,7 @@ pub(super) const PTS_MAJORS: RangeInclusive<u32> = 136..=143;
 
 /// Block majors that are nobody else's (loop, sd, md, sr, nbd, mmc, extended numbers), the same document.
 const BLOCK_MAJORS: &[u32] =
-    &[7, 8, 9, 11, 43, 65, 66, 67, 68, 69, 70, 71, 128, 129, 130, 131, 132, 133, 134, 135, 179, EXTENDED];
-
-/// The block major that NVMe namespaces and other disks' further partitions share.
-const EXTENDED: u32 = 259;
+    &[7, 8, 9, 11, 43, 65, 66, 67, 68, 69, 70, 71, 128, 129, 130, 131, 132, 133, 134, 135, 179, 259];
 
 /// The names that `--device` takes for whole classes.
 #[must_use]
@@ -221,7 +219,7 @@ fn rows_of(sysfs: &Sysfs, class: &Class) -> impl Iterator<Item = (Row, &'static 
     }
     rows.extend(stand_ins(sysfs, class.name));
     let name = class.name;
-    rows.into_iter().map(move |row| (row, if row == (2, EXTENDED, None) { "" } else { name }))
+    rows.into_iter().map(move |row| (row, if row.0 == block { "block" } else { name }))
 }
 
 /// NVMe namespaces: they share a block major with others' partitions.
@@ -229,7 +227,7 @@ fn namespaces(sysfs: &Sysfs) -> Vec<Row> {
     let blocks = sysfs.numbers().into_iter().filter(|number| number.kind == DeviceKind::Block);
     let is_namespace = |number: &DeviceNumber| {
         let link = sysfs.sys.join(format!("dev/block/{}:{}", number.major, number.minor));
-        link_name(&link).is_some_and(|name| class_of_block(&name) == "nvme")
+        link_name(&link).is_some_and(|name| name.starts_with("nvme"))
     };
     blocks.filter(is_namespace).map(row).collect()
 }
@@ -275,7 +273,7 @@ pub(super) fn class_of(
     registered: &Registered,
 ) -> &'static str {
     if number.kind == DeviceKind::Block {
-        return class_of_block(node);
+        return "block";
     }
     if subsystem == "misc" || number.major == MISC_MAJOR {
         let known = MISC.iter().find(|(name, minor, _)| *name == node || *minor == number.minor);
@@ -297,10 +295,6 @@ pub(super) fn class_of(
     "other"
 }
 
-fn class_of_block(node: &str) -> &'static str {
-    if class_by_name(node) == Some("nvme") { "nvme" } else { "block" }
-}
-
 /// The class of nodes that are called so: `i2c-1`, `input/event3`; `None` if it is no form that iotrail knows.
 #[must_use]
 pub fn class_by_name(node: &str) -> Option<&'static str> {
@@ -313,6 +307,11 @@ pub fn class_by_name(node: &str) -> Option<&'static str> {
         (1..=3).contains(&letters.len()) && letters.bytes().all(|byte| byte.is_ascii_lowercase())
     };
     if DISKS.iter().find(disk).is_some() {
+        return Some("block");
+    }
+    // `nvme0` is a controller, `nvme0n1` a disk.
+    let is_namespace = |rest: &str| rest.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('n');
+    if node.strip_prefix("nvme").is_some_and(is_namespace) {
         return Some("block");
     }
     let follows = |start: &str| {

@@ -35,7 +35,7 @@ fn an_nvme_drive_has_a_controller_and_namespaces() {
     let part = block(&tree, &format!("{disk}/nvme0n1p2"), 2, "nvme0n1p2");
     tree.link("disk/by-id/nvme-Samsung_SSD_970_EVO_Plus_1TB_S4EVNX0M123456", "../../nvme0n1");
     expect![[r#"
-        nvme /dev/nvme0n1 nvme:S4EVNX0M123456:ns1
+        block /dev/nvme0n1 block:nvme:S4EVNX0M123456:ns1
         driver nvme
         bus pci
         address 0000:01:00.0
@@ -47,13 +47,13 @@ fn an_nvme_drive_has_a_controller_and_namespaces() {
     "#]]
     .assert_eq(&tree.facts(namespace));
     assert_eq!(tree.id(char), "nvme:S4EVNX0M123456");
-    assert_eq!(tree.id(part), "nvme:S4EVNX0M123456:ns1:part2");
+    assert_eq!(tree.id(part), "block:nvme:S4EVNX0M123456:ns1:part2");
     assert_eq!(tree.id(generic), "nvme:S4EVNX0M123456:ns1:generic");
-    // Both halves are `nvme`; the block half is `block` as well.
+    // Namespaces are disks; the class of their controllers selects them too.
     let rows = class_rows(&tree.sysfs(), "nvme").expect("a class");
-    assert_eq!(rows, [((2, 259, Some(0)), "nvme"), ((2, 259, Some(2)), "nvme")].into());
+    assert_eq!(rows, [((2, 259, Some(0)), "block"), ((2, 259, Some(2)), "block")].into());
     let rows = class_rows(&tree.sysfs(), "block").expect("a class");
-    assert_eq!(rows.get(&(2, 259, None)), Some(&""), "of several classes");
+    assert_eq!(rows.get(&(2, 259, None)), Some(&"block"));
 }
 
 #[test]
