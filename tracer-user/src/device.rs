@@ -146,7 +146,9 @@ impl Devices {
         self.make_room(key, out);
         let (start, evicted) = (capture.at.start, self.counts.evicted);
         let peer = self.sessions.entry(key).or_insert_with(|| Peer::new(device, evicted, start));
-        if !std::ptr::eq(peer.class, class::find(device.class)) {
+        if !Arc::ptr_eq(&peer.device, device) && peer.device.id != device.id
+            || !std::ptr::eq(peer.class, class::find(device.class))
+        {
             // The number was given to another device.
             peer.gone(Gone::Device, start, process, &self.settings, &mut self.counts, out);
             *peer = Peer { serial: peer.serial, ..Peer::new(device, evicted, start) };

@@ -18,7 +18,7 @@ use tracer_common::counter::COUNTERS;
 
 use super::btf::{self, BtfError, Layout};
 use super::rings::{Counters, Reader};
-use super::selection::{self, Live, Selection};
+use super::selection::{self, DeviceFilter, Live, Selection};
 
 /// The kernel programs, as `cargo xtask build` compiled them; empty if it did not.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/iotrail.bpf.o"));
@@ -126,6 +126,8 @@ pub struct Kernel {
     pub counters: Counters,
     /// Filters that change while tracing.
     pub live: Live,
+    /// Which devices are selected.
+    pub devices: DeviceFilter,
     /// The selected buses; what keeps a bus from being seen, if something does.
     pub buses: Vec<(Bus, Option<String>)>,
     /// Programs by name with the instructions that the verifier walked, 0 if the kernel does not tell.
@@ -247,6 +249,7 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
     let lifecycle = RingBuf::try_from(bpf.take_map(map::LIFECYCLE).ok_or_else(missing)?)?;
     let counters = PerCpuArray::try_from(bpf.take_map(map::COUNTERS).ok_or_else(missing)?)?;
     let live = Live::take(&mut bpf)?;
+    let devices = DeviceFilter::take(&mut bpf)?;
     let mut links = Vec::new();
     attach(&mut bpf, hooks, options, config.fork_child != 0, &mut links)?;
     let buses = attach_buses(&mut bpf, &options.selection.buses);
@@ -260,6 +263,7 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
         reader: Reader::new(data, lifecycle).map_err(MapError::IoError)?,
         counters: Counters::new(counters, COUNTERS),
         live,
+        devices,
         buses,
         programs,
         attachment: Attachment { bpf, links, sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each },

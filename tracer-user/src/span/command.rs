@@ -157,12 +157,12 @@ mod tests {
         let command = |unsolicited| Command {
             unsolicited,
             name: "I2C_RDWR".into(),
-            device: Arc::new(Device {
-                number: DeviceNumber { kind: DeviceKind::Char, major: 89, minor: 1 },
-                class: "i2c",
-                path: "/dev/i2c-1".into(),
-                id: "i2c-1".into(),
-            }),
+            device: Arc::new(Device::new(
+                DeviceNumber { kind: DeviceKind::Char, major: 89, minor: 1 },
+                "i2c",
+                "/dev/i2c-1",
+                "i2c-1",
+            )),
             process: key,
             tid: 4,
             end_tid: 4,
