@@ -1,8 +1,8 @@
 //! Device files: captured calls in, commands and events of peripherals out.
 //!
 //! [`Devices`] keeps one session per process and device; the device's class decides how that session understands
-//! the calls (`class.rs`). `tty` pairs writes with answers (`tty.rs`); every other class makes one command per call
-//! (`generic.rs`).
+//! the calls (`class.rs`). Most make one command per call (`generic.rs`) and an event of each thing that a read brings
+//! (`events.rs`); `tty` pairs writes with answers (`tty.rs`).
 
 #![forbid(unsafe_code)]
 
