@@ -1,8 +1,8 @@
 //! Device files: captured calls in, commands and events of peripherals out.
 //!
 //! [`Devices`] keeps one session per process and device; the device's class decides how that session understands
-//! the calls (`class.rs`). `tty` pairs writes with answers (`tty.rs`); every other class makes one command per call
-//! (`generic.rs`).
+//! the calls (`class.rs`). Most make one command per call (`generic.rs`) and an event of each thing that a read brings
+//! (`events.rs`); `tty` pairs writes with answers (`tty.rs`).
 
 #![forbid(unsafe_code)]
 
@@ -53,7 +53,7 @@ use crate::model::time::Timestamp;
 use bytes::Bytes;
 use class::{Aborted, Class, Context, Gone, Ioctl, Moved, Session};
 use tracer_common::call::Abi;
-use tracer_common::recipe::{Recipe, RecipeKey};
+use tracer_common::recipe::{Condition, FD_IS_RESULT, Field, NO_FD, Recipe, RecipeKey, without_size};
 
 /// Sessions, one for each process and device in use, that are kept. Each costs a few hundred bytes while nothing is
 /// under way. The one that was idle longest gives way.
@@ -333,6 +333,34 @@ pub fn recipes() -> &'static [(RecipeKey, Recipe)] {
         found.into_iter().collect()
     });
     &RECIPES
+}
+
+/// The descriptor that an `ioctl` made, which is of the same device: lines of a gpiochip, virtual machines.
+///
+/// `family` as [`family`] says; `argument` when the call returned.
+#[must_use]
+pub fn descriptor_made(family: u8, compat: bool, command: u32, argument: &[u8], result: i64) -> Option<i32> {
+    let recipe = |alternative| {
+        let (compat, command) = (u8::from(compat), without_size(command));
+        let key = RecipeKey { family, compat, alternative, pad: 0, command };
+        let index = recipes().binary_search_by_key(&key, |(key, _)| *key).ok()?;
+        Some(&recipes()[index].1)
+    };
+    let first = recipe(0)?;
+    let field = |field: Field| match field.bytes {
+        0 => Some(field.constant),
+        1 => argument.get(usize::from(field.at)).map(|byte| u32::from(*byte)),
+        2 => ioc::u16_at(argument, field.at.into()).map(u32::from),
+        _ => ioc::u32_at(argument, field.at.into()),
+    };
+    let Condition { mask, low, high, .. } = first.only;
+    let holds = mask == 0 || (low..=high).contains(&(field(first.only.field)? & mask));
+    match if holds { first } else { recipe(1)? }.new_fd {
+        _ if result < 0 => None,
+        NO_FD => None,
+        FD_IS_RESULT => i32::try_from(result).ok(),
+        at => ioc::u32_at(argument, at.into()).map(u32::cast_signed),
+    }
 }
 
 /// The family of the `ioctl` commands of a class, 0 if it has none of its own.

@@ -64,7 +64,7 @@ static TABLE: &[Row] = &[
         ];
         fields(argument.given, REGION, args);
     }),
-    Row::new(iow(KVM, 0x42, 16), "KVM_GET_DIRTY_LOG", |argument, args| slot(argument, args)),
+    Row::new(iow(KVM, 0x42, 16), "KVM_GET_DIRTY_LOG", slot),
     Row::new(iowr(KVM, 0xc0, 24), "KVM_CLEAR_DIRTY_LOG", |argument, args| {
         slot(argument, args);
         fields(argument.given, &[("pages", 4, As::Number), ("first_page", 8, As::Long)], args);

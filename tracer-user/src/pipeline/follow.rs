@@ -12,10 +12,12 @@ use hashbrown::HashMap;
 
 use self::pairs::Pairs;
 use super::select::choose;
+use tracer_common::call::Abi;
 use tracer_common::config::{FdInfo, FdKey};
 use tracer_common::record::Target as WireTarget;
 
 use crate::decode::socket_address;
+use crate::device;
 use crate::host::devices::{self, Rows};
 use crate::host::sockets;
 use crate::kernel::selection::{Live, Selection};
@@ -141,7 +143,12 @@ impl Follower {
                 {
                     self.look_up((capture.pid, peer));
                 }
-                return self.complete(capture, key);
+                let complete = self.complete(capture, key);
+                if complete && let Some(made) = self.made(capture) {
+                    // `/proc` does not say of which device it is.
+                    self.learn((capture.pid, made), capture.target);
+                }
+                return complete;
             }
             _ => {}
         }
@@ -170,6 +177,19 @@ impl Follower {
         let Some(target) = self.known.get(&key).copied().or_else(|| self.look_up(key)) else { return false };
         capture.target = target;
         true
+    }
+
+    /// The descriptor that a device's driver made by this call.
+    fn made(&self, capture: &Capture) -> Option<i32> {
+        let (Body::Ioctl { command, after, .. }, Target::Device(number)) = (&capture.body, capture.target)
+        else {
+            return None;
+        };
+        let compat = capture.abi == Abi::Compat;
+        // What has just begun has made nothing yet.
+        let begun = capture.at.start == capture.at.end;
+        let made = device::descriptor_made(self.family(number), compat, *command, after, capture.result);
+        made.filter(|fd| !begun && *fd >= 0)
     }
 
     fn opened(&mut self, capture: &mut Capture, key: (u32, i32), path: &str) -> bool {

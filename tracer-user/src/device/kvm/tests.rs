@@ -2,7 +2,7 @@
 
 use super::PROCESSORS;
 use crate::device::tests::calls::{Ioctl, rendered};
-use crate::device::{family, recipes};
+use crate::device::{descriptor_made, family, recipes};
 use expect_test::expect;
 use tracer_common::recipe::{FD_IS_RESULT, NO_FD, RecipeKey};
 
@@ -53,6 +53,16 @@ fn descriptors_that_were_made_are_followed() {
     assert_eq!(recipe(0xae41, 0), Some(FD_IS_RESULT));
     assert_eq!(recipe(0xc000_aee0, 0), Some(4));
     assert_eq!(recipe(0xc000_aee0, 1), Some(NO_FD), "a test makes none");
+    let device = |flags: u32| [7, 10, flags].map(u32::to_le_bytes).concat();
+    let made = |command, argument: &[u8], result| {
+        [0, family("kvm")].map(|family| descriptor_made(family, false, command, argument, result))
+    };
+    assert_eq!(made(0xae01, &[], 8), [Some(8); 2]);
+    assert_eq!(made(0xae01, &[], -1), [None; 2]);
+    assert_eq!(made(0xae80, &[], 0), [None; 2]);
+    assert_eq!(made(0xc00c_aee0, &device(0), 0), [Some(10); 2]);
+    assert_eq!(made(0xc00c_aee0, &device(1), 0), [None; 2]);
+    assert_eq!(made(0xc00c_aee0, &device(0)[..6], 0), [None; 2]);
 }
 
 #[test]
