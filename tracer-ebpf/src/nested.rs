@@ -53,23 +53,20 @@ pub(crate) fn at_entry(slot: *mut InFlight, who: Who) {
         let mut writes = if command & 0x8000_0000 != 0 { size } else { 0 };
         let mut when = 0;
         if let Some(recipe) = recipe(slot, 0) {
-            let mut chosen = recipe;
-            (*slot).nested = HAS_RECIPE;
-            if !argument_holds(argument, &raw const (*recipe).only) {
-                chosen = match self::recipe(slot, 1) {
-                    Some(other) => other,
-                    None => return,
-                };
-                (*slot).nested = HAS_RECIPE | ALTERNATIVE;
+            let other = !argument_holds(argument, &raw const (*recipe).only);
+            // Without another one it is as if there were none: the number is believed.
+            let chosen = if other { self::recipe(slot, 1) } else { Some(recipe) };
+            if let Some(chosen) = chosen {
+                (*slot).nested = if other { HAS_RECIPE | ALTERNATIVE } else { HAS_RECIPE };
+                if (*chosen).reads == BY_VALUE {
+                    reads = 0;
+                    writes = 0;
+                } else if (*chosen).reads != 0 || (*chosen).writes != 0 {
+                    reads = u64::from((*chosen).reads);
+                    writes = u64::from((*chosen).writes);
+                }
+                when = (*chosen).when;
             }
-            if (*chosen).reads == BY_VALUE {
-                reads = 0;
-                writes = 0;
-            } else if (*chosen).reads != 0 || (*chosen).writes != 0 {
-                reads = u64::from((*chosen).reads);
-                writes = u64::from((*chosen).writes);
-            }
-            when = (*chosen).when;
         }
         // An `ioctl` has three arguments; the places of the others keep what the exit wants to know.
         (*slot).args[3] = 0;
