@@ -57,25 +57,19 @@ pub(crate) fn at_entry(slot: *mut InFlight, who: Who) {
         (*slot).args[4] = reads;
         (*slot).args[5] = writes;
         if let Some(recipe) = recipe(slot, 0) {
-            let mut chosen = recipe;
-            (*slot).nested = HAS_RECIPE;
-            if !argument_holds(argument, &raw const (*recipe).only) {
-                chosen = match self::recipe(slot, 1) {
-                    Some(other) => other,
-                    None => {
-                        (*slot).nested = 0;
-                        return;
-                    }
-                };
-                (*slot).nested = HAS_RECIPE | ALTERNATIVE;
+            let other = !argument_holds(argument, &raw const (*recipe).only);
+            // Without another one it is as if there were none: the number is believed.
+            let chosen = if other { self::recipe(slot, 1) } else { Some(recipe) };
+            if let Some(chosen) = chosen {
+                (*slot).nested = if other { HAS_RECIPE | ALTERNATIVE } else { HAS_RECIPE };
+                if (*chosen).sized != 0 {
+                    reads = u64::from((*chosen).reads);
+                    writes = u64::from((*chosen).writes);
+                }
+                when = (*chosen).when;
+                (*slot).args[4] = reads;
+                (*slot).args[5] = writes;
             }
-            if (*chosen).sized != 0 {
-                reads = u64::from((*chosen).reads);
-                writes = u64::from((*chosen).writes);
-            }
-            when = (*chosen).when;
-            (*slot).args[4] = reads;
-            (*slot).args[5] = writes;
         }
         if (reads == 0 || writes == 0) && when & ENTRY == 0 {
             return;

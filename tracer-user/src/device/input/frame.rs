@@ -194,20 +194,14 @@ impl Frame {
     }
 }
 
-/// Adds the events that a `write` gave.
+/// Adds the events that a `write` gave, those that end frames too: a program may write one at a time.
 pub(super) fn written(call: &Moved, command: &mut Command) {
-    let size = Event::size(call.compat);
-    let (mut count, mut listed) = (0_i64, Vec::new());
-    for event in call.payload.captured.chunks_exact(size).filter_map(|bytes| Event::read(bytes, call.compat))
-    {
-        let is_end = event.kind == event::SYN && event.code == event::SYN_REPORT;
-        if !is_end && listed.len() < LISTED {
-            listed.push(event.text());
-        }
-        count += i64::from(!is_end);
-    }
+    let events = call.payload.captured.chunks_exact(Event::size(call.compat));
+    let count = events.len();
+    let listed: Vec<Arc<str>> =
+        events.take(LISTED).filter_map(|bytes| Event::read(bytes, call.compat)).map(Event::text).collect();
     if !listed.is_empty() {
         command.args.push(("events", Value::Texts(listed)));
-        command.args.push(("count", Value::Int(count)));
+        command.args.push(("count", Value::Int(i64::try_from(count).unwrap_or(i64::MAX))));
     }
 }

@@ -254,7 +254,7 @@ fn what_is_written_is_a_command() {
     rig.feed(compat);
     assert_eq!(rig.out[0].request.size, 72);
     expect![[r#"
-        0 command write 1..2 events=Texts(["EV_LED LED_CAPSL 1", "EV_FF FF:0x03 1"]) count=2
+        0 command write 1..2 events=Texts(["EV_LED LED_CAPSL 1", "EV_SYN SYN_REPORT 0", "EV_FF FF:0x03 1"]) count=3
         1 command write 1..2
         2 command write 1..2 events=Texts(["EV_SND SND_TONE 440"]) count=1
     "#]]
@@ -275,7 +275,7 @@ fn a_program_that_is_a_device() {
     rig.read((3, 4), &[(0x11, 1, 1)]).read((5, 6), &[(0x101, 1, 7)]);
     expect![[r#"
         0 command write 1..2 name=Acme bus=virtual vendor=1234 product=5678 version=1 ff_effects_max=16
-        1 command write 1..2 events=Texts(["EV_KEY KEY_A 1"]) count=1
+        1 command write 1..2 events=Texts(["EV_KEY KEY_A 1", "EV_SYN SYN_REPORT 0"]) count=2
         2 event led 4..4 code=LED_CAPSL value=1 events=Texts(["EV_LED LED_CAPSL 1"]) count=1 time_us=2000005
         3 event uinput 6..6 code=UI_FF_UPLOAD value=7 events=Texts(["EV_UINPUT UI_FF_UPLOAD 7"]) count=1 time_us=2000005
     "#]]
