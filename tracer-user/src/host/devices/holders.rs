@@ -123,7 +123,7 @@ mod tests {
     fn mounts_that_may_not_answer_are_known() {
         let text = "22 1 0:1 / / rw - ext4 /dev/vda rw\n\
                     30 22 0:40 / /mnt/far\\040away rw shared:1 - nfs4 host:/x rw\n\
-                    31 22 0:41 / /home/x rw - fuse.sshfs x rw\nshort\n - \n";
-        assert_eq!(remote(text), ["/mnt/far away", "/home/x"]);
+                    31 22 0:41 / /media/x rw - fuse.sshfs x rw\nshort\n - \n";
+        assert_eq!(remote(text), ["/mnt/far away", "/media/x"]);
     }
 }
