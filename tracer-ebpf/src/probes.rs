@@ -2,6 +2,7 @@
 //! why). All are tracepoints: nothing is patched, and a program that is not traced runs no code of ours beyond them.
 
 use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use aya_ebpf::macros::{btf_tracepoint, raw_tracepoint, tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext, TracePointContext};
 use tracer_common::call::{Abi, traits};
@@ -164,9 +165,10 @@ fn whole_offset(mut args: [u64; 6], low: u64, high: u64) -> [u64; 6] {
 fn compat_x86(regs: u64) -> bool {
     if config!(offsets.task_status) != 0 {
         // SAFETY: no arguments.
-        let task = unsafe { aya_ebpf::helpers::generated::bpf_get_current_task() };
-        return read::kernel::<u32>(task + u64::from(config!(offsets.task_status)))
-            .is_some_and(|status| status & TS_COMPAT != 0);
+        let task = unsafe { bpf_get_current_task_btf() } as *const u8;
+        // SAFETY: a typed pointer of the verifier, which checks the offset against BTF.
+        let status = unsafe { *task.add(config!(offsets.task_status) as usize).cast::<u32>() };
+        return status & TS_COMPAT != 0;
     }
     read::kernel::<u64>(regs + 8 * 17) == Some(USER32_CS)
 }

@@ -6,5 +6,6 @@
 pub mod btf;
 pub mod features;
 pub mod load;
+mod object;
 pub mod rings;
 pub mod selection;

@@ -10,16 +10,14 @@ use aya::programs::trace_point::TracePointLink;
 use aya::programs::{BtfTracePoint, ProgramError, ProgramType, RawTracePoint, TracePoint};
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Ebpf, EbpfError, EbpfLoader};
-use tracer_common::call::{self, Call};
+use tracer_common::call::{self, Call, traits};
 use tracer_common::config::{Config, map};
 use tracer_common::counter::COUNTERS;
 
-use super::btf::{self, BtfError, Layout};
+use super::btf::{self, BtfError, Layout, RdonlyCast};
+use super::object;
 use super::rings::{Counters, Reader};
 use super::selection::{self, Live, Selection};
-
-/// The kernel programs, as `cargo xtask build` compiled them; empty if it did not.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/iotrail.bpf.o"));
 
 /// Which tracepoints carry system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,10 +209,28 @@ pub fn load(options: &Options) -> Result<Kernel, LoadError> {
 }
 
 pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
-    if OBJECT.is_empty() {
+    if !object::is_there() {
         return Err(LoadError::NoObject);
     }
     let layout = if options.btf { Some(layout()?) } else { None };
+    if let Some(cast) = layout.and_then(|layout| layout.rdonly_cast) {
+        match load_reading(options, hooks, layout, Some(cast)) {
+            Err(LoadError::Program { program, source }) => tracing::info!(
+                "{program} was refused with plain loads from the kernel's memory ({source}); using a helper, which is slower"
+            ),
+            other => return other,
+        }
+    }
+    load_reading(options, hooks, layout, None)
+}
+
+/// Loads and attaches. `cast`: reads the kernel's memory that way, else by a helper.
+fn load_reading(
+    options: &Options,
+    hooks: Hooks,
+    layout: Option<Layout>,
+    cast: Option<RdonlyCast>,
+) -> Result<Kernel, LoadError> {
     let config = Config {
         own_tgid: std::process::id(),
         btf: u32::from(options.btf),
@@ -227,6 +243,7 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
         loops: u32::from(has_loops()),
         own_children: u32::from(options.own_children),
         fork_child: if options.btf { 0 } else { fork_child().unwrap_or(0) },
+        words_type: cast.map_or(0, |cast| cast.words),
         offsets: layout.map(|layout| layout.offsets).unwrap_or_default(),
     };
     let mut bpf = EbpfLoader::new()
@@ -234,7 +251,7 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
         .map_max_entries(map::STAGES, possible_cpus())
         .map_max_entries(map::DATA, options.data_ring)
         .map_max_entries(map::LIFECYCLE, options.lifecycle_ring)
-        .load(OBJECT)
+        .load(&object::for_kernel(cast))
         .map_err(refused)?;
     selection::fill(&mut bpf, &options.selection)?;
     let missing =
@@ -356,7 +373,12 @@ fn each(
     let rows = if cfg!(target_arch = "aarch64") { call::ARM64 } else { call::AMD64 };
     // Births are seen by their own tracepoint where there is BTF.
     let births = [Call::Clone, Call::Clone3, Call::Vfork, Call::Forks];
-    for (_, call) in rows.iter().filter(|(_, call)| !with_btf || !births.contains(call)) {
+    let needed = |call: Call| {
+        // Of a call that waits only the beginning is looked at.
+        let waits = prefix == "sys_exit" && traits::of(call) & traits::WAITS != 0;
+        !waits && !(with_btf && births.contains(&call))
+    };
+    for (_, call) in rows.iter().filter(|(_, call)| needed(*call)) {
         let hook = format!("{prefix}_{}", event_name(*call));
         let link = found.attach("syscalls", &hook).and_then(|id| found.take_link(id));
         links.push(link.map_err(|source| LoadError::Attach {

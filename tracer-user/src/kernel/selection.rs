@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use aya::Ebpf;
-use aya::maps::{Array, HashMap, MapData, MapError};
+use aya::maps::{Array, HashMap, MapData, MapError, Queue};
 use tracer_common::call::{self, Abi, traits};
 use tracer_common::config::{DeviceKey, FdInfo, FdKey, IoctlSize, SOME_MINORS, WHOLE_MAJOR, map};
-use tracer_common::limits::MARKS;
+use tracer_common::limits::{MARKS, THREADS};
 
 /// Who and what is traced. An event needs both.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,10 @@ pub struct Selection {
 /// A map is missing from the object or full.
 pub fn fill(bpf: &mut Ebpf, selection: &Selection) -> Result<(), MapError> {
     numbers(bpf)?;
+    let mut free: Queue<&mut MapData, u32> = Queue::try_from(named(bpf, map::FREE)?)?;
+    for index in 0..THREADS {
+        free.push(index, 0)?;
+    }
     let mut processes: Array<&mut MapData, [u8; MARKS]> = Array::try_from(named(bpf, map::PROCESSES)?)?;
     for pid in selection.processes.iter().flatten() {
         let index = pid / MARKS as u32;
