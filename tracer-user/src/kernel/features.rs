@@ -39,6 +39,7 @@ pub struct Trial {
 pub fn probe() -> (Vec<Feature>, Trial) {
     let mut trial = Trial::default();
     let mut features = vec![rights(), ring(), raw_tracepoints(), types()];
+    let mut plain = false;
     let has_btf = features.iter().any(|feature| feature.name == "btf" && feature.available);
     for (name, hooks, btf, required) in [
         ("system calls (raw tracepoints)", Hooks::Raw, has_btf, true),
@@ -51,6 +52,7 @@ pub fn probe() -> (Vec<Feature>, Trial) {
         let loaded = load::load_with(&options, hooks);
         let (available, detail) = match loaded {
             Ok(kernel) => {
+                plain |= kernel.plain_loads;
                 let suffix = if btf { "" } else { ":no-btf" };
                 trial
                     .programs
@@ -74,6 +76,7 @@ pub fn probe() -> (Vec<Feature>, Trial) {
                      CONFIG_FTRACE_SYSCALLS and a mounted tracefs (mount -t tracefs tracefs /sys/kernel/tracing)",
         });
     }
+    features.push(plain_loads(plain));
     trial.programs.sort();
     trial.programs.dedup();
     features.push(helper(
@@ -158,6 +161,17 @@ fn types() -> Feature {
         consequence: "descriptors are followed through open, dup and /proc instead of looked up, and sockets show no \
                       stream positions: messages are joined by content and order",
         remedy: "a kernel with CONFIG_DEBUG_INFO_BTF",
+    }
+}
+
+fn plain_loads(available: bool) -> Feature {
+    Feature {
+        name: "bpf_rdonly_cast",
+        available,
+        required: false,
+        detail: String::new(),
+        consequence: "the kernel's memory is read by a helper: a hooked call costs some 0.1 µs more",
+        remedy: "a kernel from 6.2 on, with CONFIG_DEBUG_INFO_BTF",
     }
 }
 

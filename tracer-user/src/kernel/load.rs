@@ -49,6 +49,8 @@ pub struct Options {
     pub lifecycle_ring: u32,
     /// Select the processes that this one starts from now on.
     pub own_children: bool,
+    /// With BTF: read the kernel's memory with plain loads where it allows that (since 6.2), else by a helper.
+    pub plain_loads: bool,
     /// Who and what.
     pub selection: Selection,
 }
@@ -65,6 +67,7 @@ impl Options {
             data_ring: 8 << 20,
             lifecycle_ring: 1 << 20,
             own_children: false,
+            plain_loads: true,
             selection: Selection::default(),
         }
     }
@@ -124,6 +127,8 @@ pub struct Kernel {
     pub live: Live,
     /// Programs by name with the instructions that the verifier walked, 0 if the kernel does not tell.
     pub programs: Vec<(String, u32)>,
+    /// Whether the kernel's memory is read with plain loads.
+    pub plain_loads: bool,
     /// Programs and links.
     pub attachment: Attachment,
 }
@@ -213,7 +218,7 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
         return Err(LoadError::NoObject);
     }
     let layout = if options.btf { Some(layout()?) } else { None };
-    if let Some(cast) = layout.and_then(|layout| layout.rdonly_cast) {
+    if let Some(cast) = layout.filter(|_| options.plain_loads).and_then(|layout| layout.rdonly_cast) {
         match load_reading(options, hooks, layout, Some(cast)) {
             Err(LoadError::Program { program, source }) => tracing::info!(
                 "{program} was refused with plain loads from the kernel's memory ({source}); using a helper, which is slower"
@@ -273,6 +278,7 @@ fn load_reading(
         counters: Counters::new(counters, COUNTERS),
         live,
         programs,
+        plain_loads: cast.is_some(),
         attachment: Attachment { bpf, links, sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each },
     })
 }
