@@ -25,6 +25,7 @@ const PSR_MODE32: u64 = 0x10;
 
 /// `trace_sys_enter(struct pt_regs *regs, long id)`, `include/trace/events/syscalls.h`.
 #[raw_tracepoint(tracepoint = "sys_enter")]
+#[inline(always)]
 pub fn raw_sys_enter(ctx: RawTracePointContext) -> i32 {
     sys_enter(ctx.arg(0), ctx.arg::<u64>(1) as u32);
     0
@@ -32,6 +33,7 @@ pub fn raw_sys_enter(ctx: RawTracePointContext) -> i32 {
 
 /// `trace_sys_exit(struct pt_regs *regs, long ret)`, `include/trace/events/syscalls.h`.
 #[raw_tracepoint(tracepoint = "sys_exit")]
+#[inline(always)]
 pub fn raw_sys_exit(ctx: RawTracePointContext) -> i32 {
     finish::call(ctx.arg::<u64>(1) as i64);
     0
@@ -39,6 +41,7 @@ pub fn raw_sys_exit(ctx: RawTracePointContext) -> i32 {
 
 /// As [`raw_sys_enter`] for 32-bit programs only, beside [`sys_enter_each`], which does not see them.
 #[raw_tracepoint(tracepoint = "sys_enter")]
+#[inline(always)]
 pub fn compat_sys_enter(ctx: RawTracePointContext) -> i32 {
     let regs: u64 = ctx.arg(0);
     if is_compat(regs) {
@@ -49,6 +52,7 @@ pub fn compat_sys_enter(ctx: RawTracePointContext) -> i32 {
 
 /// As [`raw_sys_exit`] for 32-bit programs only.
 #[raw_tracepoint(tracepoint = "sys_exit")]
+#[inline(always)]
 pub fn compat_sys_exit(ctx: RawTracePointContext) -> i32 {
     if is_compat(ctx.arg(0)) {
         finish::call(ctx.arg::<u64>(1) as i64);
@@ -58,6 +62,7 @@ pub fn compat_sys_exit(ctx: RawTracePointContext) -> i32 {
 
 /// As [`raw_sys_enter`].
 #[btf_tracepoint(function = "sys_enter")]
+#[inline(always)]
 pub fn btf_sys_enter(ctx: BtfTracePointContext) -> i32 {
     sys_enter(ctx.arg(0), ctx.arg::<u64>(1) as u32);
     0
@@ -65,6 +70,7 @@ pub fn btf_sys_enter(ctx: BtfTracePointContext) -> i32 {
 
 /// As [`raw_sys_exit`].
 #[btf_tracepoint(function = "sys_exit")]
+#[inline(always)]
 pub fn btf_sys_exit(ctx: BtfTracePointContext) -> i32 {
     finish::call(ctx.arg::<u64>(1) as i64);
     0
@@ -73,6 +79,7 @@ pub fn btf_sys_exit(ctx: BtfTracePointContext) -> i32 {
 /// `struct syscall_trace_enter`, `kernel/trace/trace.h`: number at 8, arguments from 16. Never runs for 32-bit
 /// programs: `arch_trace_is_compat_syscall`, `kernel/trace/trace_syscalls.c`.
 #[tracepoint]
+#[inline(always)]
 pub fn sys_enter_each(ctx: TracePointContext) -> i32 {
     // SAFETY: the context is that long for every call.
     let number: u32 = unsafe { *ctx.as_ptr().cast::<u32>().add(2) };
@@ -86,6 +93,7 @@ pub fn sys_enter_each(ctx: TracePointContext) -> i32 {
 
 /// `struct syscall_trace_exit`, `kernel/trace/trace.h`: result at 16.
 #[tracepoint]
+#[inline(always)]
 pub fn sys_exit_each(ctx: TracePointContext) -> i32 {
     // SAFETY: the context is that long.
     finish::call(unsafe { *ctx.as_ptr().cast::<i64>().add(2) });

@@ -111,8 +111,14 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Of nobody, but of both sides: every tracepoint is tried.
 fn nothing() -> Selection {
-    Selection { processes: Some([].into()), ..Selection::default() }
+    Selection {
+        processes: Some([].into()),
+        devices: [(1, 1, None)].into(),
+        ports: [1].into(),
+        ..Selection::default()
+    }
 }
 
 fn rights() -> Feature {

@@ -10,11 +10,12 @@ use aya::programs::trace_point::TracePointLink;
 use aya::programs::{BtfTracePoint, ProgramError, ProgramType, RawTracePoint, TracePoint};
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Ebpf, EbpfError, EbpfLoader};
-use tracer_common::call::{self, Call, traits};
+use tracer_common::call;
 use tracer_common::config::{Config, map};
 use tracer_common::counter::COUNTERS;
 
 use super::btf::{self, BtfError, Layout, RdonlyCast};
+use super::each::{self, End};
 use super::object;
 use super::rings::{Counters, Reader};
 use super::selection::{self, Live, Selection};
@@ -338,8 +339,8 @@ fn attach_calls(
             typed(bpf, "btf_sys_enter", "sys_enter", &btf)
         }
         Hooks::Each => {
-            each(bpf, "sys_exit_each", "sys_exit", options.btf, links)?;
-            each(bpf, "sys_enter_each", "sys_enter", options.btf, links)
+            each(bpf, End::Exit, options, links)?;
+            each(bpf, End::Entry, options, links)
         }
     }
 }
@@ -369,23 +370,19 @@ fn typed(bpf: &mut Ebpf, program: &'static str, hook: &str, btf: &aya::Btf) -> R
 
 fn each(
     bpf: &mut Ebpf,
-    program: &'static str,
-    prefix: &str,
-    with_btf: bool,
+    end: End,
+    options: &Options,
     links: &mut Vec<TracePointLink>,
 ) -> Result<(), LoadError> {
+    let (program, prefix) = match end {
+        End::Entry => ("sys_enter_each", "sys_enter"),
+        End::Exit => ("sys_exit_each", "sys_exit"),
+    };
     let found: &mut TracePoint = typed_program(bpf, program)?;
     found.load().map_err(|source| LoadError::Program { program, source })?;
     let rows = if cfg!(target_arch = "aarch64") { call::ARM64 } else { call::AMD64 };
-    // Births are seen by their own tracepoint where there is BTF.
-    let births = [Call::Clone, Call::Clone3, Call::Vfork, Call::Forks];
-    let needed = |call: Call| {
-        // Of a call that waits only the beginning is looked at.
-        let waits = prefix == "sys_exit" && traits::of(call) & traits::WAITS != 0;
-        !waits && !(with_btf && births.contains(&call))
-    };
-    for (_, call) in rows.iter().filter(|(_, call)| needed(*call)) {
-        let hook = format!("{prefix}_{}", event_name(*call));
+    for (_, call) in rows.iter().filter(|(_, call)| each::is_needed(*call, end, options)) {
+        let hook = format!("{prefix}_{}", each::event_name(*call));
         let link = found.attach("syscalls", &hook).and_then(|id| found.take_link(id));
         links.push(link.map_err(|source| LoadError::Attach {
             program,
@@ -394,14 +391,6 @@ fn each(
         })?);
     }
     Ok(())
-}
-
-/// The kernel names its events after the function, which is not always the call's name.
-fn event_name(call: Call) -> &'static str {
-    match call {
-        Call::Sendfile => "sendfile64",
-        other => other.name(),
-    }
 }
 
 fn typed_program<'a, P>(bpf: &'a mut Ebpf, program: &'static str) -> Result<&'a mut P, LoadError>
