@@ -22,11 +22,11 @@ pub(super) fn is_needed(call: Call, end: End, options: &Options) -> bool {
     let devices = !selection.devices.is_empty();
     let sockets = !selection.ports.is_empty() || !selection.unix_paths.is_empty();
     // Of a call that waits only the beginning is looked at.
-    !(end == End::Exit && has(traits::WAITS))
-        // Where descriptors are looked up they need not be followed, and births have a tracepoint of their own.
-        && !(options.btf && has(traits::FOLLOWING))
-        && (devices || !is_of_files(call))
-        && (sockets || !is_of_sockets(call))
+    let only_begins = end == End::Exit && has(traits::WAITS);
+    // Where descriptors are looked up they need not be followed, and births have a tracepoint of their own.
+    let followed = options.btf && has(traits::FOLLOWING);
+    let of_the_other_side = (!devices && is_of_files(call)) || (!sockets && is_of_sockets(call));
+    !only_begins && !followed && !of_the_other_side
 }
 
 /// Whether it works on files only, or what it does to sockets shows nothing. `preadv2` and `pwritev2` can do without an
