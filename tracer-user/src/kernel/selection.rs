@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aya::Ebpf;
-use aya::maps::{Array, HashMap, MapData, MapError};
+use aya::maps::{Array, HashMap, MapData, MapError, Queue};
 use tracer_common::bus::Bus;
 use tracer_common::call::{self, Abi, traits};
 use tracer_common::config::{
     DeviceKey, FAMILY_SHIFT, FdInfo, FdKey, MINORS_MASK, SOME_MINORS, WHOLE_MAJOR, map,
 };
-use tracer_common::limits::MARKS;
+use tracer_common::limits::{MARKS, THREADS};
 use tracer_common::recipe::{Recipe, RecipeKey};
 
 /// Who and what is traced. An event needs both.
@@ -21,6 +21,8 @@ pub struct Selection {
     pub comms: BTreeSet<[u8; 16]>,
     /// Character (1) or block (2), major, and a minor or every one.
     pub devices: BTreeSet<(u32, u32, Option<u32>)>,
+    /// Devices may be selected later: what shows them is hooked although there is none yet.
+    pub awaits_devices: bool,
     /// Buses whose transactions are shown below the commands that they are for.
     pub buses: BTreeSet<Bus>,
     /// TCP ports of brokers.
@@ -39,6 +41,10 @@ pub struct Selection {
 /// A map is missing from the object or full.
 pub fn fill(bpf: &mut Ebpf, selection: &Selection) -> Result<(), MapError> {
     numbers(bpf)?;
+    let mut free: Queue<&mut MapData, u32> = Queue::try_from(named(bpf, map::FREE)?)?;
+    for index in 0..THREADS {
+        free.push(index, 0)?;
+    }
     let mut processes: Array<&mut MapData, [u8; MARKS]> = Array::try_from(named(bpf, map::PROCESSES)?)?;
     for pid in selection.processes.iter().flatten() {
         let index = pid / MARKS as u32;

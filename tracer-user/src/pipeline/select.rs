@@ -155,6 +155,7 @@ pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Plan, SelectError
             request.comms.iter().map(|comm| padded(&comm.as_bytes()[..comm.len().min(15)])).collect();
     }
     selection.buses = rows.values().flat_map(|class| buses(class)).copied().collect();
+    selection.awaits_devices = !patterns.is_empty();
     choose(&mut selection, rows.clone());
     Ok(Plan { selection, ports, devices: patterns, rows })
 }
