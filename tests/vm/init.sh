@@ -32,7 +32,7 @@ else
   echo "init: the host's folder cannot be mounted"
 fi
 dmesg >/host/out/dmesg
-dmesg | grep -E 'BUG:|WARNING:|Oops|rcu.*stall' >/host/out/kernel-complaints
+dmesg | grep -E 'BUG:|WARNING:|Oops' >/host/out/kernel-complaints
 umount /host
 echo
 echo "@@end $status"
