@@ -294,11 +294,9 @@ impl Nodes {
 
     /// The trace of `handle`, from here on fixed. `None` if it was forgotten.
     pub(super) fn trace(&mut self, handle: Handle) -> Option<TraceId> {
-        let mut path = vec![handle];
         let mut top = handle;
         // A parent is only ever set to a node that does not descend from the child, so this ends.
         while let Some(parent) = self.pending_parent(top).filter(|&parent| self.get(parent).is_some()) {
-            path.push(parent);
             top = parent;
         }
         let node = self.get(top)?;
@@ -306,7 +304,10 @@ impl Nodes {
             Some(Cause { at: Ancestor::Known(trace), .. }) if !node.fixed => trace,
             _ => node.trace,
         };
-        for handle in path {
+        let mut next = Some(handle);
+        while let Some(handle) = next {
+            // Before it is fixed: then it has no pending parent any more.
+            next = if handle == top { None } else { self.pending_parent(handle) };
             if let Some(node) = self.get_mut(handle) {
                 node.trace = trace;
                 node.fixed = true;

@@ -405,7 +405,7 @@ impl Engine {
         if let Some(known) = self.connections.get_mut(&end) {
             // A socket that was connected under our eyes learns its own address only now.
             let same =
-                known.socket.connection() == socket.connection() || known.connection.system().is_some();
+                known.connection.system().is_some() || known.socket.connection() == socket.connection();
             if same && !from_start {
                 return;
             }
