@@ -18,8 +18,9 @@ use crate::model::span::Edge;
 use crate::model::time::{Interval, Timestamp};
 use crate::span::message::Line;
 
-/// Most nodes that are kept after their span went out: ten seconds of 10,000 messages a second, 12 MB.
-const MAX_FINISHED: usize = 100_000;
+/// Most nodes that are kept after their span went out: two seconds of 10,000 messages a second, publish and delivery, 5 MB.
+/// What the kernel and the broker keep of such a flood for a slow subscriber is less.
+const MAX_FINISHED: usize = 40_000;
 
 /// How long a finished node is kept for effects that come late (a subscriber that was away, a slow acknowledgement).
 const KEEP_NS: u64 = 60_000_000_000;
@@ -120,11 +121,12 @@ pub(super) struct Settle {
 }
 
 /// What a node is.
+#[expect(clippy::large_enum_variant, reason = "it lies in a box of its own, and most are the large ones")]
 pub(super) enum What {
     Command(Box<Command>, Arc<Process>),
-    Publish(Box<Publish>),
-    Delivery(Box<Delivery>),
-    Settle(Box<Settle>),
+    Publish(Publish),
+    Delivery(Delivery),
+    Settle(Settle),
 }
 
 /// What is needed until the span goes out.

@@ -14,7 +14,7 @@ use crate::export::payload::PayloadPolicy;
 use crate::export::samples::{busy, edge, encoder, id, message, process, remote, span, trace, trail};
 use crate::model::command::{Status, Value};
 use crate::model::payload::Payload;
-use crate::model::span::{Edge, Evidence, Span, SpanKind, Subject};
+use crate::model::span::{Edge, Evidence, Evidences, Span, SpanKind, Subject};
 
 fn protobuf(encoder: &Encoder, spans: &[Arc<Span>]) -> ExportTraceServiceRequest {
     let bytes = encoder.protobuf(spans);
@@ -194,8 +194,12 @@ fn messaging_attributes() {
 fn parents() {
     let owner = process("a", 1);
     let plain = || span(1, &owner, "x", SpanKind::Producer, Subject::Publish(message("x")));
-    let elsewhere =
-        Edge { trace: trace(9), span: id(9), evidence: vec![Evidence::Containment], confidence: 0.5 };
+    let elsewhere = Edge {
+        trace: trace(9),
+        span: id(9),
+        evidence: Evidences::default().with(Evidence::Containment),
+        confidence: 0.5,
+    };
     // span, parent id, flags, links
     let cases = [
         (plain(), vec![], 0x001, 0),
