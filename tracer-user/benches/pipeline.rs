@@ -288,6 +288,7 @@ struct Round {
     linked: u64,
     records: u64,
     bytes: u64,
+    /// Bytes held at most while it ran; the end gives everything out at once.
     peak: u64,
 }
 
@@ -347,9 +348,9 @@ fn round(options: &Options) -> Round {
         export(&mut spans, &mut watch);
         now = until;
     }
+    let peak = PEAK.load(Relaxed) - base;
     watch.time("link", || engine.flush(Timestamp(u64::MAX / 2), &mut spans));
     export(&mut spans, &mut watch);
-    let peak = PEAK.load(Relaxed) - base;
     Round { parts: watch.0, spans: made, linked, records: taken, bytes, peak }
 }
 

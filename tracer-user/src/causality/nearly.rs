@@ -11,7 +11,7 @@ use std::collections::{BinaryHeap, VecDeque};
 /// looked at for each entry.
 const LANES: usize = 4;
 
-/// Entries for which an empty lane keeps its room.
+/// Entries for which a lane keeps its room.
 const SPARE: usize = 4096;
 
 /// What fits behind no lane.
@@ -102,8 +102,9 @@ impl<K: Ord + Copy, T> Nearly<K, T> {
         match lane.and_then(|index| self.lanes.get_mut(index)) {
             Some(lane) => {
                 let entry = lane.pop_front();
-                if lane.is_empty() && lane.capacity() > SPARE {
-                    *lane = VecDeque::new();
+                // After a flood. Rarely: it has to fall to an eighth first.
+                if lane.capacity() > SPARE && lane.len() < lane.capacity() / 8 {
+                    lane.shrink_to(lane.capacity() / 4);
                 }
                 entry
             }
