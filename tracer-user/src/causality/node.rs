@@ -121,7 +121,6 @@ pub(super) struct Settle {
 }
 
 /// What a node is.
-#[expect(clippy::large_enum_variant, reason = "it lies in a box of its own, and most are the large ones")]
 pub(super) enum What {
     Command(Box<Command>, Arc<Process>),
     Publish(Publish),

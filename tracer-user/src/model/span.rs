@@ -87,12 +87,6 @@ impl Evidences {
         self.0 & 1 << kind as u8 != 0
     }
 
-    /// Whether all of `others` are among them.
-    #[must_use]
-    pub const fn holds(self, others: Self) -> bool {
-        self.0 & others.0 == others.0
-    }
-
     /// Which of all sets it is.
     #[must_use]
     pub fn index(self) -> usize {

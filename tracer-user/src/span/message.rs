@@ -16,10 +16,6 @@ use crate::names::attribute;
 pub struct Line {
     /// `host:port` of the broker.
     pub server: Arc<str>,
-    /// The broker's address alone.
-    pub server_address: Arc<str>,
-    /// The broker's port, 0 for a unix socket.
-    pub server_port: u16,
     /// `host:port` of the client.
     pub client: Arc<str>,
 }
@@ -177,12 +173,7 @@ mod tests {
     use crate::model::time::Timestamp;
 
     fn seen(message: &Message, from_broker: bool) -> Span {
-        let line = Line {
-            server: "10.0.0.1:1883".into(),
-            server_address: "10.0.0.1".into(),
-            server_port: 1883,
-            client: "10.0.0.2:40000".into(),
-        };
+        let line = Line { server: "10.0.0.1:1883".into(), client: "10.0.0.2:40000".into() };
         let id = IdBuilder::new("test");
         let frame =
             Frame { trace: id.trace(), id: id.span(), parent: None, remote_parent: None, links: Vec::new() };

@@ -217,7 +217,7 @@ fn parents() {
             0,
         ),
         // A parent in another trace cannot be OTLP's parent.
-        (Span { parent: Some(elsewhere.clone()), links: vec![elsewhere], ..plain() }, vec![], 0x001, 2),
+        (Span { parent: Some(elsewhere), links: vec![elsewhere], ..plain() }, vec![], 0x001, 2),
     ];
     for (span, parent, flags, links) in cases {
         let request = protobuf(&encoder(PayloadPolicy::Off), &[Arc::new(span)]);
