@@ -50,7 +50,7 @@ pub(crate) fn id(number: u8) -> SpanId {
 }
 
 pub(crate) fn edge(span: u8, evidence: &[Evidence], confidence: f64) -> Edge {
-    Edge { trace: trace(1), span: id(span), evidence: evidence.to_vec(), confidence }
+    Edge { trace: trace(1), span: id(span), evidence: evidence.iter().copied().collect(), confidence }
 }
 
 /// From and to so many microseconds after [`START`].

@@ -398,7 +398,9 @@ impl Engine {
         let Some(known) = self.connections.get_mut(&end) else { return };
         known.used = capture.at.end;
         known.pending &= capture.result <= 0;
-        if direction == Direction::Inward && !known.connection.is_half(Direction::Inward) {
+        // The broker's own reads end nobody's handling.
+        let broker = known.connection.role() == Some(Role::Server);
+        if direction == Direction::Inward && !broker && !known.connection.is_half(Direction::Inward) {
             let key = known.socket.connection();
             self.causality.returned(process, capture.tid, key, capture.at.start);
         }
@@ -434,7 +436,7 @@ impl Engine {
         if let Some(known) = self.connections.get_mut(&end) {
             // A socket that was connected under our eyes learns its own address only now.
             let same =
-                known.socket.connection() == socket.connection() || known.connection.system().is_some();
+                known.connection.system().is_some() || known.socket.connection() == socket.connection();
             if same && !from_start {
                 return;
             }

@@ -100,7 +100,7 @@ pub(crate) fn span(encoder: &Encoder, span: &Span, out: &mut impl Attributes) {
 
 /// Attributes of a link, and of a span for its parent.
 pub(crate) fn link(edge: &Edge, out: &mut impl Attributes) {
-    out.text(attribute::LINK_EVIDENCE, &evidence(edge));
+    out.text(attribute::LINK_EVIDENCE, evidence(edge));
     out.float(attribute::LINK_CONFIDENCE, edge.confidence);
 }
 

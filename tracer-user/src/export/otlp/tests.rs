@@ -15,7 +15,7 @@ use crate::export::samples::{busy, device, edge, encoder, id, message, process, 
 use crate::model::command::{Status, Value};
 use crate::model::device::{Device, Identity};
 use crate::model::payload::Payload;
-use crate::model::span::{Edge, Evidence, Span, SpanKind, Subject};
+use crate::model::span::{Edge, Evidence, Evidences, Span, SpanKind, Subject};
 
 fn protobuf(encoder: &Encoder, spans: &[Arc<Span>]) -> ExportTraceServiceRequest {
     let bytes = encoder.protobuf(spans);
@@ -195,8 +195,12 @@ fn messaging_attributes() {
 fn parents() {
     let owner = process("a", 1);
     let plain = || span(1, &owner, "x", SpanKind::Producer, Subject::Publish(message("x")));
-    let elsewhere =
-        Edge { trace: trace(9), span: id(9), evidence: vec![Evidence::Containment], confidence: 0.5 };
+    let elsewhere = Edge {
+        trace: trace(9),
+        span: id(9),
+        evidence: Evidences::default().with(Evidence::Containment),
+        confidence: 0.5,
+    };
     // span, parent id, flags, links
     let cases = [
         (plain(), vec![], 0x001, 0),
@@ -214,7 +218,7 @@ fn parents() {
             0,
         ),
         // A parent in another trace cannot be OTLP's parent.
-        (Span { parent: Some(elsewhere.clone()), links: vec![elsewhere], ..plain() }, vec![], 0x001, 2),
+        (Span { parent: Some(elsewhere), links: vec![elsewhere], ..plain() }, vec![], 0x001, 2),
     ];
     for (span, parent, flags, links) in cases {
         let request = protobuf(&encoder(PayloadPolicy::Off), &[Arc::new(span)]);
