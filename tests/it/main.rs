@@ -6,6 +6,7 @@
 
 mod accuracy;
 mod capture;
+mod device;
 mod failures;
 mod mqtt;
 mod support;

@@ -34,10 +34,12 @@ pub enum Counter {
     DataBytes = 13,
     /// Payload bytes beyond what was captured.
     BytesCut = 14,
+    /// Transactions on buses that were not followed because too many were under way.
+    BusRequestsFull = 15,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 15;
+pub const COUNTERS: u32 = 16;
 
 /// Every counter with its name, in discriminant order.
 pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
@@ -56,4 +58,5 @@ pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
     (Counter::Restarted, "restarted"),
     (Counter::DataBytes, "data_bytes"),
     (Counter::BytesCut, "bytes_cut"),
+    (Counter::BusRequestsFull, "bus_requests_full"),
 ];

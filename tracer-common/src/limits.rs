@@ -48,6 +48,9 @@ pub const IOCTLS: u32 = 4096;
 /// give way.
 pub const ANONYMOUS: u32 = 4096;
 
+/// Transactions on buses that are under way for selected calls: one or a few for each thread in a call.
+pub const BUS_REQUESTS: u32 = 4096;
+
 /// `PATH_MAX` is 4096; nobody keeps device nodes below longer paths than this.
 pub const PATH_BYTES: usize = 512;
 

@@ -38,6 +38,9 @@ pub enum Kind {
     /// A thread is about to wait for something on a descriptor from which it got a message, or to which it wrote a
     /// device command, before: it is done with that, or waits for the answer.
     Waiting = 16,
+    /// A driver's transaction on its bus on behalf of a call; entry and exit are its own. `args`: a [`crate::bus::Bus`],
+    /// how much of it (messages, bytes), when the call began.
+    Bus = 17,
 }
 
 /// The kinds in discriminant order.
@@ -58,6 +61,7 @@ pub const KINDS: &[Kind] = &[
     Kind::Exit,
     Kind::Aborted,
     Kind::Waiting,
+    Kind::Bus,
 ];
 
 impl Kind {

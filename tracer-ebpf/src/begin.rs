@@ -82,7 +82,10 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
                 _ => select::device(u32::from(target), rdev)?,
             };
             // Through the page cache: that is the file system's business, not a command to the device.
-            if block && kind.has(traits::INWARD | traits::OUTWARD | traits::UNSEEN) && !walk::is_direct(file.file) {
+            if block
+                && kind.has(traits::INWARD | traits::OUTWARD | traits::UNSEEN)
+                && !walk::is_direct(file.file)
+            {
                 return None;
             }
             let slot = thread(who)?;
@@ -204,6 +207,7 @@ pub(crate) fn start(
         (*slot).rdev = 0;
         (*slot).family = 0;
         (*slot).nested = 0;
+        (*slot).bus_ns = [0; 2];
         (*slot).inode = 0;
         (*slot).sock = 0;
         (*slot).peer = 0;

@@ -7,6 +7,7 @@
 #![no_main]
 
 mod begin;
+mod bus;
 mod calls;
 mod copy;
 mod emit;

@@ -108,7 +108,24 @@ pub(crate) struct InFlight {
     pub(crate) command_rdev: u32,
     /// Exit of the last call that moved bytes.
     pub(crate) moved_ns: u64,
+    /// Begin of the transaction that the driver does on its bus: I2C, SMBus; 0 if it does none.
+    pub(crate) bus_ns: [u64; 2],
     pub(crate) sock_common: [u8; SOCK_COMMON_BYTES],
+}
+
+/// A transaction on a bus that ends elsewhere than it began.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct BusRequest {
+    /// Process and thread, as `bpf_get_current_pid_tgid` gives them.
+    pub(crate) ids: u64,
+    pub(crate) call_ns: u64,
+    pub(crate) begin_ns: u64,
+    pub(crate) inode: u64,
+    pub(crate) fd: i32,
+    pub(crate) rdev: u32,
+    pub(crate) target: u32,
+    pub(crate) call: u32,
 }
 
 /// A descriptor without a node that a device's driver made, by the address of its `struct file`.
@@ -155,6 +172,7 @@ pub(crate) static NEW_THREAD: InFlight = InFlight {
     command_fd: -1,
     command_rdev: 0,
     moved_ns: 0,
+    bus_ns: [0; 2],
     sock_common: [0; SOCK_COMMON_BYTES],
 };
 
@@ -195,6 +213,8 @@ pub(crate) static ANONYMOUS: LruHashMap<u64, Anonymous> = LruHashMap::with_max_e
 /// The inode that all descriptors without a node share, once one of them was followed.
 #[map]
 pub(crate) static ANONYMOUS_INODE: Array<u64> = Array::with_max_entries(1, 0);
+#[map]
+pub(crate) static BUS_REQUESTS: HashMap<u64, BusRequest> = HashMap::with_max_entries(limits::BUS_REQUESTS, 1);
 #[map]
 pub(crate) static CALLS: HashMap<u32, InFlight> = HashMap::with_max_entries(limits::THREADS, 0);
 #[map]

@@ -103,7 +103,8 @@ pub(crate) fn at_exit(stage: *mut Stage, slot: *mut InFlight, who: Who, result: 
         let when = if result >= 0 { EXIT | missing } else { missing };
         let Some(recipe) = recipe(slot, u8::from(state & ALTERNATIVE != 0)) else { return captured };
         let new_fd = (*recipe).new_fd;
-        let captured = if (*recipe).when & when != 0 { follow(stage, slot, captured, when) } else { captured };
+        let captured =
+            if (*recipe).when & when != 0 { follow(stage, slot, captured, when) } else { captured };
         if result >= 0 && new_fd != NO_FD {
             made(slot, who, argument, new_fd, result);
         }
@@ -281,7 +282,8 @@ unsafe extern "C" fn step(index: u64, cpu: *mut u32) -> i64 {
             return 1;
         }
         let buffer = buffer as usize;
-        let buffer = (&raw const (*nested).recipe.buffers).cast::<tracer_common::recipe::Buffer>().add(buffer);
+        let buffer =
+            (&raw const (*nested).recipe.buffers).cast::<tracer_common::recipe::Buffer>().add(buffer);
         if u32::from((*buffer).when) & (*nested).when == 0 {
             return 0;
         }

@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::Bytes;
+use tracer_common::bus::Bus;
 use tracer_common::call::{Abi, Call};
 use tracer_common::config::SockLayout;
 use tracer_common::recipe::{ELEMENT, PIECE_HEADER_BYTES, PieceHeader};
@@ -56,7 +57,7 @@ impl Decoder {
             Kind::Exit => Call::Exit,
             _ => Call::from_wire(header.call).ok_or(DecodeError::Call(header.call))?,
         };
-        let body = body(header, kind, payload);
+        let body = self.body(header, kind, payload)?;
         Ok(Capture {
             at: Interval {
                 start: self.time(header.enter_ns),
@@ -73,6 +74,64 @@ impl Decoder {
             result: header.result,
             restarted: header.flags & flag::RESTARTED != 0,
             body,
+        })
+    }
+
+    fn body(&self, header: &Header, kind: Kind, payload: Bytes) -> Result<Body, DecodeError> {
+        let direction =
+            if header.flags & flag::OUTWARD != 0 { Direction::Outward } else { Direction::Inward };
+        let position = if header.flags & flag::OFFSET != 0 {
+            Position::Offset(header.args[2])
+        } else if header.flags & flag::POSITION == 0 {
+            Position::Unknown
+        } else if header.flags & flag::CONTESTED != 0 {
+            Position::Contested(header.position as u32)
+        } else {
+            Position::Sequence(header.position as u32)
+        };
+        Ok(match kind {
+            Kind::Data if header.flags & flag::UNSEEN != 0 => {
+                Body::Unseen { direction, position, length: u64::try_from(header.result).unwrap_or(0) }
+            }
+            Kind::Data => Body::Data {
+                direction,
+                requested: header.requested,
+                position,
+                peek: header.flags & flag::PEEK != 0,
+                payload: Payload { size: moved(header, payload.len() as u64), captured: payload },
+            },
+            Kind::Ioctl => {
+                let (command, argument) = (header.args[0] as u32, header.args[1]);
+                let (after, answered) = pieces(payload, header.args[2]);
+                Body::Ioctl { command, argument, before: None, after, given: Vec::new(), answered }
+            }
+            Kind::IoctlEntry => {
+                let (command, argument) = (header.args[0] as u32, header.args[1]);
+                let (before, given) = pieces(payload, header.args[2]);
+                let (before, after) = (Some(before), Bytes::new());
+                Body::Ioctl { command, argument, before, after, given, answered: Vec::new() }
+            }
+            Kind::Open => Body::Open { path: payload, flags: header.args[0] },
+            Kind::Close if header.call == Call::CloseRange as u16 => {
+                Body::Close { first: header.args[0] as u32, last: header.args[1] as u32 }
+            }
+            Kind::Close => Body::Close { first: header.fd as u32, last: header.fd as u32 },
+            Kind::Dup => Body::Dup { new_fd: header.result as i32 },
+            Kind::Socket => Body::Socket { domain: header.args[0] as u32, kind: header.args[1] as u32 },
+            Kind::Bind => Body::Bind { address: payload },
+            Kind::Connect => Body::Connect { address: payload },
+            Kind::Accept => Body::Accept { new_fd: header.result as i32 },
+            Kind::Shutdown => Body::Shutdown { how: header.args[1] as u32 },
+            Kind::Fork => Body::Fork { child: header.args[0] as u32 },
+            Kind::Exec => Body::Exec,
+            Kind::Exit => Body::Exit { whole_process: header.args[0] != 0 },
+            Kind::Aborted => Body::Aborted { command: header.args[0] as u32 },
+            Kind::Waiting => Body::Waiting,
+            Kind::Bus => {
+                let [bus, amount, call] = header.args;
+                let bus = Bus::from_wire(bus).ok_or(DecodeError::Kind(header.kind))?;
+                Body::Bus { bus, amount, call: self.time(call) }
+            }
         })
     }
 
@@ -109,58 +168,6 @@ impl Decoder {
             remote: SocketAddr::new(remote, remote_port),
             ..identity
         }
-    }
-}
-
-fn body(header: &Header, kind: Kind, payload: Bytes) -> Body {
-    let direction = if header.flags & flag::OUTWARD != 0 { Direction::Outward } else { Direction::Inward };
-    let position = if header.flags & flag::OFFSET != 0 {
-        Position::Offset(header.args[2])
-    } else if header.flags & flag::POSITION == 0 {
-        Position::Unknown
-    } else if header.flags & flag::CONTESTED != 0 {
-        Position::Contested(header.position as u32)
-    } else {
-        Position::Sequence(header.position as u32)
-    };
-    match kind {
-        Kind::Data if header.flags & flag::UNSEEN != 0 => {
-            Body::Unseen { direction, position, length: u64::try_from(header.result).unwrap_or(0) }
-        }
-        Kind::Data => Body::Data {
-            direction,
-            requested: header.requested,
-            position,
-            peek: header.flags & flag::PEEK != 0,
-            payload: Payload { size: moved(header, payload.len() as u64), captured: payload },
-        },
-        Kind::Ioctl => {
-            let (command, argument) = (header.args[0] as u32, header.args[1]);
-            let (after, answered) = pieces(payload, header.args[2]);
-            Body::Ioctl { command, argument, before: None, after, given: Vec::new(), answered }
-        }
-        Kind::IoctlEntry => {
-            let (command, argument) = (header.args[0] as u32, header.args[1]);
-            let (before, given) = pieces(payload, header.args[2]);
-            let (before, after) = (Some(before), Bytes::new());
-            Body::Ioctl { command, argument, before, after, given, answered: Vec::new() }
-        }
-        Kind::Open => Body::Open { path: payload, flags: header.args[0] },
-        Kind::Close if header.call == Call::CloseRange as u16 => {
-            Body::Close { first: header.args[0] as u32, last: header.args[1] as u32 }
-        }
-        Kind::Close => Body::Close { first: header.fd as u32, last: header.fd as u32 },
-        Kind::Dup => Body::Dup { new_fd: header.result as i32 },
-        Kind::Socket => Body::Socket { domain: header.args[0] as u32, kind: header.args[1] as u32 },
-        Kind::Bind => Body::Bind { address: payload },
-        Kind::Connect => Body::Connect { address: payload },
-        Kind::Accept => Body::Accept { new_fd: header.result as i32 },
-        Kind::Shutdown => Body::Shutdown { how: header.args[1] as u32 },
-        Kind::Fork => Body::Fork { child: header.args[0] as u32 },
-        Kind::Exec => Body::Exec,
-        Kind::Exit => Body::Exit { whole_process: header.args[0] != 0 },
-        Kind::Aborted => Body::Aborted { command: header.args[0] as u32 },
-        Kind::Waiting => Body::Waiting,
     }
 }
 

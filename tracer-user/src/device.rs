@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod block;
 mod buffer;
 mod class;
 mod dri;
@@ -14,17 +15,28 @@ mod fields;
 mod fuse;
 mod generic;
 mod gpio;
+mod hid;
 mod i2c;
+mod input;
 mod ioc;
 mod kvm;
+mod media;
 mod mtd;
+mod names;
+mod nvme;
 mod ptp;
 mod rtc;
+mod scsi;
+mod sound;
 mod spi;
 mod tty;
 mod tun;
+mod unsolicited;
+mod usb;
 mod vhost;
+mod video;
 mod watchdog;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -134,7 +146,9 @@ impl Devices {
         self.make_room(key, out);
         let (start, evicted) = (capture.at.start, self.counts.evicted);
         let peer = self.sessions.entry(key).or_insert_with(|| Peer::new(device, evicted, start));
-        if !std::ptr::eq(peer.class, class::find(device.class)) {
+        if !Arc::ptr_eq(&peer.device, device) && peer.device.id != device.id
+            || !std::ptr::eq(peer.class, class::find(device.class))
+        {
             // The number was given to another device.
             peer.gone(Gone::Device, start, process, &self.settings, &mut self.counts, out);
             *peer = Peer { serial: peer.serial, ..Peer::new(device, evicted, start) };
@@ -290,11 +304,12 @@ fn dispatch(capture: &Capture, class: &Class, session: &mut dyn Session, context
         Body::Open { flags, .. } if error.is_none() => {
             session.opened(i32::try_from(result).unwrap_or(fd), flags & O_ACCMODE == O_WRONLY);
         }
+        Body::Dup { new_fd } if error.is_none() && *new_fd != fd => session.duplicated(fd, *new_fd),
         Body::Close { first, last } => session.closed(i64::from(*first)..=i64::from(*last), at, context),
         Body::Waiting => session.looked(at, context),
         Body::Aborted { command } => {
             let row = class.row(*command, compat);
-            session.aborted(&Aborted { at, tid, call, row, command: *command }, context);
+            session.aborted(&Aborted { at, tid, call, compat, row, command: *command }, context);
         }
         _ => context.counts.foreign = context.counts.foreign.saturating_add(1),
     }

@@ -5,14 +5,17 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+mod arch;
 mod bench;
 mod build;
 mod check;
 mod cmd;
+mod codegen;
 mod demo;
 mod setup;
 mod test;
 mod toolchain;
+mod vm;
 mod workspace;
 
 use workspace::Workspace;
@@ -35,6 +38,8 @@ enum Task {
     Test(test::Options),
     Demo(demo::Options),
     Bench(bench::Options),
+    Vm(vm::Options),
+    Codegen(codegen::Options),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +50,8 @@ fn main() -> ExitCode {
         Task::Check(options) => check::run(&workspace, options),
         Task::Test(options) => test::run(&workspace, options),
         Task::Bench(options) => bench::run(&workspace, options),
+        Task::Vm(options) => vm::run(&workspace, options),
+        Task::Codegen(options) => codegen::run(&workspace, &options),
         Task::Demo(options) => demo::run(&workspace, options),
     });
     match done {

@@ -82,6 +82,10 @@ impl Causality {
         match what {
             What::Command(command, process) => {
                 let frame = self.frame(trace, span, parent, remote_parent, links);
+                for (index, transaction) in command.bus.iter().enumerate() {
+                    out.push(command::bus(transaction, index, &command, &process, trace, span));
+                    self.counts.spans += 1;
+                }
                 out.push(command::span(*command, process, frame, &mut self.keys));
                 self.counts.spans += 1;
             }

@@ -38,6 +38,23 @@ impl Buffer {
         self.size = self.size.saturating_add(count);
     }
 
+    /// Takes out a part of the beginning that is kept.
+    pub(crate) fn remove(&mut self, part: std::ops::Range<usize>) -> Payload {
+        let end = part.end.min(self.kept.len());
+        let removed: Vec<u8> = self.kept.drain(part.start.min(end)..end).collect();
+        self.size = self.size.saturating_sub(removed.len() as u64);
+        Payload::whole(removed)
+    }
+
+    /// Takes out what is behind the first `at` bytes, which are kept.
+    pub(crate) fn cut(&mut self, at: usize) -> Payload {
+        let at = at.min(self.kept.len());
+        let captured = self.kept.split_off(at);
+        let size = self.size.saturating_sub(at as u64);
+        self.size = at as u64;
+        Payload { captured: Bytes::from(captured), size }
+    }
+
     /// The unbroken beginning.
     pub(crate) fn kept(&self) -> &[u8] {
         &self.kept
@@ -88,6 +105,17 @@ mod tests {
         buffer.push(&Payload::whole(vec![2; 10]));
         buffer.push_byte(3);
         assert_eq!((buffer.kept().len(), buffer.size()), (KEPT, KEPT as u64 + 10));
+    }
+
+    #[test]
+    fn parts_are_taken_out() {
+        let mut buffer = Buffer::default();
+        buffer.push(&Payload { captured: Bytes::from_static(b"abcdef"), size: 9 });
+        assert_eq!(buffer.remove(1..3), Payload::whole(&b"bc"[..]));
+        assert_eq!((buffer.kept(), buffer.size()), (&b"adef"[..], 7));
+        assert_eq!(buffer.cut(1), Payload { captured: Bytes::from_static(b"def"), size: 6 });
+        assert_eq!((buffer.kept(), buffer.size()), (&b"a"[..], 1));
+        assert_eq!(buffer.remove(5..9).size, 0);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 pub(crate) use super::ioc::Row;
 use super::{
-    Counts, Settings, dri, fuse, generic, gpio, i2c, kvm, mtd, ptp, rtc, spi, tty, tun, vhost, watchdog,
+    Counts, Settings, block, dri, fuse, generic, gpio, hid, i2c, input, kvm, media, mtd, nvme, ptp, rtc,
+    scsi, sound, spi, tty, tun, usb, vhost, video, watchdog,
 };
 use crate::model::capture::Piece;
 use crate::model::command::{Command, Device, Status};
@@ -41,6 +42,12 @@ impl Class {
 pub(crate) static CLASSES: &[Class] = &[
     tty::CLASS,
     i2c::CLASS,
+    scsi::CLASS,
+    nvme::CLASS,
+    block::CLASS,
+    video::CLASS,
+    media::CLASS,
+    sound::CLASS,
     spi::CLASS,
     gpio::CLASS,
     watchdog::CLASS,
@@ -53,6 +60,9 @@ pub(crate) static CLASSES: &[Class] = &[
     mtd::CLASS,
     dri::CLASS,
     dri::ACCEL,
+    usb::CLASS,
+    hid::CLASS,
+    input::CLASS,
 ];
 
 /// What is known of the class called `name`.
@@ -116,6 +126,8 @@ pub(crate) struct Aborted {
     pub(crate) tid: u32,
     /// Which call.
     pub(crate) call: Call,
+    /// Whether a 32-bit program made it.
+    pub(crate) compat: bool,
     /// Of an `ioctl`: its row, if the class knows it, and its command.
     pub(crate) row: Option<&'static Row>,
     /// As above.
@@ -155,6 +167,9 @@ pub(crate) trait Session: Send {
 
     /// The device was opened.
     fn opened(&mut self, _fd: i32, _write_only: bool) {}
+
+    /// A descriptor was made that is the same as another.
+    fn duplicated(&mut self, _fd: i32, _new_fd: i32) {}
 
     /// Descriptors were closed.
     fn closed(&mut self, _fds: RangeInclusive<i64>, _at: Interval, _context: &mut Context<'_>) {}
@@ -212,6 +227,7 @@ impl Context<'_> {
             status,
             request: Payload::default(),
             reply: None,
+            bus: Vec::new(),
             args: Vec::new(),
         }
     }

@@ -180,6 +180,14 @@ pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
     Some(u16::from_le_bytes(*field))
 }
 
+/// Adds the C string in a field as an attribute, if the field was captured whole.
+pub(crate) fn text(name: &'static str, bytes: &[u8], field: std::ops::Range<usize>, args: &mut Args) {
+    if let Some(bytes) = bytes.get(field) {
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        args.push((name, Value::Text(String::from_utf8_lossy(&bytes[..end]).into_owned().into())));
+    }
+}
+
 /// A C `int` at `offset`, as an attribute's value.
 pub(crate) fn int_at(bytes: &[u8], offset: usize) -> Option<Value> {
     u32_at(bytes, offset).map(|number| Value::Int(i64::from(number.cast_signed())))
@@ -239,6 +247,15 @@ impl Row {
         args: fn(&Argument<'_>, &mut Args),
     ) -> Self {
         Self { sizes: Some(sizes), ..Self::new(command, name, args) }
+    }
+
+    /// A command whose argument is a number although its own number says that it is an address.
+    pub(crate) const fn by_value(
+        command: u32,
+        name: &'static str,
+        args: fn(&Argument<'_>, &mut Args),
+    ) -> Self {
+        Self::legacy(command, name, (0, 0), args)
     }
 
     /// Its number in 32-bit programs, if that is another one.

@@ -5,15 +5,18 @@
 //! the read that brought the answer's last byte, and without an answer in time it is an error `timeout`. Where an
 //! answer ends, its protocol knows ([`protocol`]), else silence tells. A request that nobody waits on ends with its
 //! write. What is read with no request open is an event, one per line ([`input`]). `poll` is not seen; how that is
-//! made up for is in [`line::Line::is_awaited`].
+//! made up for is in [`line::Line::is_awaited`]. What each protocol makes of it is a table in `docs/devices.md`.
 //!
 //! `ioctl`s are one command each, with their arguments ([`ioctls`]).
 
 mod at;
 mod exchange;
+mod gcode;
 mod input;
 mod ioctls;
 mod line;
+mod modbus;
+mod nmea;
 mod plain;
 mod protocol;
 mod scpi;

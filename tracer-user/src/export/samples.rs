@@ -71,12 +71,12 @@ pub(crate) fn message(destination: &str) -> MessageSubject {
 
 pub(crate) fn device(path: &str, command: &'static str, unsolicited: bool) -> Subject {
     Subject::Device {
-        device: Arc::new(Device {
-            number: DeviceNumber { kind: DeviceKind::Char, major: 136, minor: 3 },
-            class: "tty",
-            path: path.into(),
-            id: "tty-0001".into(),
-        }),
+        device: Arc::new(Device::new(
+            DeviceNumber { kind: DeviceKind::Char, major: 136, minor: 3 },
+            "tty",
+            path,
+            "tty-0001",
+        )),
         command: command.into(),
         unsolicited,
     }

@@ -9,6 +9,7 @@ use aya::sys::{BpfHelper, is_helper_supported, is_map_supported, is_program_supp
 use super::btf;
 use super::load::{self, Hooks, LoadError, Options};
 use super::selection::Selection;
+use tracer_common::bus::{BUSES, Bus};
 
 /// One facility of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,15 +75,43 @@ pub fn probe() -> (Vec<Feature>, Trial) {
                      CONFIG_FTRACE_SYSCALLS and a mounted tracefs (mount -t tracefs tracefs /sys/kernel/tracing)",
         });
     }
-    trial.programs.sort();
-    trial.programs.dedup();
     features.push(helper(
         "bpf_loop",
         BpfHelper::BPF_FUNC_loop,
         "of a readv or writev with many segments only the first four are captured; the rest is counted as cut",
     ));
     features.push(tracefs());
+    features.extend(buses(&mut trial));
+    trial.programs.sort();
+    trial.programs.dedup();
     (features, trial)
+}
+
+/// Which drivers tell of the transactions on their bus: those that are loaded now.
+fn buses(trial: &mut Trial) -> Vec<Feature> {
+    let selection = Selection { buses: BUSES.into(), ..nothing() };
+    let options = Options { selection, ..Options::new(Hooks::Raw, false) };
+    let Ok(kernel) = load::load_with(&options, Hooks::Raw) else { return Vec::new() };
+    // The others are in the trial already.
+    let own = |name: &str| BUSES.iter().flat_map(|bus| bus.hooks()).any(|(program, _)| *program == name);
+    trial.programs.extend(kernel.programs.into_iter().filter(|(name, _)| own(name)));
+    let feature = |(bus, missing): (Bus, Option<String>)| Feature {
+        name: match bus {
+            Bus::I2c => "bus spans: i2c",
+            Bus::Smbus => "bus spans: smbus",
+            Bus::Spi => "bus spans: spi",
+            Bus::Scsi => "bus spans: scsi",
+            Bus::Nvme => "bus spans: nvme",
+            Bus::Block => "bus spans: block",
+            Bus::V4l2 => "bus spans: v4l2",
+        },
+        available: missing.is_none(),
+        required: false,
+        detail: missing.unwrap_or_default(),
+        consequence: "commands of such devices show no span for the time on the bus",
+        remedy: "load the driver before iotrail starts, if there is such a device",
+    };
+    kernel.buses.into_iter().map(feature).collect()
 }
 
 /// How the lines begin with which a verifier's log ends: they count, and give no reason.

@@ -1,5 +1,6 @@
 //! Brings the kernel programs in and attaches them.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -10,13 +11,14 @@ use aya::programs::trace_point::TracePointLink;
 use aya::programs::{BtfTracePoint, ProgramError, ProgramType, RawTracePoint, TracePoint};
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Ebpf, EbpfError, EbpfLoader};
+use tracer_common::bus::Bus;
 use tracer_common::call::{self, Call};
 use tracer_common::config::{Config, map};
 use tracer_common::counter::COUNTERS;
 
 use super::btf::{self, BtfError, Layout};
 use super::rings::{Counters, Reader};
-use super::selection::{self, Live, Selection};
+use super::selection::{self, DeviceFilter, Live, Selection};
 
 /// The kernel programs, as `cargo xtask build` compiled them; empty if it did not.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/iotrail.bpf.o"));
@@ -124,6 +126,10 @@ pub struct Kernel {
     pub counters: Counters,
     /// Filters that change while tracing.
     pub live: Live,
+    /// Which devices are selected.
+    pub devices: DeviceFilter,
+    /// The selected buses; what keeps a bus from being seen, if something does.
+    pub buses: Vec<(Bus, Option<String>)>,
     /// Programs by name with the instructions that the verifier walked, 0 if the kernel does not tell.
     pub programs: Vec<(String, u32)>,
     /// Programs and links.
@@ -243,8 +249,10 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
     let lifecycle = RingBuf::try_from(bpf.take_map(map::LIFECYCLE).ok_or_else(missing)?)?;
     let counters = PerCpuArray::try_from(bpf.take_map(map::COUNTERS).ok_or_else(missing)?)?;
     let live = Live::take(&mut bpf)?;
+    let devices = DeviceFilter::take(&mut bpf)?;
     let mut links = Vec::new();
     attach(&mut bpf, hooks, options, config.fork_child != 0, &mut links)?;
+    let buses = attach_buses(&mut bpf, &options.selection.buses);
     let programs = bpf.programs().filter_map(|(name, program)| {
         let info = program.info().ok()?;
         Some((name.to_owned(), info.verified_instruction_count().unwrap_or(0)))
@@ -255,6 +263,8 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
         reader: Reader::new(data, lifecycle).map_err(MapError::IoError)?,
         counters: Counters::new(counters, COUNTERS),
         live,
+        devices,
+        buses,
         programs,
         attachment: Attachment { bpf, links, sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each },
     })
@@ -319,6 +329,32 @@ fn attach_calls(
             each(bpf, "sys_enter_each", "sys_enter", options.btf, links)
         }
     }
+}
+
+/// A driver that is not there has no tracepoints either; that costs the transactions of its bus and nothing else.
+fn attach_buses(bpf: &mut Ebpf, buses: &BTreeSet<Bus>) -> Vec<(Bus, Option<String>)> {
+    let mut outcomes = Vec::new();
+    for bus in buses {
+        let mut missing = None;
+        for (program, hook) in bus.hooks() {
+            let attached = load_once(bpf, program).and_then(|()| match missing {
+                None => attach_raw(bpf, program, hook),
+                Some(_) => Ok(()),
+            });
+            if let Err(error) = attached {
+                tracing::debug!("bus {}: {error}", bus.name());
+                missing = Some(format!("no tracepoint {hook}: its driver is not loaded, or tells nothing"));
+            }
+        }
+        outcomes.push((*bus, missing));
+    }
+    outcomes
+}
+
+/// One program may serve several tracepoints.
+fn load_once(bpf: &mut Ebpf, program: &'static str) -> Result<(), LoadError> {
+    let found: &mut RawTracePoint = typed_program(bpf, program)?;
+    if found.fd().is_ok() { Ok(()) } else { load_raw(bpf, program) }
 }
 
 fn load_raw(bpf: &mut Ebpf, program: &'static str) -> Result<(), LoadError> {

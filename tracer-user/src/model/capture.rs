@@ -1,11 +1,12 @@
 //! One system call as the kernel side saw it, decoded and checked.
 
 use bytes::Bytes;
+use tracer_common::bus::Bus;
 use tracer_common::call::{Abi, Call};
 
 use super::net::{Direction, SocketEnd};
 use super::payload::Payload;
-use super::time::Interval;
+use super::time::{Interval, Timestamp};
 
 /// Character or block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -167,4 +168,11 @@ pub enum Body {
     /// The thread is about to wait for something on this descriptor, from which it got a message or to which it gave a
     /// command before. The socket's addresses are not known here, only its identity.
     Waiting,
+    /// The driver did something on its bus on behalf of the call that began at `call`; the times are those of the bus.
+    Bus {
+        bus: Bus,
+        /// Messages or bytes.
+        amount: u64,
+        call: Timestamp,
+    },
 }

@@ -3,23 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::capture::DeviceNumber;
+pub use super::device::Device;
 use super::payload::Payload;
 use super::process::ProcessKey;
 use super::time::Interval;
-
-/// A device as far as it is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
-    /// The kernel's number for it.
-    pub number: DeviceNumber,
-    /// Class: `tty`, `i2c`, … (design vocabulary).
-    pub class: &'static str,
-    /// The node's path as the program opened it, or `char:MAJOR:MINOR`.
-    pub path: Arc<str>,
-    /// Stable identity.
-    pub id: Arc<str>,
-}
+use tracer_common::bus::Bus;
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +49,19 @@ pub enum Value {
     Texts(Vec<Arc<str>>),
 }
 
+/// What a driver did on its bus on behalf of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// Which bus.
+    pub bus: Bus,
+    /// From the first message to the result.
+    pub at: Interval,
+    /// Messages (I2C) or bytes (block); else 1.
+    pub amount: u64,
+    /// How it ended.
+    pub status: Status,
+}
+
 /// A device command, or an unsolicited event of a device, complete.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
@@ -86,6 +87,8 @@ pub struct Command {
     pub request: Payload,
     /// What the device answered; `None` if there was no answer to wait for.
     pub reply: Option<Payload>,
+    /// What its driver did on the bus meanwhile.
+    pub bus: Vec<Transaction>,
     /// Arguments: key without the prefix `iotrail.device.args.`, value.
     pub args: Vec<(&'static str, Value)>,
 }

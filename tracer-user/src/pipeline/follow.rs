@@ -11,13 +11,15 @@ use std::path::{Path, PathBuf};
 use hashbrown::HashMap;
 
 use self::pairs::Pairs;
+use super::select::choose;
 use tracer_common::call::Abi;
 use tracer_common::config::{FdInfo, FdKey};
 use tracer_common::record::Target as WireTarget;
 
 use crate::decode::socket_address;
 use crate::device;
-use crate::host::{devices, sockets};
+use crate::host::devices::{self, Rows};
+use crate::host::sockets;
 use crate::kernel::selection::{Live, Selection};
 use crate::model::capture::{Body, Capture, DeviceKind, DeviceNumber, Target};
 use crate::model::net::{SocketEnd, Transport};
@@ -56,14 +58,19 @@ impl Follower {
             pairs: Pairs::default(),
             overflow: 0,
         };
-        let pids: Vec<u32> = match &follower.selection.processes {
+        follower.read_everybody();
+        follower
+    }
+
+    /// Reads what every process in scope has open now.
+    fn read_everybody(&mut self) {
+        let pids: Vec<u32> = match &self.selection.processes {
             Some(pids) => pids.iter().copied().collect(),
             None => numbers(Path::new("/proc")).collect(),
         };
         for pid in pids.into_iter().filter(|pid| *pid != std::process::id()) {
-            follower.read_process(pid);
+            self.read_process(pid);
         }
-        follower
     }
 
     /// Completes a capture with what its descriptor is. `false`: it is nothing that was selected.
@@ -146,6 +153,15 @@ impl Follower {
             _ => {}
         }
         true
+    }
+
+    /// Other devices are selected from now on: what is open of them is looked up.
+    pub fn select(&mut self, devices: Rows) {
+        let came = devices.keys().any(|row| !self.selection.devices.contains(row));
+        choose(&mut self.selection, devices);
+        if came {
+            self.read_everybody();
+        }
     }
 
     /// A process is gone, or its program is.

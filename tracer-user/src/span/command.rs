@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::{Frame, millis};
-use crate::model::command::{Command, Value};
+use super::{Frame, id, millis};
+use crate::model::command::{Command, Transaction, Value};
+use crate::model::ids::{SpanId, TraceId};
 use crate::model::process::Process;
-use crate::model::span::{Owner, Span, SpanKind, Subject};
+use crate::model::span::{Edge, Evidence, Owner, Span, SpanKind, Subject};
 use crate::names::attribute;
+use tracer_common::bus::Bus;
 
 /// Most argument names that get a key. They are words of the decoders' source, a few hundred in all; the bound
 /// only guards against a decoder that makes names from data.
@@ -77,6 +79,57 @@ pub fn span(command: Command, owner: Arc<Process>, frame: Frame, keys: &mut Argu
     }
 }
 
+/// The span of what the driver did on its bus on behalf of `command`, whose span is `parent`.
+///
+/// The kernel said in which call of which thread the transaction began, so nothing is guessed.
+#[must_use]
+pub fn bus(
+    transaction: &Transaction,
+    index: usize,
+    command: &Command,
+    owner: &Arc<Process>,
+    trace: TraceId,
+    parent: SpanId,
+) -> Span {
+    let Transaction { bus, at, amount, status } = transaction;
+    let what = match *bus {
+        Bus::I2c => Some((attribute::BUS_MESSAGES, *amount)),
+        Bus::Block => Some((attribute::BUS_BYTES, *amount)),
+        _ => None,
+    };
+    let mut attributes = vec![
+        (attribute::DEVICE_ID, Value::Shared(command.device.id.clone())),
+        (attribute::DEVICE_CLASS, Value::Text(command.device.class.into())),
+        (attribute::DEVICE_PATH, Value::Shared(command.device.path.clone())),
+        (attribute::BUS, Value::Text(bus.name().into())),
+        (attribute::THREAD_ID, Value::Int(command.tid.into())),
+        (attribute::LATENCY_MS, Value::Float(millis(at.nanos()))),
+    ];
+    attributes.extend(what.map(|(key, amount)| (key, Value::Int(i64::try_from(amount).unwrap_or(i64::MAX)))));
+    let name = format!("bus {} {}", bus.name(), bus.transaction());
+    Span {
+        trace,
+        id: id::bus(parent, index),
+        parent: Some(Edge { trace, span: parent, evidence: vec![Evidence::Thread], confidence: 1.0 }),
+        remote_parent: None,
+        links: Vec::new(),
+        kind: SpanKind::Internal,
+        owner: Owner::Process(owner.clone()),
+        tid: command.tid,
+        at: *at,
+        status: status.clone(),
+        subject: Subject::Device {
+            device: command.device.clone(),
+            command: name.clone().into(),
+            unsolicited: false,
+        },
+        name,
+        attributes,
+        payload: None,
+        reply: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
@@ -104,12 +157,12 @@ mod tests {
         let command = |unsolicited| Command {
             unsolicited,
             name: "I2C_RDWR".into(),
-            device: Arc::new(Device {
-                number: DeviceNumber { kind: DeviceKind::Char, major: 89, minor: 1 },
-                class: "i2c",
-                path: "/dev/i2c-1".into(),
-                id: "i2c-1".into(),
-            }),
+            device: Arc::new(Device::new(
+                DeviceNumber { kind: DeviceKind::Char, major: 89, minor: 1 },
+                "i2c",
+                "/dev/i2c-1",
+                "i2c-1",
+            )),
             process: key,
             tid: 4,
             end_tid: 4,
@@ -118,6 +171,7 @@ mod tests {
             status: Status::Ok,
             request: Payload::whole(&b"\x01"[..]),
             reply: None,
+            bus: Vec::new(),
             args: vec![("address", Value::Int(0x40)), ("messages", Value::Int(2))],
         };
         let id = IdBuilder::new("test");

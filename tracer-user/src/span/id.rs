@@ -49,6 +49,12 @@ pub fn residence(delivery: SpanId) -> SpanId {
     IdBuilder::new("broker").bytes(&delivery.0).span()
 }
 
+/// The id of what a driver did on its bus as the `index`th transaction of `command`.
+#[must_use]
+pub fn bus(command: SpanId, index: usize) -> SpanId {
+    IdBuilder::new("bus").bytes(&command.0).number(index as u64).span()
+}
+
 /// Whether the addresses are meaningful on one host only.
 fn is_local(key: &ConnectionKey) -> bool {
     key.sockets != (0, 0) || key.low.ip().is_loopback() || key.high.ip().is_loopback()

@@ -1,12 +1,12 @@
-//! Input that nobody asked for: one event per line of text, and for anything else one per stretch until silence.
+//! Input that nobody asked for: one event per line of text and per frame whose end is in its bytes, and for anything
+//! else one per stretch until silence.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use crate::device::Settings;
 use crate::device::buffer::{Buffer, KEPT};
 use crate::device::class::{Context, Moved};
-use crate::device::tty::protocol;
+use crate::device::tty::protocol::{self, Event, Past};
 use crate::model::command::Status;
 use crate::model::payload::Payload;
 use crate::model::time::{Interval, Timestamp};
@@ -23,6 +23,8 @@ const HELD: usize = 16;
 pub(super) struct Input {
     current: Option<Piece>,
     held: VecDeque<Piece>,
+    /// What the line has shown so far.
+    pub(super) past: Past,
 }
 
 /// One event in the making.
@@ -52,9 +54,10 @@ impl Input {
             piece.bytes.push_byte(byte);
             piece.binary |= protocol::is_control(byte);
             piece.blank &= protocol::ends_line(byte);
-            if byte == b'\n' {
-                self.end_line(hold, context);
-            } else if piece.bytes.kept().len() >= KEPT {
+            let (full, binary) = (piece.bytes.kept().len() >= KEPT, piece.binary);
+            let ended = byte == b'\n' && !binary && self.end_line(hold, context)
+                || (byte == b'\n' || binary) && self.end_frame(byte, hold, context);
+            if !ended && full {
                 self.flush_current(context);
             }
         }
@@ -80,7 +83,7 @@ impl Input {
     pub(super) fn advance(&mut self, now: Timestamp, context: &mut Context<'_>) {
         while self.held.front().is_some_and(|piece| now.since(piece.last) >= RACE_NS) {
             if let Some(piece) = self.held.pop_front() {
-                piece.emit(context);
+                piece.emit(&mut self.past, context);
             }
         }
         let Settings { event_silence_ns, reply_timeout_ns, .. } = *context.settings;
@@ -94,7 +97,7 @@ impl Input {
         };
         if let Some(piece) = self.current.take_if(over) {
             self.flush_held(context);
-            piece.emit(context);
+            piece.emit(&mut self.past, context);
         }
     }
 
@@ -105,7 +108,7 @@ impl Input {
         }
         let whole = |piece: &mut Piece| piece.end_tid == tid && (piece.binary || piece.ends_with(b'\r'));
         if let Some(piece) = self.current.take_if(whole) {
-            piece.emit(context);
+            piece.emit(&mut self.past, context);
         }
     }
 
@@ -113,6 +116,20 @@ impl Input {
     pub(super) fn flush(&mut self, context: &mut Context<'_>) {
         self.flush_held(context);
         self.flush_current(context);
+    }
+
+    /// Whether a line of text is under way that begins like a sentence.
+    pub(super) fn is_in_sentence(&self) -> bool {
+        let begun = |piece: &Piece| !piece.binary && protocol::begins_sentence(piece.bytes.kept());
+        self.current.as_ref().is_some_and(begun)
+    }
+
+    /// Everything but a sentence under way comes out.
+    pub(super) fn flush_but_sentence(&mut self, context: &mut Context<'_>) {
+        match self.is_in_sentence() {
+            true => self.flush_held(context),
+            false => self.flush(context),
+        }
     }
 
     /// Whether what is under way was read through one of `fds`.
@@ -143,27 +160,51 @@ impl Input {
     }
 
     /// A line end was read: the line comes out if it is one.
-    fn end_line(&mut self, hold: bool, context: &mut Context<'_>) {
-        let Some(piece) = self.current.take_if(|piece| piece.is_line()) else { return };
+    fn end_line(&mut self, hold: bool, context: &mut Context<'_>) -> bool {
+        let Some(piece) = self.current.take_if(|piece| piece.is_line()) else { return false };
+        self.hand_over(piece, hold, context);
+        true
+    }
+
+    /// A byte of something that is no text was read: a frame may be whole, or a sentence at the end of a line.
+    fn end_frame(&mut self, byte: u8, hold: bool, context: &mut Context<'_>) -> bool {
+        let Some(piece) = &mut self.current else { return false };
+        if !piece.bytes.is_whole() {
+            return false;
+        }
+        if !protocol::is_frame(piece.bytes.kept()) {
+            let sentence = if byte == b'\n' { protocol::sentence_at_end(piece.bytes.kept()) } else { None };
+            let Some(start) = sentence else { return false };
+            let tail = piece.split_off(start, context);
+            let head = std::mem::replace(piece, tail);
+            self.hand_over(head, hold, context);
+        }
+        if let Some(piece) = self.current.take() {
+            self.hand_over(piece, hold, context);
+        }
+        true
+    }
+
+    fn hand_over(&mut self, piece: Piece, hold: bool, context: &mut Context<'_>) {
         if hold {
             if self.held.len() >= HELD {
                 self.flush_held(context);
             }
             self.held.push_back(piece);
         } else {
-            piece.emit(context);
+            piece.emit(&mut self.past, context);
         }
     }
 
     fn flush_held(&mut self, context: &mut Context<'_>) {
-        for piece in self.held.drain(..) {
-            piece.emit(context);
+        while let Some(piece) = self.held.pop_front() {
+            piece.emit(&mut self.past, context);
         }
     }
 
     fn flush_current(&mut self, context: &mut Context<'_>) {
         if let Some(piece) = self.current.take() {
-            piece.emit(context);
+            piece.emit(&mut self.past, context);
         }
     }
 }
@@ -178,16 +219,45 @@ impl Piece {
         !self.binary && !self.blank && self.bytes.is_whole() && protocol::is_text_line(self.bytes.kept())
     }
 
-    fn emit(self, context: &mut Context<'_>) {
+    /// Cuts it after `at` bytes, of which all are kept, and returns what is behind as a piece of its own.
+    fn split_off(&mut self, at: usize, context: &mut Context<'_>) -> Self {
+        let mut bytes = Buffer::default();
+        bytes.push(&self.bytes.cut(at));
+        let tail = Self { serial: context.next_serial(), bytes, ..*self };
+        self.blank = self.bytes.kept().iter().copied().all(protocol::ends_line);
+        tail
+    }
+
+    /// Comes out as one event, or as several if there are frames in it.
+    fn emit(mut self, past: &mut Past, context: &mut Context<'_>) {
+        while self.binary && self.bytes.is_whole() {
+            let Some(frame) = protocol::find_frame(self.bytes.kept(), past) else { break };
+            let cut = if frame.start > 0 { frame.start } else { frame.end };
+            if cut == self.bytes.kept().len() {
+                break;
+            }
+            let tail = self.split_off(cut, context);
+            std::mem::replace(&mut self, tail).emit_one(past, context);
+        }
+        self.emit_one(past, context);
+    }
+
+    fn emit_one(self, past: &mut Past, context: &mut Context<'_>) {
         if self.blank {
             context.counts.blank_bytes = context.counts.blank_bytes.saturating_add(self.bytes.size());
             return;
         }
-        let name = protocol::event(self.bytes.kept()).unwrap_or(Cow::Borrowed(if self.is_line() {
-            "line"
-        } else {
-            "input"
-        }));
+        let known = if self.bytes.is_whole() { protocol::event(self.bytes.kept(), past) } else { None };
+        let Event { name, args, error, spoken, asks } = known.unwrap_or_else(|| Event {
+            name: if self.is_line() { "line" } else { "input" }.into(),
+            ..Event::default()
+        });
+        past.spoken = spoken.or(past.spoken);
+        past.heard = asks.then(|| self.bytes.kept().to_vec());
+        let status = match error {
+            Some((kind, message)) => Status::Error { kind, message: message.into_owned() },
+            None => Status::Ok,
+        };
         context.emit(crate::model::command::Command {
             unsolicited: true,
             name,
@@ -197,10 +267,11 @@ impl Piece {
             end_tid: self.end_tid,
             at: Interval { start: self.first, end: self.last },
             serial: self.serial,
-            status: Status::Ok,
+            status,
             request: self.bytes.into_payload(),
             reply: None,
-            args: Vec::new(),
+            bus: Vec::new(),
+            args,
         });
     }
 }

@@ -1,5 +1,7 @@
-//! Commands of terminals and serial ports, `include/uapi/asm-generic/ioctls.h`: the same numbers and, but for
-//! `serial_struct`, the same layouts on amd64, arm64, i386 and armhf.
+//! Commands of terminals and serial ports, `include/uapi/asm-generic/ioctls.h`: the same numbers on amd64, arm64, i386
+//! and armhf, and the same layouts but for the end of `serial_struct`, of which nothing is shown.
+
+mod serial;
 
 use super::termios::{self, TERMIOS, TERMIOS2};
 use crate::device::ioc::{Args, Argument, Row, int_at, io, ior, iow, iowr, no_args, u16_at, u32_at};
@@ -17,6 +19,10 @@ const SERIAL: u16 = 72;
 const ICOUNTER: u16 = 80;
 /// Size of `struct serial_rs485`.
 const RS485: u16 = 32;
+/// Size of `struct termiox`.
+const TERMIOX: u16 = 16;
+/// Size of `struct serial_multiport_struct`.
+const MULTIPORT: u16 = 168;
 /// Size of `struct serial_iso7816`.
 const ISO7816: u32 = 44;
 
@@ -26,10 +32,10 @@ pub(super) static TABLE: &[Row] = &[
     Row::legacy(0x5402, "TCSETS", (TERMIOS, 0), termios::given),
     Row::legacy(0x5403, "TCSETSW", (TERMIOS, 0), termios::given),
     Row::legacy(0x5404, "TCSETSF", (TERMIOS, 0), termios::given),
-    Row::legacy(0x5405, "TCGETA", (0, TERMIO), no_args),
-    Row::legacy(0x5406, "TCSETA", (TERMIO, 0), no_args),
-    Row::legacy(0x5407, "TCSETAW", (TERMIO, 0), no_args),
-    Row::legacy(0x5408, "TCSETAF", (TERMIO, 0), no_args),
+    Row::legacy(0x5405, "TCGETA", (0, TERMIO), termios::answered_old),
+    Row::legacy(0x5406, "TCSETA", (TERMIO, 0), termios::given_old),
+    Row::legacy(0x5407, "TCSETAW", (TERMIO, 0), termios::given_old),
+    Row::legacy(0x5408, "TCSETAF", (TERMIO, 0), termios::given_old),
     Row::legacy(0x5409, "TCSBRK", (0, 0), tcsbrk),
     Row::legacy(0x540a, "TCXONC", (0, 0), tcxonc),
     Row::legacy(0x540b, "TCFLSH", (0, 0), tcflsh),
@@ -51,8 +57,8 @@ pub(super) static TABLE: &[Row] = &[
     Row::legacy(0x541a, "TIOCSSOFTCAR", (INT, 0), |argument, args| int_in("on", argument, args)),
     Row::legacy(0x541c, "TIOCLINUX", (1, 0), tioclinux),
     Row::legacy(0x541d, "TIOCCONS", (0, 0), no_args),
-    Row::legacy(0x541e, "TIOCGSERIAL", (0, SERIAL), |argument, args| serial(argument.answered, args)),
-    Row::legacy(0x541f, "TIOCSSERIAL", (SERIAL, 0), |argument, args| serial(argument.given, args)),
+    Row::legacy(0x541e, "TIOCGSERIAL", (0, SERIAL), |argument, args| serial::serial(argument.answered, args)),
+    Row::legacy(0x541f, "TIOCSSERIAL", (SERIAL, 0), |argument, args| serial::serial(argument.given, args)),
     Row::legacy(0x5420, "TIOCPKT", (INT, 0), |argument, args| int_in("on", argument, args)),
     Row::legacy(0x5422, "TIOCNOTTY", (0, 0), no_args),
     Row::legacy(0x5423, "TIOCSETD", (INT, 0), |argument, args| discipline(argument.given, args)),
@@ -65,26 +71,41 @@ pub(super) static TABLE: &[Row] = &[
     Row::new(iow(b'T', 0x2b, TERMIOS2), "TCSETS2", termios::given),
     Row::new(iow(b'T', 0x2c, TERMIOS2), "TCSETSW2", termios::given),
     Row::new(iow(b'T', 0x2d, TERMIOS2), "TCSETSF2", termios::given),
-    Row::legacy(0x542e, "TIOCGRS485", (0, RS485), |argument, args| rs485(argument.answered, args)),
-    Row::legacy(0x542f, "TIOCSRS485", (RS485, RS485), |argument, args| rs485(argument.given, args)),
+    Row::legacy(0x542e, "TIOCGRS485", (0, RS485), |argument, args| serial::rs485(argument.answered, args)),
+    Row::legacy(0x542f, "TIOCSRS485", (RS485, RS485), |argument, args| serial::rs485(argument.given, args)),
     Row::new(ior(b'T', 0x30, 4), "TIOCGPTN", |argument, args| int_out("number", argument, args)),
     Row::new(iow(b'T', 0x31, 4), "TIOCSPTLCK", |argument, args| int_in("on", argument, args)),
     Row::new(ior(b'T', 0x32, 4), "TIOCGDEV", |argument, args| int_out("device", argument, args)),
     Row::new(iow(b'T', 0x36, 4), "TIOCSIG", |argument, args| by_value("signal", argument, args)),
+    // Gone since Linux 5.12; no driver took them.
+    Row::legacy(0x5432, "TCGETX", (0, TERMIOX), no_args),
+    Row::legacy(0x5433, "TCSETX", (TERMIOX, 0), no_args),
+    Row::legacy(0x5434, "TCSETXF", (TERMIOX, 0), no_args),
+    Row::legacy(0x5435, "TCSETXW", (TERMIOX, 0), no_args),
     Row::legacy(0x5437, "TIOCVHANGUP", (0, 0), no_args),
     Row::new(ior(b'T', 0x38, 4), "TIOCGPKT", |argument, args| int_out("on", argument, args)),
     Row::new(ior(b'T', 0x39, 4), "TIOCGPTLCK", |argument, args| int_out("on", argument, args)),
     Row::new(ior(b'T', 0x40, 4), "TIOCGEXCL", |argument, args| int_out("on", argument, args)),
     Row::new(io(b'T', 0x41), "TIOCGPTPEER", |argument, args| by_value("flags", argument, args)),
-    Row::new(ior(b'T', 0x42, ISO7816), "TIOCGISO7816", no_args),
-    Row::new(iowr(b'T', 0x43, ISO7816), "TIOCSISO7816", no_args),
+    Row::new(ior(b'T', 0x42, ISO7816), "TIOCGISO7816", |argument, args| {
+        serial::iso7816(argument.answered, args);
+    }),
+    Row::new(iowr(b'T', 0x43, ISO7816), "TIOCSISO7816", |argument, args| {
+        serial::iso7816(argument.given, args)
+    }),
+    Row::legacy(0x5453, "TIOCSERCONFIG", (0, 0), no_args),
+    Row::legacy(0x5454, "TIOCSERGWILD", (0, INT), |argument, args| int_out("irqs", argument, args)),
+    Row::legacy(0x5455, "TIOCSERSWILD", (INT, 0), |argument, args| int_in("irqs", argument, args)),
     Row::legacy(0x5456, "TIOCGLCKTRMIOS", (0, TERMIOS), no_args),
     Row::legacy(0x5457, "TIOCSLCKTRMIOS", (TERMIOS, 0), no_args),
     Row::legacy(0x5459, "TIOCSERGETLSR", (0, INT), |argument, args| {
         int_out("transmitter_empty", argument, args)
     }),
+    Row::legacy(0x5458, "TIOCSERGSTRUCT", (0, 0), no_args),
+    Row::legacy(0x545a, "TIOCSERGETMULTI", (0, MULTIPORT), no_args),
+    Row::legacy(0x545b, "TIOCSERSETMULTI", (MULTIPORT, 0), no_args),
     Row::legacy(0x545c, "TIOCMIWAIT", (0, 0), |argument, args| lines(argument.value as u32, args)),
-    Row::legacy(0x545d, "TIOCGICOUNT", (0, ICOUNTER), icounter),
+    Row::legacy(0x545d, "TIOCGICOUNT", (0, ICOUNTER), serial::icounter),
 ];
 
 /// `TIOCM_*`.
@@ -138,16 +159,21 @@ const DISCIPLINES: &[&str] = &[
     "N_CAN327",
 ];
 
-/// `SER_RS485_*`.
-const RS485_FLAGS: &[(u32, &str)] = &[
-    (1 << 0, "ENABLED"),
-    (1 << 1, "RTS_ON_SEND"),
-    (1 << 2, "RTS_AFTER_SEND"),
-    (1 << 4, "RX_DURING_TX"),
-    (1 << 5, "TERMINATE_BUS"),
-    (1 << 6, "ADDRB"),
-    (1 << 7, "ADDR_RECV"),
-    (1 << 8, "ADDR_DEST"),
+/// `TIOCL_*`, `include/uapi/linux/tiocl.h`.
+const SUBCODES: &[(u8, &str)] = &[
+    (2, "SETSEL"),
+    (3, "PASTESEL"),
+    (4, "UNBLANKSCREEN"),
+    (5, "SELLOADLUT"),
+    (6, "GETSHIFTSTATE"),
+    (7, "GETMOUSEREPORTING"),
+    (10, "SETVESABLANK"),
+    (11, "SETKMSGREDIRECT"),
+    (12, "GETFGCONSOLE"),
+    (13, "SCROLLCONSOLE"),
+    (14, "BLANKSCREEN"),
+    (15, "BLANKEDSCREEN"),
+    (17, "GETKMSGREDIRECT"),
 ];
 
 /// The names of the bits that are set, joined by `|`; `0` for none.
@@ -189,7 +215,10 @@ fn tcflsh(argument: &Argument<'_>, args: &mut Args) {
 }
 
 fn tioclinux(argument: &Argument<'_>, args: &mut Args) {
-    args.extend(argument.given.first().map(|code| ("subcode", Value::Int(i64::from(*code)))));
+    args.extend(argument.given.first().map(|code| {
+        let name = SUBCODES.iter().find(|(number, _)| number == code);
+        ("subcode", name.map_or(Value::Int(i64::from(*code)), |(_, name)| Value::Text((*name).into())))
+    }));
 }
 
 fn winsize(bytes: &[u8], args: &mut Args) {
@@ -210,49 +239,4 @@ fn lines(bits: u32, args: &mut Args) {
 
 fn discipline(bytes: &[u8], args: &mut Args) {
     args.extend(u32_at(bytes, 0).map(|number| ("discipline", choice(u64::from(number), DISCIPLINES))));
-}
-
-/// The fields that lie where they do for 32-bit programs too.
-fn serial(bytes: &[u8], args: &mut Args) {
-    let fields = [
-        ("type", 0),
-        ("line", 4),
-        ("port", 8),
-        ("irq", 12),
-        ("flags", 16),
-        ("fifo_size", 20),
-        ("custom_divisor", 24),
-        ("baud_base", 28),
-    ];
-    for (key, offset) in fields {
-        args.extend(int_at(bytes, offset).map(|value| (key, value)));
-    }
-}
-
-fn rs485(bytes: &[u8], args: &mut Args) {
-    if let Some(bits) = u32_at(bytes, 0) {
-        args.push(("flags", flags(bits, RS485_FLAGS)));
-    }
-    for (key, offset) in [("delay_before_ms", 4), ("delay_after_ms", 8)] {
-        args.extend(int_at(bytes, offset).map(|value| (key, value)));
-    }
-}
-
-fn icounter(argument: &Argument<'_>, args: &mut Args) {
-    let fields = [
-        "cts",
-        "dsr",
-        "ring",
-        "cd",
-        "received",
-        "sent",
-        "frame",
-        "overrun",
-        "parity",
-        "break",
-        "buffer_overrun",
-    ];
-    for (index, key) in fields.into_iter().enumerate() {
-        args.extend(int_at(argument.answered, index * 4).map(|value| (key, value)));
-    }
 }

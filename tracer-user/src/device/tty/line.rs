@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 
 use super::exchange::{End, Exchange};
 use super::input::Input;
+use super::protocol::{Answers, Asked, recognise};
+use crate::device::buffer::split;
 use crate::device::class::{Aborted, Context, Gone, Moved, Session, failed, killed};
 use crate::device::generic;
 use crate::model::errno;
@@ -146,18 +148,24 @@ impl Line {
         // Another thread may have read the answer before this write returned.
         let answers = self.input.claim(call.at.start);
         self.advance(call.at.start, context);
-        self.input.flush(context);
+        let asked = Asked { request: &call.payload.captured, past: &self.input.past, cut: false };
+        match recognise(asked, 0).1.is_stream() {
+            // A sentence that had begun before goes on after.
+            true => self.input.flush_but_sentence(context),
+            false => self.input.flush(context),
+        }
         match &mut self.exchange {
             Some(exchange) if exchange.goes_on(call, context.settings) => exchange.write(call),
             _ => {
                 self.supersede(call.at.start, context);
                 self.ignored = None;
-                self.exchange = Some(Exchange::new(call, context));
+                self.exchange = Some(Exchange::new(call, &self.input.past, context));
+                self.input.past.heard = None;
             }
         }
         for piece in answers {
             let (at, tid) = (Interval { start: piece.first, end: piece.last }, piece.end_tid);
-            self.take(&Moved { at, tid, ..read_of(call) }, piece.bytes.into_payload(), context);
+            self.take(&read_of(call.fd, tid, at), piece.bytes.into_payload(), context);
         }
     }
 
@@ -173,20 +181,30 @@ impl Line {
     /// Gives bytes that were read to the answer that is awaited, and what is none of it to the input.
     fn take(&mut self, call: &Moved, payload: Payload, context: &mut Context<'_>) {
         let mut rest = payload;
-        if let Some(mut exchange) = self.exchange.take() {
-            match exchange.read(rest, call.at.end, call.tid) {
-                None => {
-                    self.exchange = Some(exchange);
-                    return;
-                }
-                Some(behind) => {
-                    self.finish(exchange, End::Regular, context);
-                    rest = behind;
-                }
-            }
-        }
         // Where one thread reads and another writes, an answer can be seen before its request.
         let two_threads = self.reader.is_some() && self.writer.is_some() && self.reader != self.writer;
+        if self.input.is_in_sentence() && self.exchange.is_some() {
+            let end =
+                rest.captured.iter().position(|byte| *byte == b'\n').map_or(rest.captured.len(), |at| at + 1);
+            let (sentence, behind) = split(&rest, end);
+            self.input.take(call, &sentence, two_threads, context);
+            rest = behind;
+            if rest.size == 0 {
+                return;
+            }
+        }
+        if let Some(mut exchange) = self.exchange.take() {
+            let apart = exchange.read(&rest, call.at.end, call.tid);
+            for foreign in &apart.foreign {
+                self.input.take(call, foreign, two_threads, context);
+            }
+            let Some(behind) = apart.behind else {
+                self.exchange = Some(exchange);
+                return;
+            };
+            self.finish(exchange, End::Regular, context);
+            rest = behind;
+        }
         self.input.take(call, &rest, two_threads, context);
     }
 
@@ -257,11 +275,19 @@ impl Line {
         }
         let known = exchange.known();
         let habit = self.habits.get(&known.name).copied().unwrap_or_default();
-        known.answers || habit.awaited && !habit.ignored
+        match known.answers {
+            Answers::Always => true,
+            Answers::IfAwaited => habit.awaited && !habit.ignored,
+            Answers::Perhaps | Answers::Never => false,
+        }
     }
 
     /// Hands a command over, and learns from how it ended.
-    fn finish(&mut self, exchange: Exchange, end: End, context: &mut Context<'_>) {
+    fn finish(&mut self, mut exchange: Exchange, end: End, context: &mut Context<'_>) {
+        if let Some(read) = exchange.unclaimed() {
+            let payload = read.payload.clone();
+            self.input.take(&read, &payload, false, context);
+        }
         let name = exchange.known().name;
         let awaited = exchange.is_answered() || exchange.is_looked_for();
         let ignored = !awaited && matches!(end, End::Regular);
@@ -271,17 +297,20 @@ impl Line {
             habit.ignored |= ignored;
         }
         self.ignored = ignored.then_some((name, exchange.written));
-        exchange.finish(end, context);
+        let left = exchange.finish(end, context);
+        self.input.past.spoken = left.spoken.or(self.input.past.spoken);
+        self.input.past.echoes = left.echoes.or(self.input.past.echoes);
     }
 }
 
-/// A read through the descriptor of a write.
-fn read_of(call: &Moved) -> Moved {
+/// A read, as the input takes it.
+pub(super) fn read_of(fd: i32, tid: u32, at: Interval) -> Moved {
     Moved {
-        at: call.at,
-        tid: call.tid,
-        fd: call.fd,
-        compat: call.compat,
+        at,
+        tid,
+        fd,
+        // It says where the program is, and carries nothing whose layout could differ.
+        compat: false,
         direction: Direction::Inward,
         error: None,
         offset: None,

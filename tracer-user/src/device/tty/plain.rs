@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::protocol::{Extent, Known, Protocol, ends_line, is_text, is_text_line, lines, token};
+use super::protocol::{
+    Answers, Asked, Extent, Known, Protocol, Verdict, ends_line, is_text, is_text_line, lines, refused, token,
+};
 
 /// A line of text.
 pub(crate) struct Text;
@@ -12,20 +14,21 @@ pub(crate) struct Binary;
 
 /// What a request is called that nobody knows.
 pub(crate) fn unrecognised() -> Known {
-    Known { name: Cow::Borrowed("request"), answers: false }
+    Known::new("request", Answers::IfAwaited)
 }
 
 impl Protocol for Text {
-    fn command(&self, request: &[u8]) -> Option<Known> {
-        is_text_line(request).then(unrecognised)
+    fn command(&self, asked: Asked<'_>) -> Option<Known> {
+        is_text_line(asked.request).then(unrecognised)
     }
 
-    fn extent(&self, _request: &[u8], reply: &[u8], seen: usize) -> Extent {
+    fn extent(&self, _asked: Asked<'_>, reply: &[u8], seen: usize) -> Extent {
         text_extent(reply, seen)
     }
 
-    fn refusal(&self, reply: &[u8]) -> Option<Cow<'static, str>> {
-        lines(reply).find_map(error_line)
+    fn verdict(&self, _asked: Asked<'_>, reply: Option<&[u8]>) -> Verdict {
+        let error = lines(reply.unwrap_or_default()).find_map(error_line).map(refused);
+        Verdict { error, ..Verdict::default() }
     }
 
     fn is_strict(&self) -> bool {
@@ -34,16 +37,16 @@ impl Protocol for Text {
 }
 
 impl Protocol for Binary {
-    fn command(&self, _request: &[u8]) -> Option<Known> {
+    fn command(&self, _asked: Asked<'_>) -> Option<Known> {
         Some(unrecognised())
     }
 
-    fn extent(&self, _request: &[u8], _reply: &[u8], _seen: usize) -> Extent {
+    fn extent(&self, _asked: Asked<'_>, _reply: &[u8], _seen: usize) -> Extent {
         Extent::Pause
     }
 
-    fn refusal(&self, _reply: &[u8]) -> Option<Cow<'static, str>> {
-        None
+    fn verdict(&self, _asked: Asked<'_>, _reply: Option<&[u8]>) -> Verdict {
+        Verdict::default()
     }
 
     fn is_strict(&self) -> bool {
@@ -118,7 +121,7 @@ mod tests {
             ("21.5\n22", Extent::More),
             ("\x01\x02", Extent::Pause),
         ] {
-            assert_eq!(Text.extent(b"T\n", reply.as_bytes(), 0), expected, "{reply:?}");
+            assert_eq!(text_extent(reply.as_bytes(), 0), expected, "{reply:?}");
         }
     }
 }

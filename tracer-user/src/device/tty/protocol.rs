@@ -2,65 +2,230 @@
 
 use std::borrow::Cow;
 
-use super::{at, plain, scpi};
+use super::{at, gcode, modbus, nmea, plain, scpi};
+use crate::device::ioc::Args;
+use crate::model::command::Value;
 
 /// What a protocol makes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     /// The command without its arguments.
     pub(crate) name: Cow<'static, str>,
-    /// Whether the protocol has an answer to it, whatever happens.
-    pub(crate) answers: bool,
+    /// Whether the protocol has an answer to it.
+    pub(crate) answers: Answers,
+    /// How many reply timeouts the device may take for it: 1 unless the protocol has commands that last.
+    pub(crate) patience: u32,
+}
+
+impl Known {
+    /// A command that takes no longer than others.
+    pub(crate) fn new(name: impl Into<Cow<'static, str>>, answers: Answers) -> Self {
+        Self { name: name.into(), answers, patience: 1 }
+    }
+}
+
+/// Whether a request is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// Whatever happens: silence is a failure unless nobody reads the line at all.
+    Always,
+    /// If the program waits for it.
+    IfAwaited,
+    /// Perhaps, on a line that the program reads all the time: silence is no failure.
+    Perhaps,
+    /// Never. What is read next is something else.
+    Never,
 }
 
 /// How far an answer has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
     /// More must come.
     More,
+    /// The device says that it is at work: more must come, and it may take long.
+    Busy,
     /// It may be over; silence tells.
     Pause,
-    /// It is over after so many bytes; what follows is no part of it.
+    /// The device waits for the program to go on with its request.
+    Prompt,
+    /// It is over after so many bytes; what follows is no part of it. After 0 bytes: nothing of this is.
     Done(usize),
+    /// These bytes were not asked for. Not empty; ends within what is there.
+    Foreign(std::ops::Range<usize>),
+    /// This is no answer in this protocol: the guess was wrong.
+    Wrong,
+}
+
+/// A request, and what the line has shown before it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// The request's unbroken beginning.
+    pub(crate) request: &'a [u8],
+    /// Before.
+    pub(crate) past: &'a Past,
+    /// Whether bytes of the answer are missing.
+    pub(crate) cut: bool,
+}
+
+/// What a line has shown so far. It settles what the bytes of one request alone leave open.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Past {
+    /// The protocol that an answer or a checked sentence confirmed last.
+    pub(crate) spoken: Option<&'static str>,
+    /// The last frame that came unasked, if nothing was written since: what is written next may answer it. At most
+    /// a frame of Modbus.
+    pub(crate) heard: Option<Vec<u8>>,
+    /// Whether the line reads back what is written to it (RS-485 with its receiver left on), once that was seen.
+    pub(crate) echoes: Option<bool>,
+}
+
+/// What a request and its answer say, once both are over.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Verdict {
+    /// The protocol, if the answer is one of it for sure ([`Past::spoken`]).
+    pub(crate) spoken: Option<&'static str>,
+    /// The answer, though over, is none of this protocol: the guess was wrong.
+    pub(crate) wrong: bool,
+    /// The command failed: `error.type` in the protocol's terms, and a sentence without payload.
+    pub(crate) error: Option<Failure>,
+    /// Arguments.
+    pub(crate) args: Args,
+    /// Whether the line reads back what is written, if this shows it.
+    pub(crate) echoes: Option<bool>,
+}
+
+/// `error.type` and a sentence for people.
+pub(crate) type Failure = (Cow<'static, str>, Cow<'static, str>);
+
+/// A device's refusal that says no more than its kind.
+pub(crate) fn refused(kind: impl Into<Cow<'static, str>>) -> Failure {
+    (kind.into(), Cow::Borrowed("the device refused"))
+}
+
+/// What became of the check that a frame or sentence carries: argument `integrity`, the same words in every protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Integrity {
+    /// It is right.
+    Ok,
+    /// It is wrong.
+    Bad,
+    /// There is none where the protocol allows one.
+    Absent,
+}
+
+impl Integrity {
+    /// The argument `integrity`: the kind of check (`crc`, `lrc`, `checksum`), and `ok`, `bad` or `absent`.
+    pub(crate) fn arg(self, check: &str) -> (&'static str, Value) {
+        let word = match self {
+            Self::Ok => "ok",
+            Self::Bad => "bad",
+            Self::Absent => "absent",
+        };
+        ("integrity", Value::Text(format!("{check} {word}").into()))
+    }
+}
+
+/// The failure of a wrong check.
+pub(crate) fn checksum() -> Failure {
+    (Cow::Borrowed("checksum"), Cow::Borrowed("the bytes do not match their check"))
+}
+
+/// An unsolicited sentence or frame.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Event {
+    /// Its name.
+    pub(crate) name: Cow<'static, str>,
+    /// Arguments.
+    pub(crate) args: Args,
+    /// What is wrong with it.
+    pub(crate) error: Option<Failure>,
+    /// The protocol that is spoken on this line beyond doubt.
+    pub(crate) spoken: Option<&'static str>,
+    /// Whether what the program writes next may answer it ([`Past::heard`]).
+    pub(crate) asks: bool,
 }
 
 /// A language of requests and answers. All of it is pure; bytes may be cut off at any place.
 pub(crate) trait Protocol: Sync {
-    /// The command, if `request` is one of this protocol.
-    fn command(&self, request: &[u8]) -> Option<Known>;
+    /// The command, if the request is one of this protocol.
+    fn command(&self, asked: Asked<'_>) -> Option<Known>;
+
+    /// Whether a request of this protocol that does not end a line is whole all the same.
+    fn is_whole(&self, _asked: Asked<'_>) -> bool {
+        false
+    }
 
     /// How far the answer has come. Its first `seen` bytes were judged before, as [`Extent::More`] or
     /// [`Extent::Pause`].
-    fn extent(&self, request: &[u8], reply: &[u8], seen: usize) -> Extent;
+    ///
+    /// Only the shortest beginning that decides may count: however the bytes are split over reads, the outcome is
+    /// the same.
+    fn extent(&self, asked: Asked<'_>, reply: &[u8], seen: usize) -> Extent;
 
-    /// `error.type`, if the answer says in the protocol's terms that the command failed.
-    fn refusal(&self, reply: &[u8]) -> Option<Cow<'static, str>>;
+    /// What it all says. `None`: there was no answer.
+    fn verdict(&self, asked: Asked<'_>, reply: Option<&[u8]>) -> Verdict;
 
     /// Whether an answer that breaks off half-way is a failure.
     fn is_strict(&self) -> bool {
         true
     }
 
-    /// Name of the event, if an unsolicited sentence is one of this protocol.
-    fn event(&self, _sentence: &[u8]) -> Option<Cow<'static, str>> {
+    /// Whether answers come amid a stream of other things: what is no whole answer then was not asked for.
+    fn is_stream(&self) -> bool {
+        false
+    }
+
+    /// The event, if an unsolicited sentence or frame is one of this protocol.
+    fn event(&self, _sentence: &[u8], _past: &Past) -> Option<Event> {
         None
     }
 }
 
 /// Every protocol, the most particular first. The last takes everything.
-pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[&at::At, &scpi::Scpi, &plain::Text, &plain::Binary];
+pub(crate) static PROTOCOLS: &[&dyn Protocol] = &[
+    &modbus::Rtu,
+    &modbus::Ascii,
+    &nmea::Nmea,
+    &gcode::Gcode,
+    &at::At,
+    &scpi::Scpi,
+    &plain::Text,
+    &plain::Binary,
+];
 
-/// The protocol of a request and its command.
-pub(crate) fn recognise(request: &[u8]) -> (&'static dyn Protocol, Known) {
+/// The first protocol of a request from place `from` on in the table, its place and its command.
+pub(crate) fn recognise(asked: Asked<'_>, from: usize) -> (usize, &'static dyn Protocol, Known) {
     PROTOCOLS
         .iter()
-        .find_map(|protocol| Some((*protocol, protocol.command(request)?)))
-        .unwrap_or_else(|| (&plain::Binary, plain::unrecognised()))
+        .enumerate()
+        .skip(from)
+        .find_map(|(place, protocol)| Some((place, *protocol, protocol.command(asked)?)))
+        .unwrap_or_else(|| (PROTOCOLS.len(), &plain::Binary, plain::unrecognised()))
 }
 
-/// Name of the event that an unsolicited sentence is.
-pub(crate) fn event(sentence: &[u8]) -> Option<Cow<'static, str>> {
-    PROTOCOLS.iter().find_map(|protocol| protocol.event(sentence))
+/// The event that an unsolicited sentence or frame is.
+pub(crate) fn event(sentence: &[u8], past: &Past) -> Option<Event> {
+    PROTOCOLS.iter().find_map(|protocol| protocol.event(sentence, past))
+}
+
+/// Whether all of `piece`, unsolicited input that is no text, is a frame whose end is known from its bytes.
+pub(crate) fn is_frame(piece: &[u8]) -> bool {
+    modbus::is_frame(piece)
+}
+
+/// Whether `text` is the beginning of a sentence of a stream that requests do not interrupt.
+pub(crate) fn begins_sentence(text: &[u8]) -> bool {
+    nmea::begins(text)
+}
+
+/// Where a checked sentence begins that ends where `piece`, unsolicited input that is no text, does.
+pub(crate) fn sentence_at_end(piece: &[u8]) -> Option<usize> {
+    nmea::at_end(piece)
+}
+
+/// Where the next frame lies in unsolicited input that silence ended.
+pub(crate) fn find_frame(piece: &[u8], past: &Past) -> Option<std::ops::Range<usize>> {
+    modbus::find_frame(piece, past)
 }
 
 /// Whether `byte` ends lines.
@@ -107,6 +272,13 @@ pub(crate) fn token(text: &[u8]) -> String {
     name
 }
 
+/// A request on a line that has shown nothing yet.
+#[cfg(test)]
+pub(crate) fn asked(request: &[u8]) -> Asked<'_> {
+    static NOTHING: Past = Past { spoken: None, heard: None, echoes: None };
+    Asked { request, past: &NOTHING, cut: false }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,15 +286,15 @@ mod tests {
     #[test]
     fn requests_are_recognised() {
         for (request, expected, answers) in [
-            ("MEAS:VOLT?\n", "MEAS:VOLT?", true),
-            ("AT+CSQ\r", "AT+CSQ", true),
-            ("ATT?\n", "ATT?", true),
-            ("SET:VALVE 1\r\n", "SET:VALVE", false),
-            ("hello world\n", "request", false),
-            ("\x01\x03\x00\x00\x00\x02", "request", false),
-            ("", "request", false),
+            ("MEAS:VOLT?\n", "MEAS:VOLT?", Answers::Always),
+            ("AT+CSQ\r", "AT+CSQ", Answers::Always),
+            ("ATT?\n", "ATT?", Answers::Always),
+            ("SET:VALVE 1\r\n", "SET:VALVE", Answers::IfAwaited),
+            ("hello world\n", "request", Answers::IfAwaited),
+            ("\x01\x03\x00\x00\x00\x02", "request", Answers::IfAwaited),
+            ("", "request", Answers::IfAwaited),
         ] {
-            let (_, known) = recognise(request.as_bytes());
+            let (_, _, known) = recognise(asked(request.as_bytes()), 0);
             assert_eq!((known.name.as_ref(), known.answers), (expected, answers), "{request:?}");
         }
     }

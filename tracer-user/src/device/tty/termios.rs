@@ -1,6 +1,6 @@
 //! `struct termios` and `termios2`: what a line is set to. `include/uapi/asm-generic/termbits.h`.
 
-use crate::device::ioc::{Args, Argument, u32_at};
+use crate::device::ioc::{Args, Argument, u16_at, u32_at};
 use crate::model::command::Value;
 
 /// Size of the kernel's `struct termios`, which is not the C library's.
@@ -12,6 +12,10 @@ pub(super) const TERMIOS2: u32 = 44;
 const CC: usize = 17;
 const VTIME: usize = 5;
 const VMIN: usize = 6;
+/// Offset of `c_ispeed` in `struct termios2`.
+const ISPEED: usize = 36;
+/// Where the code of the input's speed begins in `c_cflag`.
+const IBSHIFT: u32 = 16;
 /// Offset of `c_ospeed` in `struct termios2`.
 const OSPEED: usize = 40;
 
@@ -35,6 +39,27 @@ const BAUD_EXTENDED: [u32; 16] = [
     2_000_000, 2_500_000, 3_000_000, 3_500_000, 4_000_000,
 ];
 
+/// Arguments of a command of System V that asks.
+pub(super) fn answered_old(argument: &Argument<'_>, args: &mut Args) {
+    old(argument.answered, args);
+}
+
+/// Arguments of a command of System V that sets.
+pub(super) fn given_old(argument: &Argument<'_>, args: &mut Args) {
+    old(argument.given, args);
+}
+
+/// `struct termio`: the same flags in 16 bits each, without those above.
+fn old(bytes: &[u8], args: &mut Args) {
+    let mut wide = Vec::with_capacity(usize::from(TERMIOS));
+    for offset in [0, 2, 4, 6] {
+        let Some(flags) = u16_at(bytes, offset) else { return };
+        wide.extend_from_slice(&u32::from(flags).to_le_bytes());
+    }
+    wide.extend_from_slice(bytes.get(8..).unwrap_or_default());
+    settings(&wide, args);
+}
+
 /// Arguments of a command that asks.
 pub(super) fn answered(argument: &Argument<'_>, args: &mut Args) {
     settings(argument.answered, args);
@@ -45,20 +70,30 @@ pub(super) fn given(argument: &Argument<'_>, args: &mut Args) {
     settings(argument.given, args);
 }
 
+/// The speed that a code in `CBAUD` means; `other` is the number that goes with `BOTHER`, which `termios` alone has not.
+fn baud(code: u32, other: Option<u32>) -> Option<u32> {
+    let row = (code & 0xf) as usize;
+    match code & CBAUD {
+        BOTHER => other,
+        extended if extended & BOTHER != 0 => BAUD_EXTENDED.get(row).copied(),
+        _ => BAUD.get(row).copied(),
+    }
+}
+
 fn settings(bytes: &[u8], args: &mut Args) {
     let (Some(input), Some(control), Some(local)) = (u32_at(bytes, 0), u32_at(bytes, 8), u32_at(bytes, 12))
     else {
         return;
     };
-    let row = (control & 0xf) as usize;
-    let baud = match control & CBAUD {
-        // `termios` alone does not say which.
-        BOTHER => u32_at(bytes, OSPEED),
-        extended if extended & BOTHER != 0 => BAUD_EXTENDED.get(row).copied(),
-        _ => BAUD.get(row).copied(),
+    let baud = baud(control, u32_at(bytes, OSPEED));
+    args.extend(baud.map(|baud| ("baud", Value::Int(i64::from(baud)))));
+    // 0: the same.
+    let input_baud = match control >> IBSHIFT & CBAUD {
+        0 => baud,
+        code => self::baud(code, u32_at(bytes, ISPEED)),
     };
-    if let Some(baud) = baud {
-        args.push(("baud", Value::Int(i64::from(baud))));
+    if input_baud != baud {
+        args.extend(input_baud.map(|baud| ("input_baud", Value::Int(i64::from(baud)))));
     }
     args.push(("data_bits", Value::Int(5 + i64::from((control & CSIZE) >> 4))));
     let parity = match (control & PARENB != 0, control & CMSPAR != 0, control & PARODD != 0) {
@@ -130,6 +165,12 @@ mod tests {
                 0,
                 44,
                 "baud=250000 data_bits=8 parity=odd stop_bits=2 flow=rts/cts ",
+            ),
+            (
+                (BOTHER | 0x30) | 0x0d << IBSHIFT,
+                0,
+                44,
+                "baud=250000 input_baud=9600 data_bits=8 parity=none stop_bits=1 flow=none ",
             ),
             (BOTHER | CMSPAR | 0x300, 0, 36, "data_bits=5 parity=mark stop_bits=1 flow=none "),
             (0x100f, 0, 44, "baud=4000000 data_bits=5 parity=none stop_bits=1 flow=none "),

@@ -2,6 +2,7 @@
 
 mod events;
 mod failures;
+mod hostile;
 mod splits;
 
 use crate::device::tests::{PROCESS, capture, check, data, device, ioctl, render};
@@ -277,7 +278,7 @@ fn an_at_answer_ends_with_its_result_code() {
         "#,
         expect![[r#"
             0 command AT+CSQ 0..80000 "AT+CSQ\r" → "\r\n+CSQ: 20,99\r\n\r\nOK\r\n"
-            1 event line 80000..80000 "\r\nRING\r\n"
+            1 event RING 80000..80000 "\r\nRING\r\n"
             2 command AT+CPIN 90000..91000 "AT+CPIN?\r" → "\r\n+CME ERROR: 10\r\n" error CME_10
             3 command ATZ 92000..1093000 "ATZ\r" → "\r\n+CSQ" error timeout
         "#]],
@@ -337,6 +338,11 @@ fn an_answer_that_was_spliced_away_is_counted() {
 #[test]
 fn ioctls_have_names_and_arguments() {
     let int = |number: u32| number.to_le_bytes();
+    let mut serial = [0; 72];
+    for (offset, value) in [(0, 4), (8, 0x3f8), (12, 4), (16, 0x2030), (20, 16), (24, 12), (28, 115_200)] {
+        serial[offset..offset + 4].copy_from_slice(&int(value));
+    }
+    (serial[32], serial[34], serial[40]) = (50, 2, 0xff);
     let mut devices = Devices::new(Settings::default());
     let mut out = Vec::new();
     for call in [
@@ -353,6 +359,15 @@ fn ioctls_have_names_and_arguments() {
         ioctl(0x8004_5430, 0, 0, None, &int(7)),
         ioctl(0x542f, 0, 0, Some(&[3, 0, 0, 0, 1, 0, 0, 0]), b""),
         ioctl(0x5412, 0, 0, None, b"x"),
+        ioctl(0x5405, 0, 0, None, &[0, 4, 0, 0, 0xbd, 0, 2, 0, 0, 0, 0, 0, 0, 0, 7, 1, 0, 0]),
+        ioctl(0x541f, 0, 0, Some(&serial), b""),
+        ioctl(0x541e, 0, 0, None, &serial[..60]),
+        ioctl(0x541c, 0, 0, Some(&[11]), b""),
+        ioctl(0xc02c_5443, 0, 0, Some(&[1, 0, 0, 0, 5, 0, 0, 0, 0x74, 1, 0, 0]), b""),
+        ioctl(0x5425, 5, 0, None, b""),
+        ioctl(0x540a, 2, 0, None, b""),
+        ioctl(0x5411, 0, 0, None, &int(17)),
+        ioctl(0x545d, 0, 0, None, &int(3)),
         ioctl(0x54ff, 9, 0, None, b""),
     ] {
         devices.feed(&call, PROCESS, &device("tty"), &mut out);
@@ -371,7 +386,43 @@ fn ioctls_have_names_and_arguments() {
         10 TIOCGPTN number=7
         11 TIOCSRS485 flags=ENABLED|RTS_ON_SEND delay_before_ms=1
         12 TIOCSTI
-        13 ioctl T:0xff command=0x000054ff direction=none value=9
+        13 TCGETA baud=9600 data_bits=8 parity=none stop_bits=1 flow=xon/xoff canonical=Bool(true) echo=Bool(false) vmin=1 vtime=7
+        14 TIOCSSERIAL type=16550A line=0 port=1016 irq=4 flags=LOW_LATENCY speed=custom fifo_size=16 custom_divisor=12 baud_base=115200 close_delay_cs=50 access=mem closing_wait_cs=255
+        15 TIOCGSERIAL type=16550A line=0 port=1016 irq=4 flags=LOW_LATENCY speed=custom fifo_size=16 custom_divisor=12 baud_base=115200 close_delay_cs=50 access=mem closing_wait_cs=255
+        16 TIOCLINUX subcode=SETKMSGREDIRECT
+        17 TIOCSISO7816 enabled=Bool(true) protocol=T=0 guard_time=5 fi=372
+        18 TCSBRKP deciseconds=5
+        19 TCXONC action=TCIOFF
+        20 TIOCOUTQ bytes=17
+        21 TIOCGICOUNT cts=3
+        22 ioctl T:0xff command=0x000054ff direction=none value=9
     "#]]
     .assert_eq(&render(&out).replace(" 10..20", "").replace(" command ", " "));
+}
+
+#[test]
+fn a_message_behind_a_prompt_belongs_to_its_command() {
+    check(
+        "tty",
+        r#"
+        0-10 write "AT+CMGS=\"123\"\r"
+        20-900 read "\r\n> "
+        200000-200010 write "hello"
+        200020-200030 write "\r\x1a"
+        200040-201000 read "hello\r\n> \x1a"
+        201000-900000 read "\r\n+CMTI: \"SM\",3\r\n"
+        900000-4000000 read "\r\n+CMGS: 5\r\n\r\nOK\r\n"
+        5000000-5000010 write "AT+CMGS=\"123\"\r"
+        5000020-5000900 read "\r\n> "
+        5001000-5001010 write "\x1b"
+        5001020-5001030 read "\r\nOK\r\n"
+        6000000-6000010 read "\r\nNO CARRIER\r\n"
+        "#,
+        expect![[r#"
+            1 event +CMTI 900000..900000 "+CMTI: \"SM\",3\r\n"
+            0 command AT+CMGS 0..4000000 "AT+CMGS=\"123\"\rhello\r\x1a" → "\r\n> hello\r\n> \x1a\r\n\r\n+CMGS: 5\r\n\r\nOK\r\n"
+            2 command AT+CMGS 5000000..5001030 "AT+CMGS=\"123\"\r\x1b" → "\r\n> \r\nOK\r\n"
+            3 event NO CARRIER 6000010..6000010 "\r\nNO CARRIER\r\n"
+        "#]],
+    );
 }

@@ -11,8 +11,9 @@ use prost::Message;
 
 use super::Encoder;
 use crate::export::payload::PayloadPolicy;
-use crate::export::samples::{busy, edge, encoder, id, message, process, remote, span, trace, trail};
+use crate::export::samples::{busy, device, edge, encoder, id, message, process, remote, span, trace, trail};
 use crate::model::command::{Status, Value};
+use crate::model::device::{Device, Identity};
 use crate::model::payload::Payload;
 use crate::model::span::{Edge, Evidence, Span, SpanKind, Subject};
 
@@ -246,6 +247,28 @@ fn what_a_span_brings_is_not_derived_again() {
     assert_eq!(value(attributes, "messaging.operation.name").unwrap(), "nack");
     assert_eq!(value(attributes, "messaging.operation.type").unwrap(), "settle");
     assert_eq!(only(&request).status.as_ref().unwrap().code, 2);
+}
+
+#[test]
+fn what_is_known_of_the_hardware_is_told() {
+    let Subject::Device { device, command, unsolicited } = device("/dev/ttyUSB0", "TCGETS", false) else {
+        panic!("it is a device")
+    };
+    let mut device = Device::clone(&device);
+    device.identity = Identity {
+        driver: Some("ftdi_sio".into()),
+        serial: Some("FT123".into()),
+        links: vec!["/dev/serial/by-id/x".into()],
+        ..Identity::default()
+    };
+    let subject = Subject::Device { device: Arc::new(device), command, unsolicited };
+    let own = span(1, &process("poll", 1), "peripheral.execute TCGETS", SpanKind::Client, subject);
+    let request = protobuf(&encoder(PayloadPolicy::Off), &[Arc::new(own)]);
+    let attributes = &only(&request).attributes;
+    assert_eq!(value(attributes, "iotrail.device.driver").as_deref(), Some("ftdi_sio"));
+    assert_eq!(value(attributes, "iotrail.device.serial").as_deref(), Some("FT123"));
+    assert_eq!(value(attributes, "iotrail.device.model"), None);
+    assert!(!format!("{request:?}").contains("by-id"));
 }
 
 #[test]

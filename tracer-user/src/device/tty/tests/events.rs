@@ -15,9 +15,9 @@ fn unasked_lines_are_events() {
         460000 tick
         "#,
         expect![[r#"
-            0 event line 100..100 "$GPGGA,1\r\n"
-            1 event line 100..200 "$GPGSA,2\r\n"
-            2 event line 300..300 "\r\nRING\r\n"
+            0 event GGA 100..100 "$GPGGA,1\r\n" talker=GP integrity=checksum absent
+            1 event GSA 100..200 "$GPGSA,2\r\n" talker=GP integrity=checksum absent
+            2 event RING 300..300 "\r\nRING\r\n"
             3 event line 300..400 "\r\nold\r"
             4 event line 400..400 "mac\r"
         "#]],

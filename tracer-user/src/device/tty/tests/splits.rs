@@ -38,7 +38,7 @@ fn split_run(request: &[u8], answer: &[u8], cuts: &[usize]) -> (u64, Vec<Command
         devices.feed(&data(Call::Read, (time, time + 10), size as i64, piece, size), PROCESS, &tty, &mut out);
         start = end;
     }
-    devices.tick(Timestamp(5_000_000_000), &mut out);
+    devices.tick(Timestamp(500_000_000_000), &mut out);
     assert_eq!(devices.open(), 0);
     let moved = out.iter().map(|command| {
         let answered = command.reply.as_ref().map_or(0, |reply| reply.size);
@@ -47,8 +47,31 @@ fn split_run(request: &[u8], answer: &[u8], cuts: &[usize]) -> (u64, Vec<Command
     (moved.sum::<u64>() + devices.counts().blank_bytes, out)
 }
 
-const REQUESTS: &[&[u8]] =
-    &[b"", b"V?\n", b"V?\nI?\n", b"SET 1\n", b"AT+CSQ\r", b"hello there\n", b"x", b"\x01\x03", b"\xff\n"];
+const REQUESTS: &[&[u8]] = &[
+    b"",
+    b"V?\n",
+    b"V?\nI?\n",
+    b"SET 1\n",
+    b"AT+CSQ\r",
+    b"hello there\n",
+    b"x",
+    b"\x01\x03",
+    b"\xff\n",
+    READ,
+    COIL,
+    b"\x00\x06\x00\x01\x00\x03\x99\xda",
+    b"\x11\x41\x01\xd0\x55",
+    b":1103006B00037E\r\n",
+    b"$PMTK605*31\r\n",
+    b"M105\n",
+    b"N3 T0*57\n",
+    b"G1 X1\nG1 X2\n",
+    b"?",
+    b"$PSRF103,05,00,01,01*20\r\n",
+];
+
+const READ: &[u8] = b"\x11\x03\x00\x6b\x00\x03\x76\x87";
+const COIL: &[u8] = b"\x11\x05\x00\xac\xff\x00\x4e\x8b";
 
 const ANSWERS: &[&[u8]] = &[
     b"3.3\n",
@@ -57,6 +80,9 @@ const ANSWERS: &[&[u8]] = &[
     b"\r\n+CSQ: 20,99\r\n\r\nOK\r\n",
     b"AT+CSQ\r\r\n+CME ERROR: 10\r\n\r\nRING\r\n",
     b"#15\n\n\n\n\n\nnext\n",
+    b"\r\n+CMTI: \"SM\",3\r\n\r\n+CSQ: 1,1\r\n\r\nRING\r\n\r\nOK\r\n",
+    b"\r\n> \r\n+CMS ERROR: 500\r\n",
+    b"3.3;#13a\nb,#0\n\nx\n",
     b"ERROR 5\r\n",
     b"-113,\"Undefined header\"\n",
     b"\x01\x03\x02\n\x00",
@@ -64,6 +90,19 @@ const ANSWERS: &[&[u8]] = &[
     b"half",
     b"\r\n\r\n",
     b"mac\rold\r",
+    // An echo, a late answer, the answer, the next request.
+    b"\x11\x03\x00\x6b\x00\x03\x76\x87\x11\x03\x02\x00\x09\xb9\x81\x11\x03\x06\xae\x41\x56\x52\x43\x40\x49\xad\x11\x05",
+    b"\x11\x05\x00\xac\xff\x00\x4e\x8b\x11\x05\x00\xac\xff\x00\x4e\x8b\x00",
+    b"\x11\x05\x00\xac\xff\x00\x4e\x8b\x11\x85\x02\xc2\x94",
+    b"\x11\x83\x02\xc1\x34\x11\x41\x01\xd0\x55\x11\x41",
+    b":1103006B00037E\r\n:1183026A\r\nrest",
+    b"$HCHDG,101.1,,,7.1,W*3C\r\n$PMTK705,A*0A\r\n!AIVDM,1,1,,B,177KQJ5000G?tO`K>RA1wUbN0TKH,0*5C\r\n$HC",
+    b"ok T:20.1 /0.0\nnext\n",
+    b"T:20.1 /0.0 B:20.0 /0.0\necho:busy: processing\nok\nok\n",
+    b"Error:checksum mismatch, Last Line: 2\nResend: 3\nok\n",
+    b"\r\n<Idle|MPos:0.000,0.000,0.000>\r\nok\r\n",
+    b"error:15\r\nALARM:1\r\nGrbl 1.1h ['$' for help]\r\n",
+    b"\xb5\x62\x01\n$HCHDG,101.1,,,7.1,W*3C\r\n\xb5\x62",
 ];
 
 /// What programs and devices say, whole and in parts.
@@ -177,7 +216,8 @@ proptest! {
 
     #[test]
     fn any_request_has_a_short_name(request in "(AT|at)?[+&^#A-Za-z0-9:*?=;, \r\n\u{0}-\u{ff}]{0,60}") {
-        let (_, known) = crate::device::tty::protocol::recognise(request.as_bytes());
+        let asked = crate::device::tty::protocol::asked(request.as_bytes());
+        let (_, _, known) = crate::device::tty::protocol::recognise(asked, 0);
         prop_assert!(known.name.len() <= 40 && known.name.is_ascii() && !known.name.is_empty());
     }
 }

@@ -1,0 +1,157 @@
+//! Buffers between a program and a video driver: given empty, taken back filled.
+//!
+//! A buffer's command begins with `VIDIOC_QBUF` and ends with the `VIDIOC_DQBUF` that returns it, so its duration is the
+//! latency of the frame. It says the frame's `sequence` number and how many frames were lost since the one before it.
+//! `VIDIOC_STREAMOFF` returns every buffer unfilled. The dequeuing call makes no command of its own, unless the buffer
+//! was given away before iotrail looked.
+
+use std::collections::BTreeMap;
+
+use super::ioctls::{DQBUF, QBUF, STREAMOFF};
+use crate::device::class::{Context, Gone, Ioctl, Row, Session, failed, killed};
+use crate::device::generic;
+use crate::device::ioc::{Argument, u32_at};
+use crate::model::command::{Command, Status, Value};
+use crate::model::errno;
+use crate::model::time::Timestamp;
+
+/// Buffers of one process on one device that are remembered: a queue has up to 64 (`VB2_MAX_FRAME` 32 and later more), a
+/// codec two queues. More are commands that end with their call.
+const BUFFERS: usize = 256;
+
+/// `V4L2_BUF_FLAG_ERROR`.
+pub(super) const ERROR: u32 = 0x40;
+
+/// What matters of a `struct v4l2_buffer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Buffer {
+    pub(super) index: u32,
+    pub(super) kind: u32,
+    pub(super) bytes: u32,
+    pub(super) flags: u32,
+    pub(super) sequence: u32,
+    pub(super) memory: &'static str,
+}
+
+impl Buffer {
+    /// Reads the structure in the layout that its size tells: 64-bit, 32-bit, and 32-bit with 64-bit times (armhf, i386).
+    pub(super) fn read(bytes: &[u8], argument: &Argument<'_>) -> Option<Self> {
+        let at = match argument.command >> 16 & 0x3fff {
+            68 => 44,
+            76 => 52,
+            _ => 56,
+        };
+        let (index, kind) = (u32_at(bytes, 0)?, u32_at(bytes, 4)?);
+        let planes = matches!(kind, 9 | 10);
+        let plane = |plane| u32_at(argument.answered_element(plane)?, 0);
+        let used = match planes {
+            true => (0..8).map_while(plane).fold(0, u32::saturating_add),
+            false => u32_at(bytes, 8)?,
+        };
+        let memory = match u32_at(bytes, at + 4)? {
+            1 => "mmap",
+            2 => "userptr",
+            3 => "overlay",
+            4 => "dmabuf",
+            _ => "unknown",
+        };
+        let (flags, sequence) = (u32_at(bytes, 12)?, u32_at(bytes, at)?);
+        Some(Self { index, kind, bytes: used, flags, sequence, memory })
+    }
+}
+
+/// Type and index of a buffer.
+type Key = (i64, i64);
+
+/// What the driver has.
+#[derive(Default)]
+pub(super) struct Queue {
+    given: BTreeMap<Key, Command>,
+    /// By type of buffer: the last frame's sequence number.
+    last: BTreeMap<i64, i64>,
+}
+
+impl Session for Queue {
+    fn ioctl(&mut self, call: &Ioctl<'_>, row: Option<&'static Row>, context: &mut Context<'_>) {
+        let number = if call.command >> 8 & 0xff == u32::from(b'V') { call.command as u8 } else { 0 };
+        if call.error == Some(errno::EAGAIN) || !matches!(number, QBUF | DQBUF | STREAMOFF) {
+            return generic::ioctl(call, row, context);
+        }
+        let mut command = generic::ioctl_command(call, row, context);
+        let key = Some(()).and_then(|()| Some((int(&command, "type")?, int(&command, "index").unwrap_or(0))));
+        let (Some(key), None) = (key, call.error) else { return context.emit(command) };
+        match number {
+            QBUF if self.given.len() < BUFFERS || self.given.contains_key(&key) => {
+                // One that was given twice came back in between without a call: the queue was freed.
+                if let Some(before) = self.given.insert(key, command) {
+                    returned(before, call.at.start, context);
+                }
+            }
+            DQBUF => {
+                self.lost_frames(key.0, &mut command);
+                match self.given.remove(&key) {
+                    Some(mut whole) => {
+                        (whole.at.end, whole.end_tid) = (command.at.end, command.tid);
+                        whole.status = command.status;
+                        let known = ["type", "index", "memory"];
+                        whole.args.extend(command.args.into_iter().filter(|(key, _)| !known.contains(key)));
+                        context.emit(whole);
+                    }
+                    None => context.emit(command),
+                }
+            }
+            STREAMOFF => {
+                let ended: Vec<Key> = self.given.keys().filter(|(kind, _)| *kind == key.0).copied().collect();
+                for key in ended {
+                    if let Some(before) = self.given.remove(&key) {
+                        returned(before, call.at.end, context);
+                    }
+                }
+                self.last.remove(&key.0);
+                context.emit(command);
+            }
+            _ => context.emit(command),
+        }
+    }
+
+    fn gone(&mut self, why: Gone, at: Timestamp, context: &mut Context<'_>) {
+        for (_, mut command) in std::mem::take(&mut self.given) {
+            command.at.end = at.max(command.at.start);
+            command.status = match why {
+                Gone::Process => killed(),
+                Gone::Device => failed(errno::ENODEV),
+                Gone::Forgotten => Status::Ok,
+            };
+            context.emit(command);
+        }
+    }
+
+    fn open(&self) -> usize {
+        self.given.len()
+    }
+}
+
+impl Queue {
+    /// Sequence numbers count frames, also those for which no buffer was there.
+    fn lost_frames(&mut self, kind: i64, command: &mut Command) {
+        let Some(sequence) = int(command, "sequence") else { return };
+        // There are as many types as `V4L2_BUF_TYPE_*`; a program may name others, and is then refused.
+        let before = self.last.insert(kind, sequence);
+        if let Some(lost) = before.map(|before| sequence - before - 1).filter(|lost| *lost > 0) {
+            command.args.push(("lost_frames", Value::Int(lost)));
+        }
+    }
+}
+
+fn returned(mut command: Command, at: Timestamp, context: &mut Context<'_>) {
+    command.at.end = at.max(command.at.start);
+    command.args.push(("returned", Value::Bool(true)));
+    context.emit(command);
+}
+
+fn int(command: &Command, name: &str) -> Option<i64> {
+    command.args.iter().find_map(|(key, value)| match value {
+        Value::Int(value) if *key == name => Some(*value),
+        _ => None,
+    })
+}

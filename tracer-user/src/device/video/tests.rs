@@ -1,0 +1,95 @@
+//! What programs do with cameras.
+
+use crate::device::tests::calls::{Ioctl, rendered};
+use expect_test::expect;
+
+const QBUF: u32 = 0xc058_560f;
+const DQBUF: u32 = 0xc058_5611;
+
+/// `struct v4l2_buffer` of a 64-bit program, mapped.
+fn buffer(kind: u8, index: u8, bytes: u8, sequence: u8, flags: u8) -> [u8; 88] {
+    let mut all = [0; 88];
+    (all[0], all[4], all[8], all[12], all[56], all[60]) = (index, kind, bytes, flags, sequence, 1);
+    all
+}
+
+fn give(index: u8) -> Ioctl {
+    Ioctl::new(QBUF).argument(&buffer(1, index, 0, 0, 0))
+}
+
+fn take(index: u8, sequence: u8, flags: u8) -> Ioctl {
+    Ioctl::new(DQBUF).argument(&buffer(1, index, 9, sequence, flags))
+}
+
+#[test]
+fn a_buffer_is_one_command_and_lost_frames_show() {
+    let calls = [
+        give(0),
+        give(1),
+        Ioctl::new(0x4004_5612).argument(&[1, 0, 0, 0]),
+        Ioctl::new(DQBUF).argument(&buffer(1, 0, 0, 0, 0)).returns(-11),
+        take(0, 0, 0),
+        give(0),
+        take(1, 3, 0x40),
+        take(7, 4, 0),
+        give(1),
+        Ioctl::new(0x4004_5613).argument(&[1, 0, 0, 0]),
+        Ioctl::new(QBUF).argument(&buffer(1, 9, 0, 0, 0)).returns(-22),
+    ];
+    expect![[r#"
+        2 command VIDIOC_STREAMON 0..10 type=1
+        0 command VIDIOC_QBUF 0..10 type=1 index=0 memory=mmap bytes=9 sequence=0
+        1 command VIDIOC_QBUF 0..10 error V4L2_BUF_FLAG_ERROR type=1 index=1 memory=mmap bytes=9 sequence=3 lost_frames=2
+        6 command VIDIOC_DQBUF 0..10 type=1 index=7 memory=mmap bytes=9 sequence=4
+        4 command VIDIOC_QBUF 0..10 type=1 index=0 memory=mmap returned=Bool(true)
+        7 command VIDIOC_QBUF 0..10 type=1 index=1 memory=mmap returned=Bool(true)
+        8 command VIDIOC_STREAMOFF 0..10 type=1
+        9 command VIDIOC_QBUF 0..10 error EINVAL type=1 index=9 memory=mmap
+    "#]]
+    .assert_eq(&rendered("video", calls));
+}
+
+#[test]
+fn planes_formats_and_controls() {
+    let mut planes = buffer(9, 0, 0, 5, 0);
+    planes[72] = 2;
+    let plane = |used: u8| {
+        let mut plane = [0; 64];
+        plane[0] = used;
+        plane
+    };
+    let mut format = [0; 208];
+    (format[0], format[8], format[12]) = (1, 64, 48);
+    format[16..20].copy_from_slice(b"YUYV");
+    let mut small = [0; 204];
+    (small[0], small[4], small[8]) = (1, 64, 48);
+    small[12..16].copy_from_slice(b"NV12");
+    let mut controls = [0; 32];
+    controls[4] = 2;
+    let control = |id: u32, size: u8, value: i32| {
+        let mut control = [0; 20];
+        control[..4].copy_from_slice(&id.to_le_bytes());
+        control[4] = size;
+        control[12..16].copy_from_slice(&value.to_le_bytes());
+        control
+    };
+    let calls = [
+        Ioctl::new(DQBUF).argument(&planes).answered(0, None, &plane(100)).answered(1, None, &plane(50)),
+        Ioctl::new(0xc0d0_5605).argument(&format),
+        Ioctl::new(0xc0cc_5605).compat().argument(&small),
+        Ioctl::new(0xc020_5648).argument(&controls).given(0, None, &control(0x0098_0900, 0, -5)).given(
+            1,
+            None,
+            &control(0x0098_0901, 12, 0),
+        ),
+        Ioctl::new(0xc008_561c).argument(&[0, 9, 0x98, 0, 7, 0, 0, 0]).returns(-34),
+    ];
+    expect![[r#"
+        0 command VIDIOC_DQBUF 0..10 type=9 index=0 memory=mmap bytes=150 sequence=5
+        1 command VIDIOC_S_FMT 0..10 type=1 width=64 height=48 pixel_format=YUYV
+        2 command VIDIOC_S_FMT 0..10 type=1 width=64 height=48 pixel_format=NV12
+        3 command VIDIOC_S_EXT_CTRLS 0..10 controls=2 values=Texts(["V4L2_CID_BRIGHTNESS=-5", "V4L2_CID_CONTRAST 12 B"])
+        4 command VIDIOC_S_CTRL 0..10 error ERANGE control=V4L2_CID_BRIGHTNESS value=7
+    "#]]
+    .assert_eq(&rendered("video", calls));
+}
