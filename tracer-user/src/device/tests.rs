@@ -335,3 +335,9 @@ fn old_commands_have_sizes_in_their_own_family_and_where_none_is_known() {
     assert_ne!(family("i2c"), 0);
     assert_eq!(family("toaster"), 0);
 }
+
+#[test]
+fn the_kernel_side_has_room_for_every_recipe() {
+    let room = tracer_common::limits::IOCTLS as usize;
+    assert!(recipes().len() <= room, "{} of {room}", recipes().len());
+}
