@@ -306,6 +306,7 @@ fn round(options: &Options) -> Round {
         host: Host { name: "bench".into(), id: "bench".into() },
         resource: Vec::new(),
         payload: PayloadPolicy::default(),
+        masks: Default::default(),
         key: DigestKey::new([7; 32]),
     };
     let decoder = settings.decoder;

@@ -209,6 +209,11 @@ impl Devices {
         self.sessions.values().map(|peer| peer.session.open()).sum()
     }
 
+    /// The same by device: one for each process that uses it, those with nothing under way too.
+    pub fn open_by_device(&self) -> impl Iterator<Item = (&Arc<Device>, usize)> {
+        self.sessions.values().map(|peer| (&peer.device, peer.session.open()))
+    }
+
     /// The counter for a call that makes no span whatever it says.
     fn spanless(&mut self, device: &Device) -> Option<&mut u64> {
         // The kernel side sends of block devices' transfers only those that go around the page cache.
@@ -361,6 +366,18 @@ pub fn descriptor_made(family: u8, compat: bool, command: u32, argument: &[u8], 
         FD_IS_RESULT => i32::try_from(result).ok(),
         at => ioc::u32_at(argument, at.into()).map(u32::cast_signed),
     }
+}
+
+/// The classes that have decoders of their own.
+pub fn classes() -> impl Iterator<Item = &'static str> {
+    class::CLASSES.iter().map(|class| class.name)
+}
+
+/// The numbers of the `ioctl` commands that the decoder of a class knows, for 64-bit or (`compat`) 32-bit programs. Of a
+/// row of consecutive ones the first.
+#[must_use]
+pub fn commands(class: &str, compat: bool) -> Vec<u32> {
+    class::find(class).ioctls.iter().map(|row| row.number(compat)).collect()
 }
 
 /// The family of the `ioctl` commands of a class, 0 if it has none of its own.

@@ -7,6 +7,7 @@
 pub mod config;
 pub mod health;
 mod lines;
+pub mod mask;
 pub mod metrics;
 pub mod otlp;
 pub mod payload;
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 use self::config::{OtlpConfig, Protocol};
 use self::health::Health;
 use self::lines::Lines;
+use self::mask::Masks;
 use self::metrics::Telemetry;
 use self::otlp::{Encoder, Host};
 use self::payload::{DigestKey, PayloadPolicy};
@@ -95,6 +97,8 @@ pub struct Settings {
     pub payload: PayloadPolicy,
     /// Secret of the payload digests.
     pub key: DigestKey,
+    /// What of payloads and command lines is hidden.
+    pub masks: Masks,
     /// The environment's settings.
     pub otlp: OtlpConfig,
     /// When requests are repeated.
@@ -146,6 +150,7 @@ pub fn start(
         resource: settings.otlp.resource.clone(),
         payload: settings.payload,
         key: settings.key.clone(),
+        masks: settings.masks.clone(),
     };
     // The OTLP client wants to be made within the runtime.
     let _inside = runtime.enter();

@@ -42,6 +42,8 @@ pub mod attribute {
     pub const PAYLOAD_TEXT: &str = "iotrail.payload.text";
     /// The bytes, where asked for and not UTF-8.
     pub const PAYLOAD_HEX: &str = "iotrail.payload.hex";
+    /// How many stretches of the bytes masks (`--mask`) hide.
+    pub const PAYLOAD_MASKED: &str = "iotrail.payload.masked";
     /// As `iotrail.payload.type`, of a device's answer.
     pub const REPLY_TYPE: &str = "iotrail.reply.type";
     /// As `iotrail.payload.size`, of a device's answer.
@@ -54,6 +56,8 @@ pub mod attribute {
     pub const REPLY_TEXT: &str = "iotrail.reply.text";
     /// As `iotrail.payload.hex`, of a device's answer.
     pub const REPLY_HEX: &str = "iotrail.reply.hex";
+    /// As `iotrail.payload.masked`, of a device's answer.
+    pub const REPLY_MASKED: &str = "iotrail.reply.masked";
     /// Duration of the span, or for a delivery the time from publish to delivery, in ms.
     pub const LATENCY_MS: &str = "iotrail.latency_ms";
     /// Correlation id that the program or protocol carries.
@@ -136,6 +140,20 @@ pub mod metric {
     pub const PERIPHERAL_COMMAND: &str = "peripheral_command";
     /// Duration of device commands.
     pub const PERIPHERAL_COMMAND_DURATION: &str = "peripheral_command_duration_seconds";
+    /// Device commands that failed, by `error.type`.
+    pub const PERIPHERAL_COMMAND_ERRORS: &str = "peripheral_command_errors";
+    /// Device commands that have begun and not ended.
+    pub const PERIPHERAL_COMMANDS_IN_FLIGHT: &str = "peripheral_commands_in_flight";
+    /// When the last device command ended, Unix time.
+    pub const PERIPHERAL_LAST_COMMAND: &str = "peripheral_last_command_timestamp_seconds";
+    /// Unsolicited events of devices.
+    pub const PERIPHERAL_EVENT: &str = "peripheral_event";
+    /// Bytes that programs got from devices.
+    pub const PERIPHERAL_READ_BYTES: &str = "peripheral_read_bytes";
+    /// Bytes that programs gave to devices.
+    pub const PERIPHERAL_WRITTEN_BYTES: &str = "peripheral_written_bytes";
+    /// Duration of drivers' transactions on their buses.
+    pub const PERIPHERAL_BUS_DURATION: &str = "peripheral_bus_duration_seconds";
     /// Publish to delivery.
     pub const EVENT_DISPATCH_LATENCY: &str = "event_dispatch_latency_seconds";
     /// Time inside the broker.

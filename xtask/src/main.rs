@@ -12,6 +12,7 @@ mod check;
 mod cmd;
 mod codegen;
 mod demo;
+mod fuzz;
 mod setup;
 mod test;
 mod toolchain;
@@ -40,6 +41,7 @@ enum Task {
     Bench(bench::Options),
     Vm(vm::Options),
     Codegen(codegen::Options),
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&workspace, options),
         Task::Vm(options) => vm::run(&workspace, options),
         Task::Codegen(options) => codegen::run(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, options),
         Task::Demo(options) => demo::run(&workspace, options),
     });
     match done {

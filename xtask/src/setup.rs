@@ -62,11 +62,13 @@ pub(crate) enum Level {
     Vm,
     /// Run virtual machines of the other architecture.
     CrossVm,
+    /// Feed the decoders hostile input.
+    Fuzz,
 }
 
 impl Level {
     fn builds(self) -> bool {
-        !matches!(self, Self::Check | Self::Headers)
+        !matches!(self, Self::Check | Self::Headers | Self::Fuzz)
     }
 
     fn runs_a_broker(self) -> bool {
@@ -210,6 +212,9 @@ impl Plan {
         }
         if level == Level::Test && cmd::answer(Command::new(PYTHON).args(["-c", PAHO])).is_none() {
             package("python3-paho-mqtt", "another MQTT client for the tests");
+        }
+        if matches!(level, Level::Test | Level::Fuzz) && cmd::which("c++").is_none() {
+            package("g++", "compiler of the fuzzer");
         }
         if level == Level::Test && cmd::which("losetup").is_none() {
             package("mount", "loop devices for the tests");

@@ -1,7 +1,7 @@
-//! `cargo xtask test`: the checks, the unit tests, the live tests on this kernel, and a short demo.
+//! `cargo xtask test`: the checks, the unit tests, a little fuzzing, the live tests on this kernel, and a short demo.
 
 use crate::{
-    build, check, demo,
+    build, check, demo, fuzz,
     setup::{self, Level},
     workspace::Workspace,
 };
@@ -19,7 +19,7 @@ const LIVE: &str = "tests/it/main.rs";
 /// How long the demo runs as a test.
 const DEMO_SECONDS: u64 = 8;
 
-/// Run the checks, unit tests, live tests and a short demo
+/// Run the checks, unit tests, a little fuzzing, live tests and a short demo
 ///
 /// Sets up first. The live tests load programs into this machine's kernel, so they need root; `--unit-only` does not.
 #[derive(clap::Args)]
@@ -92,6 +92,9 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
                 cargo.args(arguments).arg("--").args(&filter);
                 tests(&mut cargo, &mut counts)
             })?;
+        }
+        if all {
+            step("fuzzing", &mut || fuzz::briefly(workspace))?;
         }
         let Some(iotrail) = iotrail else { return Ok(()) };
         if workspace.root.join(LIVE).is_file() {

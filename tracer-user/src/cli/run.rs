@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use iotrail::decode::Decoder;
 use iotrail::export::config::OtlpConfig;
+use iotrail::export::mask::{Mask, Masks};
 use iotrail::export::metrics::{Format, Metrics, Telemetry};
 use iotrail::export::otlp::Host;
 use iotrail::export::payload::{DigestKey, PayloadPolicy};
@@ -70,6 +71,10 @@ pub(crate) struct Options {
     /// What of payloads leaves this host: off (sizes), digest (keyed), head:N (the first N bytes) or full.
     #[arg(long, value_name = "POLICY", default_value = "digest")]
     payload: PayloadPolicy,
+    /// Hide what this regular expression matches of payloads, and all that is made of it, as *** (repeatable); e.g.
+    /// password=\S+
+    #[arg(long, value_name = "PATTERN")]
+    mask: Vec<Mask>,
     /// Payload bytes that are captured of each call, up to 65536; what is cut is always visible.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(0..=65536))]
     capture_bytes: u32,
@@ -171,6 +176,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     for line in plan.waiting(&catalog) {
         tracing::info!("{line}");
     }
+    let masks = Masks::new(&options.mask).map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = Runtime::new().map_err(|error| Failure::new(format!("cannot start threads: {error}")))?;
     let state = State::default();
     let telemetry = Telemetry::default();
@@ -192,11 +198,12 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         });
     }
     let identity = Identity::read();
-    let exporters = Arc::new(exporters(&options, &identity, &runtime, &telemetry)?);
+    let exporters = Arc::new(exporters(&options, &identity, &masks, &runtime, &telemetry)?);
     let kernel = attach(&options, &plan)?;
     state.set_features(features(&kernel));
-    let ended =
-        trace(&options, plan, catalog, kernel, &runtime, &state, &telemetry, metrics, &exporters, identity);
+    let ended = trace(
+        &options, plan, catalog, kernel, &runtime, &state, &telemetry, metrics, masks, &exporters, identity,
+    );
     if let Ok(exporters) = Arc::try_unwrap(exporters).map_err(|_| ()) {
         runtime.block_on(exporters.shutdown(LAST_DELIVERY));
     }
@@ -235,6 +242,7 @@ fn write_report(path: &Path, report: &Report, telemetry: &Telemetry) -> Result<(
 fn exporters(
     options: &Options,
     identity: &Identity,
+    masks: &Masks,
     runtime: &Runtime,
     telemetry: &Telemetry,
 ) -> Result<Exporters, Failure> {
@@ -244,6 +252,7 @@ fn exporters(
         host: Host { name: identity.name.to_string(), id: identity.id.to_string() },
         payload: options.payload,
         key: DigestKey::new(random_key()?),
+        masks: masks.clone(),
         otlp: OtlpConfig::from_env(|name| std::env::var(name).ok())
             .map_err(|error| Failure::usage(chain(&error)))?,
         backoff: Backoff::default(),
@@ -333,6 +342,7 @@ fn trace(
     state: &State,
     telemetry: &Telemetry,
     metrics: Metrics,
+    masks: Masks,
     exporters: &Arc<Exporters>,
     identity: Identity,
 ) -> Result<(Report, Attachment), Failure> {
@@ -359,6 +369,7 @@ fn trace(
         rows: plan.rows,
         kernel,
         exporters: Arc::clone(exporters),
+        masks,
         metrics,
         report: Report::new(telemetry),
         stop: Arc::clone(&stop),

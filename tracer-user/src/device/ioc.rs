@@ -288,8 +288,7 @@ impl Row {
         self
     }
 
-    /// Its number.
-    #[cfg(test)]
+    /// Its number; of consecutive ones the first.
     pub(crate) fn number(&self, compat: bool) -> u32 {
         if compat { self.compat } else { self.command }
     }

@@ -1,6 +1,8 @@
 //! Prometheus metrics, made from spans, and of iotrail itself.
 
+mod gauges;
 mod graph;
+mod peripherals;
 mod series;
 mod spans;
 mod telemetry;
@@ -13,6 +15,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use self::gauges::{Gauges, Levels};
 use self::graph::ServiceGraph;
 use self::series::{Families, SERIES_LIMIT, Totals};
 use self::spans::SpanMetrics;
@@ -42,6 +45,7 @@ struct Fed {
     spans: SpanMetrics,
     graph: ServiceGraph,
     connection_errors: Totals,
+    in_flight: Levels,
 }
 
 impl Metrics {
@@ -61,6 +65,11 @@ impl Metrics {
             graph: ServiceGraph::new(&mut make, telemetry.stage("service_graph")),
             connection_errors: make
                 .totals(metric::BROKER_CONNECTION_ERRORS, "Connections to brokers that failed"),
+            in_flight: Levels::new(Gauges::new(
+                &mut make,
+                metric::PERIPHERAL_COMMANDS_IN_FLIGHT,
+                "Device commands that have begun and not ended",
+            )),
         };
         registry.register(
             metric::IOTRAIL_LABEL_OVERFLOW,
@@ -91,6 +100,15 @@ impl Metrics {
         let labels = vec![("system", system.into()), ("server", server.into())];
         // No span stands for it, so there is no exemplar.
         fed.connection_errors.of(labels).inc_by(1, None, None);
+    }
+
+    /// Sets how many commands are under way: path and class of a device, and of its commands. A device may come several
+    /// times; one that is not named has none.
+    pub fn in_flight<'a>(&self, devices: impl IntoIterator<Item = (&'a Arc<str>, &'static str, usize)>) {
+        let mut fed = self.0.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        fed.in_flight.set(devices.into_iter().map(|(path, class, count)| {
+            (vec![("device", Arc::clone(path)), ("class", class.into())], count as u64)
+        }));
     }
 
     /// All metrics as text.

@@ -13,6 +13,7 @@ use std::sync::{Arc, LazyLock};
 
 use hashbrown::HashMap;
 
+use super::mask::Masks;
 use super::payload::{DigestKey, PayloadPolicy};
 use crate::model::ids::SpanId;
 use crate::model::span::{Edge, Evidence, Evidences, Owner, Span, SpanKind};
@@ -56,6 +57,8 @@ pub struct Encoder {
     pub payload: PayloadPolicy,
     /// Secret of the digests.
     pub key: DigestKey,
+    /// What of payloads and command lines is hidden.
+    pub masks: Masks,
 }
 
 impl Encoder {

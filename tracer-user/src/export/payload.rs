@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
+use super::mask::{Masked, Masks};
 use super::otlp::Attributes;
 use crate::model::payload::Payload;
 use crate::names::attribute;
@@ -145,6 +146,7 @@ pub(crate) struct Keys {
     digest: &'static str,
     text: &'static str,
     hex: &'static str,
+    masked: &'static str,
 }
 
 /// Keys of the request or message body.
@@ -155,6 +157,7 @@ pub(crate) const PAYLOAD: Keys = Keys {
     digest: attribute::PAYLOAD_DIGEST,
     text: attribute::PAYLOAD_TEXT,
     hex: attribute::PAYLOAD_HEX,
+    masked: attribute::PAYLOAD_MASKED,
 };
 
 /// Keys of a device's answer.
@@ -165,14 +168,19 @@ pub(crate) const REPLY: Keys = Keys {
     digest: attribute::REPLY_DIGEST,
     text: attribute::REPLY_TEXT,
     hex: attribute::REPLY_HEX,
+    masked: attribute::REPLY_MASKED,
 };
 
-/// Writes the attributes of a payload that the policy allows.
+/// Writes the attributes of a payload that the policy and the masks allow.
+///
+/// Where a mask matched there is no digest: who can have payloads of their own making digested, by publishing them on
+/// this host, could try guesses until one has the same digest.
 pub(crate) fn describe(
     payload: &Payload,
     keys: &Keys,
     policy: PayloadPolicy,
     secret: &DigestKey,
+    masks: &Masks,
     out: &mut impl Attributes,
 ) {
     if let Some(kind) = kind(payload) {
@@ -183,7 +191,10 @@ pub(crate) fn describe(
         return;
     }
     out.int(keys.captured, i64::try_from(payload.captured.len()).unwrap_or(i64::MAX));
-    if !payload.captured.is_empty() {
+    let masked = masks.apply(payload);
+    if let Some(Masked { count, .. }) = &masked {
+        out.int(keys.masked, i64::try_from(*count).unwrap_or(i64::MAX));
+    } else if !payload.captured.is_empty() {
         let mut hex = [0; 32];
         encode_hex(&secret.digest(&payload.captured).to_be_bytes(), &mut hex);
         out.text(keys.digest, std::str::from_utf8(&hex).expect("hex digits are ASCII"));
@@ -192,6 +203,7 @@ pub(crate) fn describe(
     if limit == 0 || payload.captured.is_empty() {
         return;
     }
+    let payload = masked.as_ref().map_or(payload, |masked| &masked.payload);
     match text(payload) {
         Some(text) => {
             let mut end = limit.min(text.len());

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::export::mask::Masks;
 use crate::export::otlp::{Encoder, Host};
 use crate::export::payload::{DigestKey, PayloadPolicy};
 use crate::model::capture::{DeviceKind, DeviceNumber};
@@ -22,6 +23,7 @@ pub(crate) fn encoder(payload: PayloadPolicy) -> Encoder {
         resource: Vec::new(),
         payload,
         key: DigestKey::new([7; 32]),
+        masks: Masks::default(),
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::config::{OtlpConfig, Protocol};
+use super::mask::Masks;
 use super::metrics::{StageNumbers, Telemetry};
 use super::otlp::Host;
 use super::payload::{DigestKey, PayloadPolicy};
@@ -25,6 +26,7 @@ fn settings(protocol: Protocol, endpoint: &str) -> Settings {
         host: Host { name: "bench".into(), id: "m".into() },
         payload: PayloadPolicy::Digest,
         key: DigestKey::new([7; 32]),
+        masks: Masks::default(),
         otlp: OtlpConfig {
             protocol,
             endpoint: endpoint.into(),

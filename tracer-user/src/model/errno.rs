@@ -13,6 +13,12 @@ pub fn name(errno: u32) -> Cow<'static, str> {
     }
 }
 
+/// Whether `kind`, an `error.type`, is what [`name`] gives.
+#[must_use]
+pub fn is_name(kind: &str) -> bool {
+    kind.starts_with("errno_") || NAMES.iter().any(|(_, name)| *name == kind)
+}
+
 /// `EINTR`.
 pub const EINTR: u32 = 4;
 /// `EIO`.

@@ -17,7 +17,7 @@ use crate::host;
 use crate::host::devices::Catalog;
 use crate::kernel::rings::Raw;
 use crate::model::capture::{Body, Capture, DeviceNumber, Piece, Target};
-use crate::model::command::{Command, Status, Transaction};
+use crate::model::command::{Command, Device, Status, Transaction};
 use crate::model::errno;
 use crate::model::net::{Direction, Role, SocketEnd, Transport};
 use crate::model::op::{Op, OpKind, System};
@@ -188,6 +188,11 @@ impl Engine {
         totals.connections = self.connections.len() as u64;
         totals.processes = self.processes.len() as u64;
         totals
+    }
+
+    /// Device commands that have begun and not ended, by process and device.
+    pub fn in_flight(&self) -> impl Iterator<Item = (&Arc<Device>, usize)> {
+        self.commands.open_by_device()
     }
 
     /// Filters that change while tracing, for a kernel without BTF.

@@ -14,6 +14,7 @@ use super::hotplug::{Hotplug, Notice};
 use super::report::Report;
 use crate::decode::Decoder;
 use crate::export::Exporters;
+use crate::export::mask::Masks;
 use crate::export::metrics::Metrics;
 use crate::host::devices::{Pattern, Rows};
 use crate::host::{clock, processes};
@@ -49,6 +50,8 @@ pub struct Parts {
     pub engine: engine::Settings,
     /// Where spans go.
     pub exporters: Arc<Exporters>,
+    /// What of payloads is hidden.
+    pub masks: Masks,
     /// What spans are counted in.
     pub metrics: Metrics,
     /// What the stages are counted in.
@@ -60,7 +63,8 @@ pub struct Parts {
 /// Runs the analysis until told to stop; then everything that is held has been offered to the exporters. `started` is
 /// told when nothing can be missed any more.
 fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
-    let Parts { kernel, selection, devices, rows, engine, exporters, metrics, mut report, stop } = parts;
+    let Parts { kernel, selection, devices, rows, engine, exporters, masks, metrics, mut report, stop } =
+        parts;
     let Kernel { layout, mut reader, counters, live, devices: filter, mut attachment, .. } = kernel;
     let hotplug =
         (!devices.is_empty()).then(|| Hotplug::start(devices, rows, engine.catalog.clone(), filter));
@@ -120,12 +124,14 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
             let behind = reader.lag_ns(now);
             engine.tick(decoder.time(now.saturating_sub(behind)), &mut spans);
             if !stopping {
-                deliver(&mut spans, &exporters, &metrics);
+                deliver(&mut spans, &exporters, &masks, &metrics);
             }
             report.lag(behind);
         }
         if stopping || reported.elapsed() >= REPORT {
             reported = Instant::now();
+            let under_way = engine.in_flight().map(|(device, count)| (&device.path, device.class, count));
+            metrics.in_flight(under_way);
             let lost = report.update(&counters, &engine.totals(), &reader, &metrics);
             if lost {
                 engine.lost();
@@ -133,6 +139,7 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
         }
         if stopping {
             engine.flush(Timestamp(u64::MAX / 2), &mut spans);
+            spans.iter_mut().for_each(|span| masks.scrub(span));
             metrics.observe_all(spans.iter());
             let shared: Vec<Arc<Span>> = spans.drain(..).map(Arc::new).collect();
             exporters.offer_last(&shared, Instant::now() + LAST_OFFER);
@@ -157,10 +164,11 @@ fn attend_compat(attachment: &mut Attachment, pid: u32) {
     }
 }
 
-fn deliver(spans: &mut Vec<Span>, exporters: &Exporters, metrics: &Metrics) {
+fn deliver(spans: &mut Vec<Span>, exporters: &Exporters, masks: &Masks, metrics: &Metrics) {
     if spans.is_empty() {
         return;
     }
+    spans.iter_mut().for_each(|span| masks.scrub(span));
     metrics.observe_all(spans.iter());
     let shared: Vec<Arc<Span>> = spans.drain(..).map(Arc::new).collect();
     exporters.offer(&shared);

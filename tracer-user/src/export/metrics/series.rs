@@ -20,7 +20,7 @@ pub(crate) const SERIES_LIMIT: usize = 1000;
 pub(crate) const OVERFLOW: &str = "__overflow__";
 
 /// Labels whose values come from a fixed, short list: they survive the overflow.
-const CLOSED: [&str; 9] = [
+const CLOSED: [&str; 10] = [
     "class",
     "status",
     "system",
@@ -30,6 +30,7 @@ const CLOSED: [&str; 9] = [
     "span_kind",
     "status_code",
     "connection_type",
+    "bus",
 ];
 
 /// The labels of one series.
@@ -94,7 +95,7 @@ pub(crate) fn broker_histogram() -> HistogramWithExemplars<Exemplar> {
 type Histograms = Family<Labels, HistogramWithExemplars<Exemplar>, fn() -> HistogramWithExemplars<Exemplar>>;
 
 /// Which label sets a metric has, and what happens to more.
-struct Bound {
+pub(super) struct Bound {
     known: HashSet<Labels>,
     limit: usize,
     overflows: Counter,
@@ -102,7 +103,7 @@ struct Bound {
 
 impl Bound {
     /// The labels if they are known or there is room, else what they become.
-    fn admit(&mut self, labels: Labels) -> Labels {
+    pub(super) fn admit(&mut self, labels: Labels) -> Labels {
         if self.known.contains(&labels) {
             return labels;
         }
@@ -170,7 +171,7 @@ impl Families<'_> {
         Distributions { family, bound: self.bound(name) }
     }
 
-    fn bound(&self, name: &'static str) -> Bound {
+    pub(super) fn bound(&self, name: &'static str) -> Bound {
         Bound {
             known: HashSet::new(),
             limit: self.limit,

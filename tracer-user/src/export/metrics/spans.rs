@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::{Equivalent, HashMap};
 
+use super::peripherals::{Fed, Peripherals};
 use super::series::{Distributions, Durations, Exemplar, Families, Labels, Total, Totals};
 use super::series::{SERIES_LIMIT, broker_histogram, device_histogram};
 use crate::export::otlp::attributes::{operation, server};
@@ -107,6 +108,8 @@ struct Series {
     durations: Vec<Durations>,
     /// Fed with the time from publish to delivery.
     dispatch: Option<Durations>,
+    /// Of a device.
+    device: Option<Fed>,
 }
 
 impl Series {
@@ -122,12 +125,16 @@ impl Series {
         if let (Some(durations), Subject::Process(_, Some(nanos))) = (&self.dispatch, &span.subject) {
             durations.observe(*nanos, exemplar, error);
         }
+        if let Some(device) = &self.device {
+            device.observe(span);
+        }
     }
 }
 
 /// All metrics that single spans feed.
 pub(super) struct SpanMetrics {
     cache: HashMap<OwnedKey, Series>,
+    peripherals: Peripherals,
     commands: Totals,
     command_duration: Distributions,
     dispatch_latency: Distributions,
@@ -151,6 +158,7 @@ impl SpanMetrics {
         let broker = broker_histogram;
         Self {
             cache: HashMap::new(),
+            peripherals: Peripherals::new(make),
             commands: make.totals(metric::PERIPHERAL_COMMAND, "Device commands"),
             command_duration: make.durations(
                 metric::PERIPHERAL_COMMAND_DURATION,
@@ -220,6 +228,7 @@ impl SpanMetrics {
         series.totals.push(self.calls.of(labels.clone()));
         series.durations.push(self.latency.of(labels));
 
+        series.device = self.peripherals.series(span, &mut series.totals, &mut series.durations);
         match &span.subject {
             // A bus transfer below a command is no command.
             Subject::Device { device, command, unsolicited: false } if span.kind == SpanKind::Client => {

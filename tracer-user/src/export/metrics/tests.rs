@@ -1,5 +1,7 @@
 //! Names, labels, exemplars and bounds.
 
+mod devices;
+
 use std::sync::Arc;
 
 use expect_test::expect;
@@ -63,8 +65,15 @@ fn a_trail_in_the_classic_format() {
         peripheral_command_duration_seconds_count{device="/dev/pts/5",class="tty",command="SET:VALVE",status="error"} 1
         peripheral_command_duration_seconds_sum{device="/dev/pts/3",class="tty",command="MEAS:TEMP?",status="ok"} 0.0081
         peripheral_command_duration_seconds_sum{device="/dev/pts/5",class="tty",command="SET:VALVE",status="error"} 0.0038
+        peripheral_command_errors_total{device="/dev/pts/5",class="tty",command="SET:VALVE",error_type="EBUSY"} 1
         peripheral_command_total{device="/dev/pts/3",class="tty",command="MEAS:TEMP?",status="ok"} 1
         peripheral_command_total{device="/dev/pts/5",class="tty",command="SET:VALVE",status="error"} 1
+        peripheral_last_command_timestamp_seconds{device="/dev/pts/3",class="tty",command="MEAS:TEMP?"} 1700000000.0081
+        peripheral_last_command_timestamp_seconds{device="/dev/pts/5",class="tty",command="SET:VALVE"} 1700000000.0123
+        peripheral_read_bytes_total{device="/dev/pts/3",class="tty",command="MEAS:TEMP?"} 6
+        peripheral_read_bytes_total{device="/dev/pts/5",class="tty",command="SET:VALVE"} 9
+        peripheral_written_bytes_total{device="/dev/pts/3",class="tty",command="MEAS:TEMP?"} 11
+        peripheral_written_bytes_total{device="/dev/pts/5",class="tty",command="SET:VALVE"} 12
         traces_service_graph_request_client_seconds_count{client="sensor",server="actuator",connection_type="messaging_system"} 1
         traces_service_graph_request_client_seconds_sum{client="sensor",server="actuator",connection_type="messaging_system"} 0.000092
         traces_service_graph_request_messaging_system_seconds_count{client="sensor",server="actuator",connection_type="messaging_system"} 1
@@ -106,7 +115,11 @@ fn a_trail_in_the_classic_format() {
         # TYPE messaging_client_sent_messages_total counter
         # TYPE messaging_process_duration_seconds histogram
         # TYPE peripheral_command_duration_seconds histogram
+        # TYPE peripheral_command_errors_total counter
         # TYPE peripheral_command_total counter
+        # TYPE peripheral_last_command_timestamp_seconds gauge
+        # TYPE peripheral_read_bytes_total counter
+        # TYPE peripheral_written_bytes_total counter
         # TYPE process_cpu_seconds_total counter
         # TYPE process_resident_memory_bytes gauge
         # TYPE traces_service_graph_request_client_seconds histogram
@@ -129,8 +142,18 @@ fn exemplars_in_open_metrics() {
     expect![[r#"
         peripheral_command_duration_seconds_bucket{le="0.005",device="/dev/pts/5",class="tty",command="SET:VALVE",status="error"} 1 # {trace_id="01010101010101010101010101010101",span_id="0505050505050505"} 0.0038
         peripheral_command_duration_seconds_bucket{le="0.01",device="/dev/pts/3",class="tty",command="MEAS:TEMP?",status="ok"} 1 # {trace_id="01010101010101010101010101010101",span_id="0101010101010101"} 0.0081
+        peripheral_command_errors_total{device="/dev/pts/5",class="tty",command="SET:VALVE",error_type="EBUSY"} 1 # {trace_id="01010101010101010101010101010101",span_id="0505050505050505"} 1.0
         peripheral_command_total{device="/dev/pts/3",class="tty",command="MEAS:TEMP?",status="ok"} 1 # {trace_id="01010101010101010101010101010101",span_id="0101010101010101"} 1.0
         peripheral_command_total{device="/dev/pts/5",class="tty",command="SET:VALVE",status="error"} 1 # {trace_id="01010101010101010101010101010101",span_id="0505050505050505"} 1.0"#]].assert_eq(&lines(&text, "peripheral_command"));
+}
+
+/// Upper bounds of a histogram's buckets.
+fn bounds_of(text: &str, name: &str) -> String {
+    text.lines()
+        .filter(|line| line.starts_with(&format!("{name}_bucket")))
+        .filter_map(|line| line.split("le=\"").nth(1)?.split('"').next())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]
@@ -138,15 +161,16 @@ fn buckets() {
     let metrics = metrics();
     metrics.observe(&trail()[2]);
     let text = metrics.render(Format::Classic);
-    let bounds = |name: &str| {
-        text.lines()
-            .filter(|line| line.starts_with(&format!("{name}_bucket")))
-            .filter_map(|line| line.split("le=\"").nth(1)?.split('"').next())
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
+    let bounds = |name: &str| bounds_of(&text, name);
     expect!["0.00001 0.000025 0.00005 0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.5 5.0 10.0 +Inf"].assert_eq(&bounds("message_broker_residence_seconds"));
-    expect!["0.000001 0.0000025 0.000005 0.00001 0.000025 0.00005 0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.5 5.0 10.0 +Inf"].assert_eq(&bounds("traces_spanmetrics_latency"));
+    let from_a_microsecond = expect![
+        "0.000001 0.0000025 0.000005 0.00001 0.000025 0.00005 0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.5 5.0 10.0 +Inf"
+    ];
+    from_a_microsecond.assert_eq(&bounds("traces_spanmetrics_latency"));
+    metrics.observe(&trail()[0]);
+    let text = metrics.render(Format::Classic);
+    let bounds = bounds_of(&text, "peripheral_command_duration_seconds");
+    from_a_microsecond.assert_eq(&bounds);
 }
 
 #[test]

@@ -20,7 +20,8 @@ pub(crate) fn resource(encoder: &Encoder, owner: &Owner, out: &mut impl Attribut
                 out.text(resource::PROCESS_EXECUTABLE_NAME, &process.executable);
             }
             if !process.args.is_empty() {
-                out.texts(resource::PROCESS_COMMAND_ARGS, &process.args);
+                let args = encoder.masks.texts(&process.args);
+                out.texts(resource::PROCESS_COMMAND_ARGS, &args);
             }
             if let Some(container) = &process.container {
                 out.text(resource::CONTAINER_ID, container);
@@ -91,10 +92,10 @@ pub(crate) fn span(encoder: &Encoder, span: &Span, out: &mut impl Attributes) {
         link(edge, &mut out);
     }
     if let Some(payload) = &span.payload {
-        describe(payload, &PAYLOAD, encoder.payload, &encoder.key, &mut out);
+        describe(payload, &PAYLOAD, encoder.payload, &encoder.key, &encoder.masks, &mut out);
     }
     if let Some(reply) = &span.reply {
-        describe(reply, &REPLY, encoder.payload, &encoder.key, &mut out);
+        describe(reply, &REPLY, encoder.payload, &encoder.key, &encoder.masks, &mut out);
     }
 }
 

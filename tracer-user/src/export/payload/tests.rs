@@ -33,7 +33,7 @@ impl Attributes for Lines {
 
 fn lines(payload: &Payload, policy: PayloadPolicy) -> String {
     let mut lines = Lines::default();
-    describe(payload, &PAYLOAD, policy, &DigestKey::new([7; 32]), &mut lines);
+    describe(payload, &PAYLOAD, policy, &DigestKey::new([7; 32]), &Masks::default(), &mut lines);
     lines.0.join(", ")
 }
 
