@@ -149,8 +149,10 @@ impl Devices {
         if !Arc::ptr_eq(&peer.device, device) && peer.device.id != device.id
             || !std::ptr::eq(peer.class, class::find(device.class))
         {
-            // The number was given to another device.
-            peer.gone(Gone::Device, start, process, &self.settings, &mut self.counts, out);
+            // The number was given to another device. Nothing more will be told of this one.
+            for why in [Gone::Device, Gone::Forgotten] {
+                peer.gone(why, start, process, &self.settings, &mut self.counts, out);
+            }
             *peer = Peer { serial: peer.serial, ..Peer::new(device, evicted, start) };
         }
         if !Arc::ptr_eq(&peer.device, device) {

@@ -139,7 +139,7 @@ pub(crate) struct Aborted {
 pub(crate) enum Gone {
     /// The process ended.
     Process,
-    /// The device was taken away.
+    /// The device was taken away. A program may still be told what became of its commands.
     Device,
     /// There are too many sessions.
     Forgotten,

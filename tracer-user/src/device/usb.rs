@@ -3,9 +3,10 @@
 //! Span rule: one command per transfer. `USBDEVFS_SUBMITURB` lasts from the submit to the end of the call that reaped
 //! it, on whatever thread; the reaping call makes no command of its own, and one that found nothing is only counted.
 //! The status in the transfer is the command's: `EPIPE` is a stall, `ENOENT` and `ECONNRESET` were discarded. What is
-//! never reaped ends with its last descriptor or its process (`killed`) or with the device (`ENODEV`). Of a transfer
-//! whose submit or reap was not seen, `submit_seen` or `reap_seen` is false, and the command lasts as long as the call
-//! that was. Every other call is one command, also `USBDEVFS_CONTROL` and `USBDEVFS_BULK`, which are whole transfers.
+//! never reaped ends with its last descriptor or its process (`killed`), or with the device (`ENODEV`), after which the
+//! program has a second to reap what was complete. Of a transfer whose submit or reap was not seen, `submit_seen` or
+//! `reap_seen` is false, and the command lasts as long as the call that was. Every other call is one command, also
+//! `USBDEVFS_CONTROL` and `USBDEVFS_BULK`, which are whole transfers.
 //!
 //! The direction in these commands' numbers is wrong more often than not: rows say what the kernel reads and writes.
 
@@ -345,8 +346,7 @@ impl Handles {
             }
             Some(error) => {
                 if error == errno::ENODEV {
-                    // There is nothing left to reap.
-                    self.transfers.gone(Gone::Device, call.at.end, context);
+                    self.transfers.exhausted(call.at.end, context);
                 }
                 let mut command = generic::ioctl_command(call, row, context);
                 status::explain_command(&mut command);

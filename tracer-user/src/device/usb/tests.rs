@@ -331,3 +331,27 @@ fn numbers_are_those_of_the_header() {
     "#]]
     .assert_eq(&text);
 }
+
+/// Where the pointers are and how long what they point to is, by `offsetof` in a C program of 64 and of 32 bits.
+#[test]
+fn layouts_are_those_of_the_header() {
+    use tracer_common::recipe::{Field, Recipe};
+    let buffer = |recipe: &Recipe, index: usize| {
+        let buffer = &recipe.buffers[index];
+        (buffer.pointer_at, buffer.pointer_bytes, buffer.length)
+    };
+    let reap = |recipe: &Recipe| (recipe.writes, recipe.elements.pointer_bytes, recipe.elements.bytes);
+    let (submit, reaped) = (&super::urb::SUBMIT, &super::urb::REAP);
+    assert_eq!((reap(&reaped.native), reap(&reaped.compat)), ((8, 8, 56), (4, 4, 44)));
+    assert_eq!(buffer(&submit.native, 0), (16, 8, Field::u32(24)));
+    assert_eq!(buffer(&submit.compat, 0), (12, 4, Field::u32(16)));
+    for (index, native, compat) in [(0, 28, 20), (1, 28, 20), (2, 24, 16), (3, 24, 16)] {
+        assert_eq!(buffer(&reaped.native, index), (16, 8, Field::u32(native)));
+        assert_eq!(buffer(&reaped.compat, index), (12, 4, Field::u32(compat)));
+    }
+    for (nested, length) in [(&super::CONTROL, Field::u16(6)), (&super::BULK, Field::u32(4))] {
+        assert_eq!((nested.native.reads, nested.compat.reads), (24, 16));
+        assert_eq!(buffer(&nested.native, 0), (16, 8, length));
+        assert_eq!(buffer(&nested.compat, 1), (12, 4, length));
+    }
+}

@@ -28,6 +28,10 @@ const RACE_NS: u64 = 10_000_000;
 /// Reaps that wait for that at most.
 pub(super) const EARLY: usize = 16;
 
+/// How long a program may take to reap what was under way when the device was taken away. Of these transfers some may
+/// have been complete, and their data read. What is left then failed with the device.
+const GRACE_NS: u64 = 1_000_000_000;
+
 /// Descriptors of which it is known which others share their file. What is submitted through others ends with the
 /// process.
 const DESCRIPTORS: usize = 64;
@@ -39,6 +43,8 @@ pub(super) struct Transfers {
     under_way: BTreeMap<u64, Submitted>,
     kept: usize,
     early: VecDeque<Reaped>,
+    /// When the device was taken away.
+    unplugged: Option<Timestamp>,
     /// Those that ended with the device: to reap them later says nothing new.
     lost: BTreeSet<u64>,
     /// Descriptor and file.
@@ -86,6 +92,10 @@ impl Reaped {
 impl Transfers {
     /// A transfer was submitted.
     pub(super) fn submitted(&mut self, call: &Ioctl<'_>, command: Command, context: &mut Context<'_>) {
+        if self.unplugged.is_some_and(|at| at < call.at.start) {
+            // Another device has its number.
+            self.fail(context);
+        }
         let mut submitted = Submitted::new(call, command);
         submitted.file = self.file(call.fd);
         self.lost.remove(&call.value);
@@ -164,32 +174,41 @@ impl Transfers {
         let over: Vec<u64> =
             closed.into_iter().filter(|file| !self.files.values().any(|open| open == file)).collect();
         if !over.is_empty() {
+            let status = match self.unplugged {
+                Some(_) => status::failed(errno::ENODEV),
+                None => not_reaped("closed before the transfer was reaped"),
+            };
             let through = |file: Option<u64>| file.is_some_and(|file| over.contains(&file));
-            let status = not_reaped("closed before the transfer was reaped");
             self.end(|transfer| through(transfer.file), &status, at, context);
         }
     }
 
-    /// Reaps whose submit has not shown up come out.
+    /// Reaps whose submit has not shown up come out, and what went with the device.
     pub(super) fn tick(&mut self, now: Timestamp, context: &mut Context<'_>) {
         while self.early.front().is_some_and(|reap| now.since(reap.at.end) >= RACE_NS) {
             if let Some(reap) = self.early.pop_front() {
                 reap.alone(context);
             }
         }
+        if self.unplugged.is_some_and(|at| now.since(at) >= GRACE_NS) {
+            self.fail(context);
+        }
     }
 
-    /// Everything ends.
+    /// There is nothing left to reap: what is under way failed with the device.
+    pub(super) fn exhausted(&mut self, at: Timestamp, context: &mut Context<'_>) {
+        self.unplugged = self.unplugged.or(Some(at));
+        self.fail(context);
+    }
+
+    /// It is over, or soon will be.
     pub(super) fn gone(&mut self, why: Gone, at: Timestamp, context: &mut Context<'_>) {
         while let Some(reap) = self.early.pop_front() {
             reap.alone(context);
         }
         match why {
-            Gone::Device => {
-                // Bounded as what is under way is: these are its addresses.
-                self.lost = self.under_way.keys().copied().collect();
-                self.end(|_| true, &status::failed(errno::ENODEV), at, context);
-            }
+            Gone::Device => self.unplugged = self.unplugged.or(Some(at)),
+            _ if self.unplugged.is_some() => self.fail(context),
             Gone::Process => {
                 self.end(|_| true, &not_reaped("the process ended before the transfer"), at, context);
             }
@@ -200,6 +219,14 @@ impl Transfers {
                 self.kept = 0;
             }
         }
+    }
+
+    /// What is under way failed when the device was taken away.
+    fn fail(&mut self, context: &mut Context<'_>) {
+        let Some(at) = self.unplugged.take() else { return };
+        // Bounded as what is under way is: these are its addresses.
+        self.lost = self.under_way.keys().copied().collect();
+        self.end(|_| true, &status::failed(errno::ENODEV), at, context);
     }
 
     /// Transfers that have begun and not come out.

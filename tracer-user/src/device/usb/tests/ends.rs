@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::device::usb::transfers::{EARLY, UNDER_WAY};
-use crate::model::command::Status;
+use crate::model::command::{Status, Value};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 fn inward() -> Urb {
     urb(BULK, 0x81, 64)
@@ -168,25 +170,63 @@ fn what_is_not_reaped_ends_with_the_process() {
 fn what_is_not_reaped_ends_with_the_device() {
     let mut rig = Rig::new();
     let number = rig.device.number;
-    rig.feed(at(inward().submit(1), (1, 2), 100));
+    rig.feed(at(inward().submit(1), (1, 2), 100)).feed(at(inward().submit(2), (3, 4), 100));
     rig.devices.device_gone(number, Timestamp(9000), &mut rig.out);
-    // What the program is told later is no news.
-    rig.feed(at(inward().done(-19, 0).reap(1), (5, 12), 100)).tick(99_000);
+    // The program is told after it, what was complete before it too.
+    rig.tick(900_000).feed(at(inward().done(0, 1).reap(2).answered(0, Some(1), b"x"), (5, 12), 100));
+    expect![[r#"
+        1 command USBDEVFS_SUBMITURB 3..12 → "x" type=bulk endpoint=129 direction=in length=64 actual=1
+    "#]]
+    .assert_eq(&rig.text());
+    rig.tick(1_000_009).feed(at(inward().done(-19, 0).reap(1), (5, 1_000_012), 100)).tick(2_000_000);
     expect![[r#"
         0 command USBDEVFS_SUBMITURB 1..9 error ENODEV type=bulk endpoint=129 direction=in length=64
     "#]]
     .assert_eq(&rig.text());
-    assert_eq!(rig.devices.counts().empty, 1);
-    rig.feed(at(inward().submit(2), (101, 102), 100)).feed(at(
-        Ioctl::new(REAP).returns(-19),
-        (103, 105),
-        101,
-    ));
+    assert_eq!((rig.devices.counts().empty, rig.devices.open()), (1, 0));
+}
+
+#[test]
+fn with_nothing_left_to_reap_everything_has_ended() {
+    let mut rig = Rig::new();
+    rig.feed(at(inward().submit(2), (1, 2), 100)).feed(at(Ioctl::new(REAP).returns(-19), (3, 5), 101));
     expect![[r#"
-        1 command USBDEVFS_SUBMITURB 101..105 error ENODEV type=bulk endpoint=129 direction=in length=64
-        2 command USBDEVFS_REAPURB 103..105 thread 101→101 error ENODEV
+        0 command USBDEVFS_SUBMITURB 1..5 error ENODEV type=bulk endpoint=129 direction=in length=64
+        1 command USBDEVFS_REAPURB 3..5 thread 101→101 error ENODEV
     "#]]
     .assert_eq(&rig.text());
+}
+
+#[test]
+fn an_unplugged_device_is_no_reason_to_wait_once_something_else_ends_it() {
+    let ends: [fn(&mut Rig); 4] = [
+        |rig| rig.devices.process_gone(PROCESS, Timestamp(20_000), &mut rig.out),
+        |rig| {
+            rig.close(3, 20);
+        },
+        |rig| {
+            rig.feed(at(inward().submit(2), (19, 20), 100));
+        },
+        |rig| {
+            // The number was given to a device of another class.
+            let write = crate::device::tests::data(Call::Write, (20, 21), 1, b"x", 1);
+            rig.devices.feed(&write, PROCESS, &device("toaster"), &mut rig.out);
+            assert_eq!(rig.out.pop().map(|command| command.name), Some("write".into()));
+        },
+    ];
+    for end in ends {
+        let mut rig = Rig::new();
+        let number = rig.device.number;
+        rig.feed(at(inward().submit(1), (1, 2), 100));
+        rig.devices.device_gone(number, Timestamp(9000), &mut rig.out);
+        end(&mut rig);
+        let text = rig.text();
+        assert!(
+            text.starts_with("0 command USBDEVFS_SUBMITURB 1..") && text.contains(" error ENODEV "),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 1);
+    }
 }
 
 #[test]
@@ -221,5 +261,82 @@ fn cut_arguments_lose_attributes_and_nothing_else() {
             .feed(Ioctl::new(REAP).argument(&1_u64.to_le_bytes()).answered(0, None, &whole[..length]));
         assert_eq!(rig.out.len(), 1);
         assert_eq!(rig.out[0].args.is_empty(), length < 44, "{length}");
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Submit(u64),
+    Reap(u64),
+    Discard(u64),
+    ReapFails(i64),
+    Close,
+    Tick,
+    Unplug,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let address = 0u64..6;
+    let step = prop_oneof![
+        5 => address.clone().prop_map(Step::Submit),
+        4 => address.clone().prop_map(Step::Reap),
+        1 => address.prop_map(Step::Discard),
+        1 => prop_oneof![Just(-11), Just(-4), Just(-19)].prop_map(Step::ReapFails),
+        1 => Just(Step::Close),
+        1 => Just(Step::Tick),
+        1 => Just(Step::Unplug),
+    ];
+    vec(step, 0..60)
+}
+
+proptest! {
+    /// Every transfer comes out once, whatever becomes of it, and nothing else does.
+    #[test]
+    fn every_transfer_comes_out_once(steps in steps()) {
+        let mut rig = Rig::new();
+        let (mut micros, mut submitted, mut reaped) = (10, 0, 0);
+        for step in steps {
+            micros += 10;
+            let times = (micros - 15, micros);
+            match step {
+                Step::Submit(address) => {
+                    submitted += 1;
+                    rig.feed(at(inward().submit(address), times, 100));
+                }
+                Step::Reap(address) => {
+                    reaped += 1;
+                    rig.feed(at(inward().done(0, 1).reap(address), times, 101));
+                }
+                Step::Discard(address) => {
+                    rig.feed(at(Ioctl::new(DISCARD).value(address), times, 100));
+                }
+                Step::ReapFails(errno) => {
+                    rig.feed(at(Ioctl::new(REAP).returns(errno), times, 101));
+                }
+                Step::Close => {
+                    rig.close(3, micros);
+                }
+                Step::Tick => {
+                    micros += 600_000;
+                    rig.tick(micros);
+                }
+                Step::Unplug => {
+                    let number = rig.device.number;
+                    rig.devices.device_gone(number, Timestamp(micros * 1000), &mut rig.out);
+                }
+            }
+        }
+        rig.devices.process_gone(PROCESS, Timestamp((micros + 1) * 1000), &mut rig.out);
+        prop_assert_eq!(rig.devices.open(), 0);
+        let transfers: Vec<&Command> =
+            rig.out.iter().filter(|command| command.name == "USBDEVFS_SUBMITURB").collect();
+        let alone = |command: &&&Command| command.args.contains(&("submit_seen", Value::Bool(false)));
+        let unseen = transfers.iter().filter(alone).count();
+        prop_assert_eq!(transfers.len() - unseen, submitted);
+        prop_assert!(unseen <= reaped);
+        let mut serials: Vec<u64> = rig.out.iter().map(|command| command.serial).collect();
+        serials.sort_unstable();
+        prop_assert!(serials.windows(2).all(|pair| pair[0] < pair[1]));
+        prop_assert!(rig.out.iter().all(|command| command.at.start <= command.at.end));
     }
 }
