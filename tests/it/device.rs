@@ -1,3 +1,4 @@
 //! Devices of this machine, under the programs that people use on them. Those that it lacks are in the virtual machines.
 
 mod block;
+mod hotplug;

@@ -52,6 +52,8 @@ pub struct Offsets {
     pub task_flags: u32,
     /// `file.f_flags`.
     pub file_flags: u32,
+    /// `task_struct.comm`.
+    pub task_comm: u32,
 }
 
 /// Where the addresses lie in a `struct sock_common`, in bytes: decode needs it, the kernel side
@@ -103,9 +105,16 @@ pub struct Config {
     /// Without BTF: where `child_pid` lies in the record of the tracepoint `sched_process_fork`; 0: not known, births
     /// are seen by what the parent is told.
     pub fork_child: u32,
+    /// Number, in the kernel's BTF, of a type that begins with words, for `bpf_rdonly_cast`; 0: the kernel has no such
+    /// function, its memory is read by a helper.
+    pub words_type: u32,
     /// Where things are in the kernel's structures.
     pub offsets: Offsets,
 }
+
+/// In the compiled programs: number of the helper that stands for the kernel's function `bpf_rdonly_cast`, until the user
+/// side puts that function's number there. "cast" in ASCII: no kernel has that many helpers.
+pub const RDONLY_CAST: u32 = 0x6361_7374;
 
 /// Low bits of a value of the `MAJORS` map: every minor of the major is selected.
 pub const WHOLE_MAJOR: u8 = 1;
@@ -189,8 +198,10 @@ pub mod map {
     pub const DATA: &str = "DATA";
     /// Ring of error and lifecycle records.
     pub const LIFECYCLE: &str = "LIFECYCLE";
-    /// Calls in flight, by thread.
+    /// Threads that have a slot for their call in flight.
     pub const CALLS: &str = "CALLS";
+    /// Numbers of the slots that no thread has: all at first.
+    pub const FREE: &str = "FREE";
     /// Staging buffers, by CPU.
     pub const STAGES: &str = "STAGES";
 }

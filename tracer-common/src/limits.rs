@@ -16,13 +16,17 @@ pub const SEGMENTS: u32 = 1024;
 /// Messages of one `sendmmsg`/`recvmmsg` that are followed.
 pub const MESSAGES: u32 = 64;
 
-/// Threads with a call in flight on a selected file descriptor, at once.
+/// Threads with a call in flight on a selected file descriptor, at once. Fits into 16 bits.
 pub const THREADS: u32 = 16 * 1024;
+
+/// Low bits of thread ids that tell which slot a thread may have: most machines have no higher ids, and two threads that
+/// share them cost a look-up in a hash map.
+pub const HINTS: u32 = 256 * 1024;
 
 /// Numbers that processes and threads can have: `PID_MAX_LIMIT`, `include/linux/threads.h`.
 pub const PIDS: u32 = 4 * 1024 * 1024;
 
-/// Marks of processes or threads that lie in one element of a map: an element is padded to 8 bytes, so a mark each
+/// Marks of processes or hints of threads that lie in one element of a map: an element is padded to 8 bytes, so a mark each
 /// would waste seven.
 pub const MARKS: usize = 64;
 

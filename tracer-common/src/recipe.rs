@@ -176,16 +176,16 @@ pub const FD_IS_RESULT: u16 = u16::MAX - 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Recipe {
-    /// Bytes of the argument that the kernel reads; with [`Self::writes`] 0 as well: what the command's number says.
+    /// Bytes of the argument that the kernel reads, with [`Self::sized`].
     pub reads: u16,
-    /// Bytes of the argument that the kernel writes.
+    /// Bytes of the argument that the kernel writes, with [`Self::sized`].
     pub writes: u16,
     /// Where in the argument the driver puts a new descriptor, which is of the same device; or [`NO_FD`], [`FD_IS_RESULT`].
     pub new_fd: u16,
     /// Every `when` of below together.
     pub when: u8,
-    /// Padding, zero.
-    pub pad: u8,
+    /// 1: the sizes above hold, be they 0 (the argument is a number); 0: those that the command's number says.
+    pub sized: u8,
     /// Whether this recipe holds, about the argument; else the alternative does.
     pub only: Condition,
     /// Its elements.
@@ -210,7 +210,7 @@ impl Recipe {
         writes: 0,
         new_fd: NO_FD,
         when: 0,
-        pad: 0,
+        sized: 0,
         only: Condition::ALWAYS,
         elements: Elements {
             place: Place::Argument as u8,
@@ -234,7 +234,7 @@ impl Recipe {
     /// With an argument of this size, of which the kernel reads and writes so many bytes.
     #[must_use]
     pub const fn sized(mut self, reads: u16, writes: u16) -> Self {
-        (self.reads, self.writes) = (reads, writes);
+        (self.reads, self.writes, self.sized) = (reads, writes, 1);
         self
     }
 

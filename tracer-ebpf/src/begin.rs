@@ -1,12 +1,12 @@
 //! A call begins: decide whether it matters, and remember what is known only now.
 
-use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_map_update_elem};
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use tracer_common::call::{Abi, Call, NUMBERS as NUMBERS_PER_ABI, traits};
 use tracer_common::counter::Counter;
 use tracer_common::record::{Target, flag};
 
 use crate::calls::{self, Kind, is};
-use crate::maps::{CALLS, INTERRUPTED, InFlight, NEW_THREAD, NUMBERS, RUNNING, config, count, set_active};
+use crate::maps::{INTERRUPTED, InFlight, NUMBERS, RUNNING, config, count, slot_or_new};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
 use crate::{finish, follow, nested, wait};
@@ -45,7 +45,7 @@ pub(crate) fn call(mut kind: Kind, abi: Abi, who: Who, args: &mut [u64; 6]) -> O
         if kind.has(traits::FOLLOWING) && config!(btf) != 0 {
             return None;
         }
-        let slot = thread(who)?;
+        let slot = slot_or_new(who.tid)?;
         return start(slot, who, kind, abi, -1, Target::None as u8, args);
     }
     // sendfile(out, in, …), splice(in, off_in, out, …): the end that bytes go to comes first.
@@ -88,7 +88,7 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
             {
                 return None;
             }
-            let slot = thread(who)?;
+            let slot = slot_or_new(who.tid)?;
             start(slot, who, kind, abi, fd, target, args);
             // SAFETY: a map value that this thread alone writes.
             unsafe {
@@ -108,20 +108,20 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
     if kind.has(traits::IOCTL) {
         return None;
     }
-    let common = walk::look_at(sock)?;
-    let server = match select::socket(sock, common) {
+    let names = walk::names(sock)?;
+    let server = match select::socket(sock, &names) {
         Some(server) => server,
         // Its address is not in the socket yet but in the arguments.
         None if kind.has(traits::ADDRESS) => address_selected(args)?,
         None => return None,
     };
     // A port of UDP is another one.
-    let family = select::field16(common, config!(offsets.skc_family));
+    let family = names.family;
     let protocol = walk::protocol(sock);
     if family != select::AF_UNIX && protocol != TCP && protocol != MPTCP {
         return None;
     }
-    let slot = thread(who)?;
+    let slot = slot_or_new(who.tid)?;
     start(slot, who, kind, abi, fd, Target::Socket as u8, args);
     let out = outward(kind, first);
     // SAFETY: a map value that this thread alone writes.
@@ -148,28 +148,6 @@ fn outward(kind: Kind, first: bool) -> u16 {
     if kind.has(traits::OUTWARD) || (kind.has(traits::UNSEEN) && first) { flag::OUTWARD } else { 0 }
 }
 
-/// This thread's slot; made if it has none.
-#[inline(always)]
-pub(crate) fn thread(who: Who) -> Option<*mut InFlight> {
-    if let Some(slot) = CALLS.get_ptr_mut(who.tid) {
-        return Some(slot);
-    }
-    // SAFETY: key and value are valid for reads; the value is a constant of the program.
-    let failed = unsafe {
-        bpf_map_update_elem(
-            (&raw const CALLS).cast_mut().cast(),
-            (&raw const who.tid).cast(),
-            (&raw const NEW_THREAD).cast(),
-            0,
-        )
-    };
-    if failed != 0 {
-        count(Counter::ThreadsFull, 1);
-        return None;
-    }
-    CALLS.get_ptr_mut(who.tid)
-}
-
 /// Remembers the call.
 #[inline(always)]
 pub(crate) fn start(
@@ -184,7 +162,6 @@ pub(crate) fn start(
     // SAFETY: a map value that this thread alone writes; helpers without memory arguments.
     unsafe {
         let now = bpf_ktime_get_ns();
-        set_active(who.tid, true);
         if kind.has(traits::INWARD) {
             wait::reads(slot, who, fd, now);
         }

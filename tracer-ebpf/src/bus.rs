@@ -13,7 +13,7 @@ use tracer_common::bus::Bus;
 use tracer_common::counter::Counter;
 use tracer_common::record::{HEADER_BYTES, Header, Kind, Target};
 
-use crate::maps::{BUS_REQUESTS, BusRequest, CALLS, DATA, InFlight, RUNNING, count, is_active};
+use crate::maps::{self, BUS_REQUESTS, BusRequest, DATA, InFlight, RUNNING, count};
 
 /// `BPF_RB_NO_WAKEUP`.
 const NO_WAKEUP: u64 = 1;
@@ -24,10 +24,7 @@ const EIO: i64 = -5;
 #[inline(always)]
 fn current() -> Option<*mut InFlight> {
     let tid = bpf_get_current_pid_tgid() as u32;
-    if !is_active(tid) {
-        return None;
-    }
-    let slot = CALLS.get_ptr_mut(tid)?;
+    let slot = maps::slot(tid)?;
     // SAFETY: a map value that this thread alone writes.
     let (state, target) = unsafe { ((*slot).state, (*slot).target) };
     let device = target == Target::Char as u8 || target == Target::Block as u8;

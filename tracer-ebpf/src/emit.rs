@@ -1,13 +1,20 @@
 //! Puts a record together and sends it: the only place that writes to a ring.
 
-use aya_ebpf::helpers::generated::{bpf_get_current_comm, bpf_get_smp_processor_id};
+use core::mem::offset_of;
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_comm, bpf_get_current_task_btf, bpf_get_smp_processor_id,
+};
 use tracer_common::counter::Counter;
 use tracer_common::limits::CAPTURE_MAX;
-use tracer_common::record::{HEADER_BYTES, Kind, SOCK_COMMON_BYTES};
+use tracer_common::record::{HEADER_BYTES, Header, Kind, SOCK_COMMON_BYTES};
 
-use crate::maps::{DATA, InFlight, LIFECYCLE, STAGES, Stage, config, count};
+use crate::maps::{DATA, InFlight, LIFECYCLE, STAGES, SockCommon, Stage, config, count};
+use crate::read;
 use crate::select::Who;
 
+/// `TASK_COMM_LEN`, `include/linux/sched.h`.
+const COMM_BYTES: usize = 16;
 /// `BPF_RB_NO_WAKEUP`.
 const NO_WAKEUP: u64 = 1;
 /// `BPF_RB_FORCE_WAKEUP`.
@@ -42,7 +49,12 @@ pub(crate) fn record(
         (*header).sock = (*slot).sock;
         (*header).peer = (*slot).peer;
         if (*slot).sock != 0 {
-            (*header).sock_common = (*slot).sock_common;
+            let words = sock_common(stage);
+            let mut index = 0;
+            while index < SOCK_COMMON_BYTES / 8 {
+                (*words)[index] = (*slot).sock_common[index];
+                index += 1;
+            }
         }
     }
     Some(stage)
@@ -60,6 +72,8 @@ pub(crate) fn blank(who: Who, kind: Kind, now: u64) -> Option<*mut Stage> {
     // SAFETY: the stage is this CPU's own while the program runs.
     unsafe {
         let header = &raw mut (*stage).header;
+        // First: what is stored before a call of the kernel has to be stored, even if it is overwritten behind it.
+        comm(&raw mut (*header).comm);
         (*header).kind = kind as u16;
         (*header).flags = 0;
         (*header).call = 0;
@@ -74,17 +88,56 @@ pub(crate) fn blank(who: Who, kind: Kind, now: u64) -> Option<*mut Stage> {
         (*header).captured = 0;
         (*header).requested = 0;
         (*header).position = 0;
-        (*header).args = [0; 3];
+        (*header).args[0] = 0;
+        (*header).args[1] = 0;
+        (*header).args[2] = 0;
         (*header).rdev = 0;
         (*header).fault = 0;
         (*header).segments = 0;
         (*header).inode = 0;
         (*header).sock = 0;
         (*header).peer = 0;
-        (*header).sock_common = [0; SOCK_COMMON_BYTES];
-        bpf_get_current_comm((&raw mut (*header).comm).cast(), 16);
+        let words = sock_common(stage);
+        let mut index = 0;
+        while index < SOCK_COMMON_BYTES / 8 {
+            (*words)[index] = 0;
+            index += 1;
+        }
     }
     Some(stage)
+}
+
+/// The thread's name.
+#[inline(always)]
+unsafe fn comm(to: *mut [u8; COMM_BYTES]) {
+    if config!(words_type) != 0 {
+        // SAFETY: no arguments.
+        let task = unsafe { bpf_get_current_task_btf() } as u64;
+        let name = read::kernel::<[u64; COMM_BYTES / 8]>(task + u64::from(config!(offsets.task_comm)));
+        // SAFETY: the caller says that the place is valid; in a map value it is aligned.
+        unsafe {
+            let to = to.cast::<u64>();
+            let [first, second] = name.unwrap_or_default();
+            to.write(first);
+            to.add(1).write(second);
+        }
+        return;
+    }
+    // SAFETY: as above.
+    unsafe { bpf_get_current_comm(to.cast(), COMM_BYTES as u32) };
+}
+
+/// The place of the socket in words: bytes would be cleared and copied one by one.
+#[inline(always)]
+fn sock_common(stage: *mut Stage) -> *mut SockCommon {
+    const {
+        assert!(
+            offset_of!(Header, sock_common) % 8 == 0 && offset_of!(Header, comm) % 8 == 0,
+            "the words lie where words can lie"
+        )
+    };
+    // SAFETY: the stage is a map value, which is aligned.
+    unsafe { (&raw mut (*stage).header.sock_common).cast() }
 }
 
 /// Sends a record with `captured` bytes of payload.

@@ -8,7 +8,7 @@ use tracer_common::limits::{ADDRESS_BYTES, PATH_BYTES};
 use tracer_common::record::{Kind, Target, flag};
 
 use crate::calls::{self, is};
-use crate::maps::{CALLS, IDLE, INTERRUPTED, InFlight, RUNNING, Stage, config, count, is_active, set_active};
+use crate::maps::{self, IDLE, INTERRUPTED, InFlight, RUNNING, Stage, config, count};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
 use crate::{copy, emit, follow, nested};
@@ -26,10 +26,7 @@ const RESTART: core::ops::RangeInclusive<i64> = -516..=-512;
 pub(crate) fn call(result: i64) -> Option<()> {
     let both = bpf_get_current_pid_tgid();
     let who = Who { tgid: (both >> 32) as u32, tid: both as u32 };
-    if !is_active(who.tid) {
-        return None;
-    }
-    let slot = CALLS.get_ptr_mut(who.tid)?;
+    let slot = maps::slot(who.tid)?;
     // SAFETY: a map value that this thread alone writes; helper without memory arguments.
     let now = unsafe {
         if (*slot).state == INTERRUPTED {
@@ -37,12 +34,10 @@ pub(crate) fn call(result: i64) -> Option<()> {
             // that is started again shows no such result.
             if result == EINTR {
                 (*slot).state = IDLE;
-                set_active(who.tid, false);
                 interrupted(slot, who);
             }
             return None;
         }
-        set_active(who.tid, false);
         if (*slot).state != RUNNING {
             return None;
         }
@@ -50,7 +45,6 @@ pub(crate) fn call(result: i64) -> Option<()> {
         if RESTART.contains(&result) {
             (*slot).state = INTERRUPTED;
             (*slot).exit_ns = now;
-            set_active(who.tid, true);
             return None;
         }
         (*slot).state = IDLE;
@@ -277,7 +271,7 @@ fn refresh(slot: *mut InFlight) {
     // SAFETY: a map value that this thread alone writes.
     unsafe {
         walk::sock_common((*slot).sock, slot);
-        let family = select::field16(&raw const (*slot).sock_common, config!(offsets.skc_family));
+        let family = walk::field16(&raw const (*slot).sock_common, config!(offsets.skc_family));
         if (*slot).peer == 0 && family == select::AF_UNIX {
             (*slot).peer = walk::unix_peer((*slot).sock);
         }

@@ -13,7 +13,7 @@ use tracer_common::record::{Target, flag};
 use crate::begin;
 use crate::calls::{Kind, is};
 use crate::finish::below_dev;
-use crate::maps::{FDS, InFlight, config, count};
+use crate::maps::{FDS, InFlight, config, count, slot_or_new};
 use crate::select::{self, Who};
 
 /// `SOCK_STREAM`, `include/linux/net.h`; arm and x86 agree on it.
@@ -55,7 +55,7 @@ pub(crate) fn descriptor(
     if info.selected == 0 && !by_address && !followed {
         return None;
     }
-    let slot = begin::thread(who)?;
+    let slot = slot_or_new(who.tid)?;
     begin::start(slot, who, kind, abi, fd, info.target, args);
     // SAFETY: a map value that this thread alone writes.
     unsafe {

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::bpf_get_current_comm;
 use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_ktime_get_ns};
 use tracer_common::record::Kind;
 
-use crate::maps::{CALLS, COMMS, IDLE, config, set_active, set_selected};
+use crate::maps::{self, COMMS, IDLE, config, set_selected};
 use crate::probes::{AMD64, TS_COMPAT};
 use crate::select;
 use crate::{emit, follow, read};
@@ -91,7 +91,7 @@ pub(crate) fn exit() -> Option<()> {
     }
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
-    if let Some(slot) = CALLS.get_ptr_mut(who.tid) {
+    if let Some(slot) = maps::slot(who.tid) {
         // SAFETY: a map value that this thread alone writes.
         unsafe {
             // In a call, or interrupted in one by the signal that ended it.
@@ -101,8 +101,7 @@ pub(crate) fn exit() -> Option<()> {
                 }
             }
         }
-        set_active(who.tid, false);
-        let _ = CALLS.remove(who.tid);
+        maps::take_slot(who.tid);
     } else if who.tid != who.tgid {
         return None;
     }

@@ -5,6 +5,10 @@
 //! `copy` brings the bytes, `maps` holds every map.
 #![no_std]
 #![no_main]
+// Neighbouring stores of zeros are not to be gathered into calls of `memset`, nor copies into calls of `memcpy`: here
+// these are loops over bytes, and a call costs more than the stores. Whole arrays are filled and copied in loops for the
+// same reason.
+#![no_builtins]
 
 mod begin;
 mod bus;

@@ -2,7 +2,7 @@
 
 use crate::calls::Kind;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf};
 use tracer_common::call::NUMBERS as NUMBERS_PER_ABI;
 use tracer_common::config::{Config, DeviceKey, FdInfo, FdKey, Offsets};
 use tracer_common::counter::{COUNTERS as COUNTERS_LEN, Counter};
@@ -24,6 +24,7 @@ static CONFIG: Config = Config {
     loops: 0,
     own_children: 0,
     fork_child: 0,
+    words_type: 0,
     offsets: Offsets {
         task_files: 0,
         files_fdt: 0,
@@ -49,6 +50,7 @@ static CONFIG: Config = Config {
         task_status: 0,
         task_flags: 0,
         file_flags: 0,
+        task_comm: 0,
     },
 };
 
@@ -70,11 +72,20 @@ pub(crate) fn constants() -> *const Config {
     &raw const CONFIG
 }
 
-/// A call between entry and exit, by thread. Kept while the thread lives, so that a call costs two look-ups and
-/// neither an insertion nor a removal.
+/// A thread's call between entry and exit. A thread keeps its slot while it lives, so that a call costs neither an
+/// insertion nor a removal. What every exit asks comes first: it lies in one cache line.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct InFlight {
+    /// The thread whose slot it is, 0 if nobody's.
+    pub(crate) owner: u32,
+    pub(crate) state: u8,
+    pub(crate) target: u8,
+    pub(crate) abi: u8,
+    /// 1: this end has the selected port itself, so it is the server.
+    pub(crate) server: u8,
+    pub(crate) kind: Kind,
+    pub(crate) fd: i32,
     pub(crate) enter_ns: u64,
     /// Exit of a call that the kernel may restart.
     pub(crate) exit_ns: u64,
@@ -83,21 +94,14 @@ pub(crate) struct InFlight {
     pub(crate) sock: u64,
     pub(crate) peer: u64,
     pub(crate) position: u64,
-    pub(crate) fd: i32,
-    /// The descriptor on which this thread found nothing last, -1 if it found something since.
-    pub(crate) dry_fd: i32,
-    pub(crate) rdev: u32,
-    pub(crate) kind: Kind,
     pub(crate) flags: u16,
-    pub(crate) target: u8,
-    pub(crate) abi: u8,
-    pub(crate) state: u8,
-    /// 1: this end has the selected port itself, so it is the server.
-    pub(crate) server: u8,
     /// Family of the device's `ioctl` commands.
     pub(crate) family: u8,
     /// Of an `ioctl`: bits of [`crate::nested`].
     pub(crate) nested: u8,
+    /// The descriptor on which this thread found nothing last, -1 if it found something since.
+    pub(crate) dry_fd: i32,
+    pub(crate) rdev: u32,
     /// The descriptor from which this thread last got bytes of a connection as a client, -1 once it waits for more.
     pub(crate) message_fd: i32,
     /// Its socket.
@@ -108,10 +112,18 @@ pub(crate) struct InFlight {
     pub(crate) command_rdev: u32,
     /// Exit of the last call that moved bytes.
     pub(crate) moved_ns: u64,
+    /// The last `ioctl` command of which nothing has to be followed, with family and layout (0: none), and the sizes of
+    /// its argument: programs repeat themselves.
+    pub(crate) plain_command: u64,
+    /// As above: bytes that the kernel reads, and writes.
+    pub(crate) plain_sizes: [u32; 2],
     /// Begin of the transaction that the driver does on its bus: I2C, SMBus; 0 if it does none.
     pub(crate) bus_ns: [u64; 2],
-    pub(crate) sock_common: [u8; SOCK_COMMON_BYTES],
+    pub(crate) sock_common: SockCommon,
 }
+
+/// [`Header::sock_common`] in words: copied and cleared a word at a time.
+pub(crate) type SockCommon = [u64; SOCK_COMMON_BYTES / 8];
 
 /// A transaction on a bus that ends elsewhere than it began.
 #[derive(Clone, Copy)]
@@ -147,35 +159,6 @@ pub(crate) const RUNNING: u8 = 1;
 /// [`InFlight::state`]: a call was interrupted by a signal; the kernel may start it again.
 pub(crate) const INTERRUPTED: u8 = 2;
 
-/// What a new thread starts from.
-pub(crate) static NEW_THREAD: InFlight = InFlight {
-    enter_ns: 0,
-    exit_ns: 0,
-    args: [0; 6],
-    inode: 0,
-    sock: 0,
-    peer: 0,
-    position: 0,
-    fd: -1,
-    dry_fd: -1,
-    rdev: 0,
-    kind: Kind { call: 0, traits: 0 },
-    flags: 0,
-    target: 0,
-    abi: 0,
-    state: IDLE,
-    server: 0,
-    family: 0,
-    nested: 0,
-    message_fd: -1,
-    message_sock: 0,
-    command_fd: -1,
-    command_rdev: 0,
-    moved_ns: 0,
-    bus_ns: [0; 2],
-    sock_common: [0; SOCK_COMMON_BYTES],
-};
-
 /// Where a record is put together before it goes to a ring in one piece.
 #[repr(C)]
 pub(crate) struct Stage {
@@ -191,9 +174,9 @@ pub(crate) struct Stage {
 pub(crate) static NUMBERS: Array<u32> = Array::with_max_entries(2 * NUMBERS_PER_ABI, 0);
 #[map]
 static PROCESSES: Array<Marks> = Array::with_max_entries(limits::PIDS / limits::MARKS as u32, 0);
-/// Threads in a call: asked at every exit, so cheaper than a look-up in [`CALLS`].
+/// Number of the slot, plus one, that a thread may have, by the low bits of its id: see [`slot`].
 #[map]
-static ACTIVE: Array<Marks> = Array::with_max_entries(limits::PIDS / limits::MARKS as u32, 0);
+static HINTS: Array<[u16; limits::MARKS]> = Array::with_max_entries(limits::HINTS / limits::MARKS as u32, 0);
 #[map]
 pub(crate) static COMMS: HashMap<[u8; 16], u8> = HashMap::with_max_entries(256, 0);
 #[map]
@@ -215,8 +198,14 @@ pub(crate) static ANONYMOUS: LruHashMap<u64, Anonymous> = LruHashMap::with_max_e
 pub(crate) static ANONYMOUS_INODE: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static BUS_REQUESTS: HashMap<u64, BusRequest> = HashMap::with_max_entries(limits::BUS_REQUESTS, 1);
+/// Number of the slot of each thread that has one.
 #[map]
-pub(crate) static CALLS: HashMap<u32, InFlight> = HashMap::with_max_entries(limits::THREADS, 0);
+static CALLS: HashMap<u32, u32> = HashMap::with_max_entries(limits::THREADS, 0);
+#[map]
+static SLOTS: Array<InFlight> = Array::with_max_entries(limits::THREADS, 0);
+/// Numbers of the slots that nobody has.
+#[map]
+static FREE: Queue<u32> = Queue::with_max_entries(limits::THREADS, 0);
 #[map]
 pub(crate) static STAGES: Array<Stage> = Array::with_max_entries(limits::CPUS, 0);
 #[map]
@@ -226,7 +215,7 @@ pub(crate) static DATA: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 #[map]
 pub(crate) static LIFECYCLE: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
-/// Marks of processes or threads with neighbouring numbers.
+/// Marks of processes with neighbouring numbers.
 type Marks = [u8; limits::MARKS];
 
 /// Whether a process is selected.
@@ -244,20 +233,91 @@ pub(crate) fn set_selected(tgid: u32, selected: bool) {
     }
 }
 
-/// Whether a thread is in a call that is remembered.
+/// A thread's slot, if it has one. Asked at every exit of a hooked call of every thread, so it is found without a
+/// look-up in a hash map: by a hint, which may be wrong. Nobody ever clears a hint, and whoever gets a slot leaves its
+/// own: none means that no thread with these low bits has a slot.
 #[inline(always)]
-pub(crate) fn is_active(tid: u32) -> bool {
-    // SAFETY: one byte of a map value.
-    mark(&ACTIVE, tid).is_some_and(|mark| unsafe { *mark } != 0)
+pub(crate) fn slot(tid: u32) -> Option<*mut InFlight> {
+    // SAFETY: an aligned word of a map value, and a valid map value.
+    unsafe {
+        let hint = *hint(tid)?;
+        if hint == 0 {
+            return None;
+        }
+        let slot = SLOTS.get_ptr_mut(u32::from(hint) - 1)?;
+        if (*slot).owner == tid {
+            return Some(slot);
+        }
+    }
+    slow(tid)
 }
 
-/// A thread enters or leaves such a call.
 #[inline(always)]
-pub(crate) fn set_active(tid: u32, active: bool) {
-    if let Some(mark) = mark(&ACTIVE, tid) {
-        // SAFETY: one byte of a map value.
-        unsafe { *mark = u8::from(active) }
+fn slow(tid: u32) -> Option<*mut InFlight> {
+    // SAFETY: the value is copied at once.
+    let index = *unsafe { CALLS.get(tid) }?;
+    SLOTS.get_ptr_mut(index)
+}
+
+/// A thread's slot; it gets one if it has none. `None`: too many have.
+#[inline(always)]
+pub(crate) fn slot_or_new(tid: u32) -> Option<*mut InFlight> {
+    if let Some(slot) = slot(tid) {
+        return Some(slot);
     }
+    if give_slot(tid) == 0 {
+        count(Counter::ThreadsFull, 1);
+        return None;
+    }
+    slow(tid)
+}
+
+#[inline(never)]
+fn give_slot(tid: u32) -> u64 {
+    let Ok(Some(index)) = FREE.pop() else { return 0 };
+    let Some(slot) = SLOTS.get_ptr_mut(index) else { return 0 };
+    // SAFETY: a map value that is nobody's, and an aligned word of a map value.
+    unsafe {
+        (*slot).state = IDLE;
+        (*slot).fd = -1;
+        (*slot).dry_fd = -1;
+        (*slot).message_fd = -1;
+        (*slot).command_fd = -1;
+        (*slot).plain_command = 0;
+        (*slot).owner = tid;
+        if CALLS.insert(tid, index, 0).is_err() {
+            (*slot).owner = 0;
+            let _ = FREE.push(index, 0);
+            return 0;
+        }
+        if let Some(hint) = hint(tid) {
+            *hint = index as u16 + 1;
+        }
+    }
+    1
+}
+
+/// A thread ends: its slot is nobody's.
+#[inline(always)]
+pub(crate) fn take_slot(tid: u32) {
+    // SAFETY: the value is copied at once.
+    let Some(index) = (unsafe { CALLS.get(tid) }).copied() else { return };
+    if let Some(slot) = SLOTS.get_ptr_mut(index) {
+        // SAFETY: a map value that this thread alone writes.
+        unsafe { (*slot).owner = 0 };
+    }
+    if CALLS.remove(tid).is_ok() {
+        // There is room: it was taken from there.
+        let _ = FREE.push(index, 0);
+    }
+}
+
+#[inline(always)]
+fn hint(tid: u32) -> Option<*mut u16> {
+    let low = tid % limits::HINTS;
+    let hints = HINTS.get_ptr_mut(low / limits::MARKS as u32)?;
+    // SAFETY: the index is below the length of the value.
+    Some(unsafe { hints.cast::<u16>().add(low as usize % limits::MARKS) })
 }
 
 #[inline(always)]

@@ -22,6 +22,9 @@ const ALTERNATIVE: u8 = 2;
 /// Bit of [`InFlight::nested`]: something that the program gives could not be read at entry, and is tried again at exit.
 const MISSING: u8 = 4;
 
+/// Bit of [`InFlight::plain_command`]: there is one.
+const KNOWN: u64 = 1 << 63;
+
 /// A copy that is under way. It lies in the stage, as [`copy::Following`] does, and for the same reason.
 #[repr(C)]
 pub(crate) struct Nested {
@@ -52,24 +55,38 @@ pub(crate) fn at_entry(slot: *mut InFlight, who: Who) {
         let mut reads = if command & 0x4000_0000 != 0 { size } else { 0 };
         let mut writes = if command & 0x8000_0000 != 0 { size } else { 0 };
         let mut when = 0;
-        if let Some(recipe) = recipe(slot, 0) {
-            let mut chosen = recipe;
-            (*slot).nested = HAS_RECIPE;
-            if !argument_holds(argument, &raw const (*recipe).only) {
-                chosen = match self::recipe(slot, 1) {
-                    Some(other) => other,
-                    None => return,
-                };
-                (*slot).nested = HAS_RECIPE | ALTERNATIVE;
-            }
-            if (*chosen).reads != 0 || (*chosen).writes != 0 {
-                reads = u64::from((*chosen).reads);
-                writes = u64::from((*chosen).writes);
-            }
-            when = (*chosen).when;
-        }
         // An `ioctl` has three arguments; the places of the others keep what the exit wants to know.
         (*slot).args[3] = 0;
+        let known =
+            u64::from(command) | u64::from((*slot).family) << 32 | u64::from((*slot).abi) << 40 | KNOWN;
+        if (*slot).plain_command == known {
+            reads = u64::from((*slot).plain_sizes[0]);
+            writes = u64::from((*slot).plain_sizes[1]);
+        } else {
+            let mut plain = true;
+            if let Some(recipe) = recipe(slot, 0) {
+                let other = !argument_holds(argument, &raw const (*recipe).only);
+                // Without another one it is as if there were none: the number is believed.
+                let chosen = if other { self::recipe(slot, 1) } else { Some(recipe) };
+                if let Some(chosen) = chosen {
+                    if (*chosen).sized != 0 {
+                        reads = u64::from((*chosen).reads);
+                        writes = u64::from((*chosen).writes);
+                    }
+                    when = (*chosen).when;
+                    plain = when == 0 && (*chosen).new_fd == NO_FD && (*recipe).only.mask == 0;
+                    if !plain {
+                        (*slot).nested = if other { HAS_RECIPE | ALTERNATIVE } else { HAS_RECIPE };
+                    }
+                } else {
+                    plain = false;
+                }
+            }
+            if plain {
+                (*slot).plain_command = known;
+                (*slot).plain_sizes = [reads as u32, writes as u32];
+            }
+        }
         (*slot).args[4] = reads;
         (*slot).args[5] = writes;
         if (reads == 0 || writes == 0) && when & ENTRY == 0 {

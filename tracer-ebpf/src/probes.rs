@@ -2,6 +2,7 @@
 //! why). All are tracepoints: nothing is patched, and a program that is not traced runs no code of ours beyond them.
 
 use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use aya_ebpf::macros::{btf_tracepoint, raw_tracepoint, tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext, TracePointContext};
 use tracer_common::call::{Abi, traits};
@@ -24,6 +25,7 @@ const PSR_MODE32: u64 = 0x10;
 
 /// `trace_sys_enter(struct pt_regs *regs, long id)`, `include/trace/events/syscalls.h`.
 #[raw_tracepoint(tracepoint = "sys_enter")]
+#[inline(always)]
 pub fn raw_sys_enter(ctx: RawTracePointContext) -> i32 {
     sys_enter(ctx.arg(0), ctx.arg::<u64>(1) as u32);
     0
@@ -31,6 +33,7 @@ pub fn raw_sys_enter(ctx: RawTracePointContext) -> i32 {
 
 /// `trace_sys_exit(struct pt_regs *regs, long ret)`, `include/trace/events/syscalls.h`.
 #[raw_tracepoint(tracepoint = "sys_exit")]
+#[inline(always)]
 pub fn raw_sys_exit(ctx: RawTracePointContext) -> i32 {
     finish::call(ctx.arg::<u64>(1) as i64);
     0
@@ -38,6 +41,7 @@ pub fn raw_sys_exit(ctx: RawTracePointContext) -> i32 {
 
 /// As [`raw_sys_enter`] for 32-bit programs only, beside [`sys_enter_each`], which does not see them.
 #[raw_tracepoint(tracepoint = "sys_enter")]
+#[inline(always)]
 pub fn compat_sys_enter(ctx: RawTracePointContext) -> i32 {
     let regs: u64 = ctx.arg(0);
     if is_compat(regs) {
@@ -48,6 +52,7 @@ pub fn compat_sys_enter(ctx: RawTracePointContext) -> i32 {
 
 /// As [`raw_sys_exit`] for 32-bit programs only.
 #[raw_tracepoint(tracepoint = "sys_exit")]
+#[inline(always)]
 pub fn compat_sys_exit(ctx: RawTracePointContext) -> i32 {
     if is_compat(ctx.arg(0)) {
         finish::call(ctx.arg::<u64>(1) as i64);
@@ -57,6 +62,7 @@ pub fn compat_sys_exit(ctx: RawTracePointContext) -> i32 {
 
 /// As [`raw_sys_enter`].
 #[btf_tracepoint(function = "sys_enter")]
+#[inline(always)]
 pub fn btf_sys_enter(ctx: BtfTracePointContext) -> i32 {
     sys_enter(ctx.arg(0), ctx.arg::<u64>(1) as u32);
     0
@@ -64,6 +70,7 @@ pub fn btf_sys_enter(ctx: BtfTracePointContext) -> i32 {
 
 /// As [`raw_sys_exit`].
 #[btf_tracepoint(function = "sys_exit")]
+#[inline(always)]
 pub fn btf_sys_exit(ctx: BtfTracePointContext) -> i32 {
     finish::call(ctx.arg::<u64>(1) as i64);
     0
@@ -72,6 +79,7 @@ pub fn btf_sys_exit(ctx: BtfTracePointContext) -> i32 {
 /// `struct syscall_trace_enter`, `kernel/trace/trace.h`: number at 8, arguments from 16. Never runs for 32-bit
 /// programs: `arch_trace_is_compat_syscall`, `kernel/trace/trace_syscalls.c`.
 #[tracepoint]
+#[inline(always)]
 pub fn sys_enter_each(ctx: TracePointContext) -> i32 {
     // SAFETY: the context is that long for every call.
     let number: u32 = unsafe { *ctx.as_ptr().cast::<u32>().add(2) };
@@ -85,6 +93,7 @@ pub fn sys_enter_each(ctx: TracePointContext) -> i32 {
 
 /// `struct syscall_trace_exit`, `kernel/trace/trace.h`: result at 16.
 #[tracepoint]
+#[inline(always)]
 pub fn sys_exit_each(ctx: TracePointContext) -> i32 {
     // SAFETY: the context is that long.
     finish::call(unsafe { *ctx.as_ptr().cast::<i64>().add(2) });
@@ -164,9 +173,10 @@ fn whole_offset(mut args: [u64; 6], low: u64, high: u64) -> [u64; 6] {
 fn compat_x86(regs: u64) -> bool {
     if config!(offsets.task_status) != 0 {
         // SAFETY: no arguments.
-        let task = unsafe { aya_ebpf::helpers::generated::bpf_get_current_task() };
-        return read::kernel::<u32>(task + u64::from(config!(offsets.task_status)))
-            .is_some_and(|status| status & TS_COMPAT != 0);
+        let task = unsafe { bpf_get_current_task_btf() } as *const u8;
+        // SAFETY: a typed pointer of the verifier, which checks the offset against BTF.
+        let status = unsafe { *task.add(config!(offsets.task_status) as usize).cast::<u32>() };
+        return status & TS_COMPAT != 0;
     }
     read::kernel::<u64>(regs + 8 * 17) == Some(USER32_CS)
 }

@@ -3,10 +3,32 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
+use tracer_common::config::RDONLY_CAST;
 
-/// A value in kernel memory; `None` if it cannot be read.
+use crate::maps::config;
+
+/// The address, as a pointer through which the verifier lets plain loads through. It is no call in the end: the verifier
+/// puts a move in its place. `kernel/bpf/helpers.c`, since 6.2.
+///
+/// A kernel function is called by its number in the kernel's BTF, which the user side puts in the place of
+/// [`RDONLY_CAST`]; `words` is the number of a type that begins with words.
+#[inline(always)]
+unsafe fn rdonly_cast(address: u64, words: u32) -> *const u8 {
+    // SAFETY: the number of a helper is its address, as far as the compiler is concerned.
+    let call: unsafe extern "C" fn(u64, u32) -> *const u8 =
+        unsafe { core::mem::transmute(RDONLY_CAST as usize) };
+    // SAFETY: the caller says so.
+    unsafe { call(address, words) }
+}
+
+/// A value in kernel memory; `None` if it cannot be read, or zeros where the kernel has plain loads for that.
 #[inline(always)]
 pub(crate) fn kernel<T: Copy>(address: u64) -> Option<T> {
+    let words = config!(words_type);
+    if words != 0 {
+        // SAFETY: a load through such a pointer gives 0 where there is nothing; `T` is made of integers.
+        return Some(unsafe { rdonly_cast(address, words).cast::<T>().read() });
+    }
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: the helper writes exactly `size_of::<T>()` bytes; it checks the address itself.
     let failed = unsafe {

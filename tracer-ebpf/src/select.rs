@@ -5,7 +5,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
 use tracer_common::config::{DeviceKey, FAMILY_SHIFT, MINORS_MASK, SOME_MINORS, WHOLE_MAJOR};
 
 use crate::maps::{DEVICES, MAJORS, PORTS, UNIX_PATHS, config, is_selected};
-use crate::walk;
+use crate::walk::{self, Names};
 
 /// `AF_UNIX`.
 pub(crate) const AF_UNIX: u16 = 1;
@@ -59,18 +59,17 @@ pub(crate) fn port(port: u16) -> bool {
 
 /// Whether a socket is selected; `Some(true)` if by its own port or path, so that it is the server.
 #[inline(always)]
-pub(crate) fn socket(sock: u64, common: *const [u8; 96]) -> Option<bool> {
-    let family = field16(common, config!(offsets.skc_family));
-    if family == AF_INET || family == AF_INET6 {
-        if port(field16(common, config!(offsets.skc_num))) {
+pub(crate) fn socket(sock: u64, names: &Names) -> Option<bool> {
+    if names.family == AF_INET || names.family == AF_INET6 {
+        if port(names.own) {
             return Some(true);
         }
-        if port(u16::from_be(field16(common, config!(offsets.skc_dport)))) {
+        if port(names.peer) {
             return Some(false);
         }
         return None;
     }
-    if family == AF_UNIX && config!(unix_paths) != 0 {
+    if names.family == AF_UNIX && config!(unix_paths) != 0 {
         return unix(sock);
     }
     None
@@ -92,15 +91,6 @@ fn unix(sock: u64) -> Option<bool> {
         return Some(false);
     }
     None
-}
-
-#[inline(always)]
-pub(crate) fn field16(common: *const [u8; 96], offset: u32) -> u16 {
-    if offset > 94 {
-        return 0;
-    }
-    // SAFETY: `offset + 2 <= 96`.
-    unsafe { common.cast::<u8>().add(offset as usize).cast::<u16>().read_unaligned() }
 }
 
 /// Whether a path in the program's memory (behind the family of a `struct sockaddr_un`), at most `length` bytes long,

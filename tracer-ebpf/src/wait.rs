@@ -10,7 +10,7 @@ use tracer_common::record::{Kind as Record, Target};
 
 use crate::calls::Kind;
 use crate::emit;
-use crate::maps::{CALLS, FDS, InFlight, config};
+use crate::maps::{self, FDS, InFlight, config};
 use crate::read::user;
 use crate::select::Who;
 use crate::walk::{self, File, Node};
@@ -25,7 +25,7 @@ const SAME_MESSAGE_NS: u64 = 50_000;
 /// A call that waits for descriptors begins.
 #[inline(always)]
 pub(crate) fn begins(kind: Kind, who: Who, args: &[u64; 6]) -> Option<()> {
-    let slot = CALLS.get_ptr_mut(who.tid)?;
+    let slot = maps::slot(who.tid)?;
     // SAFETY: a map value that this thread alone writes.
     let (message, command, rdev) = unsafe { ((*slot).message_fd, (*slot).command_fd, (*slot).command_rdev) };
     if message < 0 && command < 0 {

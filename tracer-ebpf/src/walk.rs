@@ -8,7 +8,7 @@ use aya_ebpf::helpers::generated::{
 };
 use tracer_common::record::SOCK_COMMON_BYTES;
 
-use crate::maps::{ANONYMOUS, ANONYMOUS_INODE, Anonymous, InFlight, STAGES, config};
+use crate::maps::{ANONYMOUS, ANONYMOUS_INODE, Anonymous, InFlight, STAGES, SockCommon, config};
 use crate::read::kernel;
 
 const S_IFMT: u16 = 0xf000;
@@ -130,15 +130,50 @@ pub(crate) fn inode_number(inode: u64) -> u64 {
     kernel(inode + u64::from(config!(offsets.inode_ino))).unwrap_or(0)
 }
 
-/// The beginning of a `struct sock`, in this CPU's staging buffer: the stack has no room for it on older kernels, which
-/// count the frames of every function that could be on it together. Good until the next record is put together.
+/// What decides whether a socket is selected.
+pub(crate) struct Names {
+    pub(crate) family: u16,
+    /// Its own port.
+    pub(crate) own: u16,
+    /// The peer's port.
+    pub(crate) peer: u16,
+}
+
+/// Looks at a `struct sock`.
 #[inline(always)]
-pub(crate) fn look_at(sock: u64) -> Option<*const [u8; SOCK_COMMON_BYTES]> {
-    // SAFETY: no arguments.
-    let stage = STAGES.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })?;
-    // SAFETY: the stage is this CPU's own while the program runs.
-    let common = unsafe { &raw mut (*stage).header.sock_common };
-    if copy_common(sock, common) { Some(common) } else { None }
+pub(crate) fn names(sock: u64) -> Option<Names> {
+    let [family, own, peer] = if config!(words_type) != 0 {
+        [
+            kernel(sock + u64::from(config!(offsets.skc_family)))?,
+            kernel(sock + u64::from(config!(offsets.skc_num)))?,
+            kernel(sock + u64::from(config!(offsets.skc_dport)))?,
+        ]
+    } else {
+        // All at once, into this CPU's staging buffer: the stack has no room for it on older kernels, which count the
+        // frames of every function that could be on it together.
+        // SAFETY: no arguments.
+        let stage = STAGES.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })?;
+        // SAFETY: the stage is this CPU's own while the program runs.
+        let common: *mut SockCommon = unsafe { (&raw mut (*stage).header.sock_common).cast() };
+        if !copy_common(sock, common) {
+            return None;
+        }
+        [
+            field16(common, config!(offsets.skc_family)),
+            field16(common, config!(offsets.skc_num)),
+            field16(common, config!(offsets.skc_dport)),
+        ]
+    };
+    Some(Names { family, own, peer: u16::from_be(peer) })
+}
+
+#[inline(always)]
+pub(crate) fn field16(common: *const SockCommon, offset: u32) -> u16 {
+    if offset > SOCK_COMMON_BYTES as u32 - 2 {
+        return 0;
+    }
+    // SAFETY: two bytes from there are inside.
+    unsafe { common.cast::<u8>().add(offset as usize).cast::<u16>().read_unaligned() }
 }
 
 /// Copies the beginning of a `struct sock` to where a call remembers it; zeros if it cannot be read.
@@ -149,7 +184,7 @@ pub(crate) fn sock_common(sock: u64, slot: *mut InFlight) {
 }
 
 #[inline(always)]
-fn copy_common(sock: u64, to: *mut [u8; SOCK_COMMON_BYTES]) -> bool {
+fn copy_common(sock: u64, to: *mut SockCommon) -> bool {
     // SAFETY: the helper writes exactly that many bytes, and checks the address itself.
     sock != 0 && unsafe { bpf_probe_read_kernel(to.cast(), SOCK_COMMON_BYTES as u32, sock as *const _) } == 0
 }

@@ -21,6 +21,7 @@ mod counts;
 mod emit;
 mod hop;
 mod message;
+mod nearly;
 mod node;
 mod order;
 mod process;
@@ -28,8 +29,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -39,6 +38,7 @@ pub use self::counts::Counts;
 use self::conn::{Conns, PlaceKey};
 use self::hop::{Topics, Unsettled};
 use self::message::SettleKey;
+use self::nearly::Nearly;
 use self::node::{Handle, Nodes};
 use self::order::{Event, Order};
 use self::process::Processes;
@@ -91,7 +91,7 @@ pub struct Causality {
     publishes: HashMap<(u32, u64), Handle>,
     /// Deliveries that the client has not settled.
     settles: HashMap<(u32, u64), SettleKey>,
-    due: BinaryHeap<Reverse<(Timestamp, u64, Handle)>>,
+    due: Nearly<(Timestamp, u64), Handle>,
     scheduled: u64,
     keys: ArgumentKeys,
     /// Set when the run is over: nothing lasts longer.
@@ -115,7 +115,7 @@ impl Causality {
             joins: HashMap::new(),
             publishes: HashMap::new(),
             settles: HashMap::new(),
-            due: BinaryHeap::new(),
+            due: Nearly::default(),
             scheduled: 0,
             keys: ArgumentKeys::default(),
             closing: None,
@@ -208,6 +208,6 @@ impl Causality {
         }
         detail.due = Some(at);
         self.scheduled += 1;
-        self.due.push(Reverse((at, self.scheduled, handle)));
+        self.due.push((at, self.scheduled), handle);
     }
 }

@@ -1,23 +1,42 @@
 //! Device files: captured calls in, commands and events of peripherals out.
 //!
 //! [`Devices`] keeps one session per process and device; the device's class decides how that session understands
-//! the calls (`class.rs`). `tty` pairs writes with answers (`tty.rs`); every other class makes one command per call
-//! (`generic.rs`).
+//! the calls (`class.rs`). Most make one command per call (`generic.rs`) and an event of each thing that a read brings
+//! (`events.rs`); `tty` pairs writes with answers (`tty.rs`).
 
 #![forbid(unsafe_code)]
 
 mod block;
 mod buffer;
 mod class;
+mod dri;
+mod events;
+mod fields;
+mod fuse;
 mod generic;
+mod gpio;
+mod hid;
 mod i2c;
+mod input;
 mod ioc;
+mod kvm;
 mod media;
+mod mtd;
+mod names;
 mod nvme;
+mod ptp;
+mod rtc;
 mod scsi;
 mod sound;
+mod spi;
 mod tty;
+mod tun;
+mod unsolicited;
+mod usb;
+mod vhost;
 mod video;
+mod watchdog;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +53,7 @@ use crate::model::time::Timestamp;
 use bytes::Bytes;
 use class::{Aborted, Class, Context, Gone, Ioctl, Moved, Session};
 use tracer_common::call::Abi;
-use tracer_common::recipe::{Recipe, RecipeKey};
+use tracer_common::recipe::{Condition, FD_IS_RESULT, Field, NO_FD, Recipe, RecipeKey, without_size};
 
 /// Sessions, one for each process and device in use, that are kept. Each costs a few hundred bytes while nothing is
 /// under way. The one that was idle longest gives way.
@@ -127,9 +146,13 @@ impl Devices {
         self.make_room(key, out);
         let (start, evicted) = (capture.at.start, self.counts.evicted);
         let peer = self.sessions.entry(key).or_insert_with(|| Peer::new(device, evicted, start));
-        if !std::ptr::eq(peer.class, class::find(device.class)) {
-            // The number was given to another device.
-            peer.gone(Gone::Device, start, process, &self.settings, &mut self.counts, out);
+        if !Arc::ptr_eq(&peer.device, device) && peer.device.id != device.id
+            || !std::ptr::eq(peer.class, class::find(device.class))
+        {
+            // The number was given to another device. Nothing more will be told of this one.
+            for why in [Gone::Device, Gone::Forgotten] {
+                peer.gone(why, start, process, &self.settings, &mut self.counts, out);
+            }
             *peer = Peer { serial: peer.serial, ..Peer::new(device, evicted, start) };
         }
         if !Arc::ptr_eq(&peer.device, device) {
@@ -259,16 +282,18 @@ impl Peer {
 fn dispatch(capture: &Capture, class: &Class, session: &mut dyn Session, context: &mut Context<'_>) {
     let Capture { at, tid, fd, call, result, .. } = *capture;
     let error = (result < 0).then(|| u32::try_from(result.unsigned_abs()).unwrap_or(u32::MAX));
+    let compat = capture.abi == Abi::Compat;
     match &capture.body {
         Body::Data { direction, position, payload, .. } => {
             let offset = if let Position::Offset(offset) = *position { Some(offset) } else { None };
             let payload = sane(payload);
-            session.moved(Moved { at, tid, fd, direction: *direction, error, offset, payload }, context);
+            let direction = *direction;
+            session.moved(Moved { at, tid, fd, compat, direction, error, offset, payload }, context);
         }
         Body::Unseen { direction, length, .. } => {
             let payload = Payload { captured: Bytes::new(), size: *length };
-            session
-                .moved(Moved { at, tid, fd, direction: *direction, error, offset: None, payload }, context);
+            let (direction, offset) = (*direction, None);
+            session.moved(Moved { at, tid, fd, compat, direction, error, offset, payload }, context);
         }
         Body::Ioctl { command, .. } if is_descriptor_call(*command, error, class) => {
             context.counts.descriptor_calls = context.counts.descriptor_calls.saturating_add(1);
@@ -278,7 +303,6 @@ fn dispatch(capture: &Capture, class: &Class, session: &mut dyn Session, context
         }
         Body::Ioctl { command, argument: value, before, after, given, answered } => {
             let (command, value, before) = (*command, *value, before.as_ref());
-            let compat = capture.abi == Abi::Compat;
             let row = class.row(command, compat);
             let call =
                 Ioctl { at, tid, fd, compat, result, command, value, before, after, given, answered, error };
@@ -287,11 +311,12 @@ fn dispatch(capture: &Capture, class: &Class, session: &mut dyn Session, context
         Body::Open { flags, .. } if error.is_none() => {
             session.opened(i32::try_from(result).unwrap_or(fd), flags & O_ACCMODE == O_WRONLY);
         }
+        Body::Dup { new_fd } if error.is_none() && *new_fd != fd => session.duplicated(fd, *new_fd),
         Body::Close { first, last } => session.closed(i64::from(*first)..=i64::from(*last), at, context),
         Body::Waiting => session.looked(at, context),
         Body::Aborted { command } => {
-            let row = class.row(*command, capture.abi == Abi::Compat);
-            session.aborted(&Aborted { at, tid, call, row, command: *command }, context);
+            let row = class.row(*command, compat);
+            session.aborted(&Aborted { at, tid, call, compat, row, command: *command }, context);
         }
         _ => context.counts.foreign = context.counts.foreign.saturating_add(1),
     }
@@ -315,6 +340,34 @@ pub fn recipes() -> &'static [(RecipeKey, Recipe)] {
         found.into_iter().collect()
     });
     &RECIPES
+}
+
+/// The descriptor that an `ioctl` made, which is of the same device: lines of a gpiochip, virtual machines.
+///
+/// `family` as [`family`] says; `argument` when the call returned.
+#[must_use]
+pub fn descriptor_made(family: u8, compat: bool, command: u32, argument: &[u8], result: i64) -> Option<i32> {
+    let recipe = |alternative| {
+        let (compat, command) = (u8::from(compat), without_size(command));
+        let key = RecipeKey { family, compat, alternative, pad: 0, command };
+        let index = recipes().binary_search_by_key(&key, |(key, _)| *key).ok()?;
+        Some(&recipes()[index].1)
+    };
+    let first = recipe(0)?;
+    let field = |field: Field| match field.bytes {
+        0 => Some(field.constant),
+        1 => argument.get(usize::from(field.at)).map(|byte| u32::from(*byte)),
+        2 => ioc::u16_at(argument, field.at.into()).map(u32::from),
+        _ => ioc::u32_at(argument, field.at.into()),
+    };
+    let Condition { mask, low, high, .. } = first.only;
+    let holds = mask == 0 || (low..=high).contains(&(field(first.only.field)? & mask));
+    match if holds { first } else { recipe(1)? }.new_fd {
+        _ if result < 0 => None,
+        NO_FD => None,
+        FD_IS_RESULT => i32::try_from(result).ok(),
+        at => ioc::u32_at(argument, at.into()).map(u32::cast_signed),
+    }
 }
 
 /// The classes that have decoders of their own.

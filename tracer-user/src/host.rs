@@ -5,3 +5,4 @@ pub mod devices;
 pub mod identity;
 pub mod processes;
 pub mod sockets;
+pub mod uevents;

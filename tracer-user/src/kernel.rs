@@ -4,7 +4,9 @@
 //! what they are to look at, [`rings`] brings the records out, [`features`] says what this kernel allows.
 
 pub mod btf;
+mod each;
 pub mod features;
 pub mod load;
+mod object;
 pub mod rings;
 pub mod selection;

@@ -10,6 +10,24 @@ pub mod attribute {
     pub const DEVICE_PATH: &str = "iotrail.device.path";
     /// Command without arguments.
     pub const DEVICE_COMMAND: &str = "iotrail.device.command";
+    /// Driver that is bound to the device.
+    pub const DEVICE_DRIVER: &str = "iotrail.device.driver";
+    /// Bus that the device sits on: `usb`, `pci`, `platform`, …
+    pub const DEVICE_BUS: &str = "iotrail.device.bus";
+    /// Where on that bus.
+    pub const DEVICE_ADDRESS: &str = "iotrail.device.address";
+    /// The maker's number, four hex digits.
+    pub const DEVICE_VENDOR_ID: &str = "iotrail.device.vendor_id";
+    /// The maker's number of the product, four hex digits.
+    pub const DEVICE_PRODUCT_ID: &str = "iotrail.device.product_id";
+    /// The maker's name.
+    pub const DEVICE_VENDOR: &str = "iotrail.device.vendor";
+    /// What the hardware calls itself.
+    pub const DEVICE_MODEL: &str = "iotrail.device.model";
+    /// Number of the single piece (hidden with `--hash-ids`).
+    pub const DEVICE_SERIAL: &str = "iotrail.device.serial";
+    /// What the driver calls the device: an adapter's name, a chip's label.
+    pub const DEVICE_NAME: &str = "iotrail.device.name";
     /// Prefix of a command's arguments.
     pub const DEVICE_ARGS: &str = "iotrail.device.args.";
     /// `text`, `json` or `binary`.

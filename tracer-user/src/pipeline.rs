@@ -4,8 +4,10 @@
 //! full the kernel side counts what is lost. What it finishes goes to the exporters' own bounded queues, which never
 //! make it wait. Everything else (HTTP, OTLP) runs on tokio.
 
+mod described;
 pub mod engine;
 pub mod follow;
+pub mod hotplug;
 mod newcomers;
 pub mod report;
 pub mod run;

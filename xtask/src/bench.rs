@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds iotrail and the loads, and hands over to the benchmarks.
 
 use crate::{
-    build, demo,
+    build, cmd, demo,
     setup::{self, Level},
     workspace::Workspace,
 };
@@ -13,6 +13,7 @@ use std::{os::unix::process::CommandExt as _, process::Command};
 /// `bench syscalls`: ns per system call with nothing, iotrail, a bpftrace histogram and strace attached, in turn.
 /// `bench mosquitto`: a broker's rate and latency with and without iotrail, and what iotrail itself takes.
 /// `bench saturation`: the highest rate of messages at which nothing is lost, and what is counted beyond it.
+/// `bench pipeline`: CPU time and allocations of the user side for one message, without kernel and broker.
 /// Prints medians and ratios as a Markdown table. `bench -- --help` and `bench syscalls --help` have more.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -24,7 +25,7 @@ pub(crate) struct Options {
         required = true,
         trailing_var_arg = true,
         allow_hyphen_values = true,
-        value_name = "syscalls|mosquitto|saturation"
+        value_name = "syscalls|mosquitto|saturation|pipeline"
     )]
     what: Vec<String>,
 }
@@ -32,6 +33,9 @@ pub(crate) struct Options {
 /// Builds, then becomes the benchmark.
 pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
     let Options { rounds, what } = options;
+    if let Some(("pipeline", own)) = what.split_first().map(|(first, own)| (first.as_str(), own)) {
+        return pipeline(workspace, rounds, own);
+    }
     setup::must_be_root("measuring", "bench …")?;
     let toolchain = setup::ensure(workspace, Level::Bench)?;
     let building = build::Options { release: true, quiet: true, ..build::Options::default() };
@@ -42,4 +46,13 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
     bench.args(["--rounds", &rounds.to_string()]).args(what);
     let err = bench.exec();
     bail!("cannot start the benchmark: {err}")
+}
+
+/// Needs neither root nor the kernel programs. Of all packages at once: with the same features as the program.
+fn pipeline(workspace: &Workspace, rounds: usize, own: &[String]) -> Result<()> {
+    let mut bench = workspace.cargo();
+    bench
+        .args(["bench", "--workspace", "--bench", "pipeline", "--", "--rounds", &rounds.to_string()])
+        .args(own);
+    cmd::loud(&mut bench)
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask build`: the kernel programs, then the `iotrail` program that embeds them.
 
 use crate::{
+    arch::Arch,
     cmd,
     setup::{self, Level},
     toolchain::{self, Toolchain},
@@ -12,6 +13,8 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+
+mod cross;
 
 /// Tells the user crate's build where the object is when it is not in the repository's own target folder.
 const OBJECT_VARIABLE: &str = "IOTRAIL_BPF_OBJECT";
@@ -34,7 +37,8 @@ pub(crate) struct Options {
 
 /// Sets up, builds, and says where the program is.
 pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
-    let toolchain = setup::ensure(workspace, Level::Build)?;
+    let other = options.target.as_deref().and_then(Arch::of_triple).is_some_and(|arch| arch != Arch::HOST);
+    let toolchain = setup::ensure(workspace, if other { Level::Cross } else { Level::Build })?;
     let binary = all(workspace, &toolchain, &options)?;
     eprintln!("built {}", workspace.short(&binary));
     Ok(())
@@ -46,9 +50,6 @@ pub(crate) fn all(workspace: &Workspace, toolchain: &Toolchain, options: &Option
         None => env::consts::ARCH,
         Some(triple) => triple.split('-').next().unwrap_or(triple),
     };
-    if let Some(triple) = &options.target {
-        ensure_target(workspace, triple)?;
-    }
     let place = workspace.bpf_object(arch);
     object(workspace, toolchain, arch, &place, options.quiet)?;
     let mut cargo = workspace.cargo();
@@ -58,11 +59,8 @@ pub(crate) fn all(workspace: &Workspace, toolchain: &Toolchain, options: &Option
     }
     let mut folder = workspace.target.clone();
     if let Some(triple) = &options.target {
-        cargo.args(["--target", triple]);
+        cross::target(workspace, &mut cargo, triple)?;
         folder.push(triple);
-        if arch == "aarch64" {
-            cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
-        }
     }
     say_object(workspace, &mut cargo, &place);
     if options.quiet {
@@ -122,25 +120,6 @@ fn executable(messages: &str) -> Option<PathBuf> {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         message.get("executable")?.as_str().map(PathBuf::from)
     })
-}
-
-/// Checks that a standard library and a linker for `triple` are there.
-fn ensure_target(workspace: &Workspace, triple: &str) -> Result<()> {
-    const ARM64: &str = "aarch64-unknown-linux-gnu";
-    ensure!(
-        triple == ARM64 || triple == "x86_64-unknown-linux-gnu",
-        "cannot build for {triple}: the kernel programs know amd64 and arm64, {ARM64} is the one to ask for"
-    );
-    let folder = cmd::answer(workspace.rustc().args(["--print", "target-libdir", "--target", triple]));
-    let there = folder.is_some_and(|folder| Path::new(&folder).is_dir());
-    ensure!(there, "no standard library for {triple}: `rustup target add {triple}`, then run again");
-    if triple == ARM64 && env::consts::ARCH != "aarch64" {
-        ensure!(
-            cmd::which("aarch64-linux-gnu-gcc").is_some(),
-            "no linker for {triple}: `apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross`, then run again"
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]

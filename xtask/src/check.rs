@@ -1,7 +1,7 @@
 //! `cargo xtask check`: everything that can be judged without running iotrail.
 
 use crate::{
-    cmd,
+    cmd, codegen,
     setup::{self, Level},
     workspace::Workspace,
 };
@@ -98,6 +98,7 @@ fn steps(workspace: &Workspace) -> Vec<(&'static str, &'static str, Step<'_>)> {
     const DOC: &[&str] = &["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];
     steps.push(("linting", "clippy", cargo(CLIPPY)));
     steps.push(("checking the documentation", "doc", cargo(DOC)));
+    steps.push((codegen::DOING, "codegen", Box::new(|doing, _| codegen::stale(workspace, doing))));
     steps.push((
         "checking the kernel programs' budgets",
         "budgets",

@@ -5,15 +5,18 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+mod arch;
 mod bench;
 mod build;
 mod check;
 mod cmd;
+mod codegen;
 mod demo;
 mod fuzz;
 mod setup;
 mod test;
 mod toolchain;
+mod vm;
 mod workspace;
 
 use workspace::Workspace;
@@ -36,6 +39,8 @@ enum Task {
     Test(test::Options),
     Demo(demo::Options),
     Bench(bench::Options),
+    Vm(vm::Options),
+    Codegen(codegen::Options),
     Fuzz(fuzz::Options),
 }
 
@@ -47,6 +52,8 @@ fn main() -> ExitCode {
         Task::Check(options) => check::run(&workspace, options),
         Task::Test(options) => test::run(&workspace, options),
         Task::Bench(options) => bench::run(&workspace, options),
+        Task::Vm(options) => vm::run(&workspace, options),
+        Task::Codegen(options) => codegen::run(&workspace, &options),
         Task::Fuzz(options) => fuzz::run(&workspace, options),
         Task::Demo(options) => demo::run(&workspace, options),
     });

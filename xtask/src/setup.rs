@@ -3,14 +3,21 @@
 //! Looking is quick and repeats at every command; what is missing is said in full before anything is installed.
 
 use crate::{
+    arch::Arch,
     cmd,
+    codegen::headers,
     toolchain::{self, Toolchain},
     workspace::Workspace,
 };
 use anyhow::{Context as _, Result, ensure};
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 mod apt;
+pub(crate) mod archive;
 
 /// The linker's version that was tried with Debian's compiler.
 const LINKER_VERSION: &str = "0.13.0";
@@ -39,6 +46,8 @@ pub(crate) struct Options {
 pub(crate) enum Level {
     /// Check the sources.
     Check,
+    /// Read the kernel's headers.
+    Headers,
     /// Build the kernel programs and iotrail.
     Build,
     /// Show the demo.
@@ -47,21 +56,50 @@ pub(crate) enum Level {
     Test,
     /// Measure against other tracers.
     Bench,
+    /// Build for this machine's other architecture (arm64 on amd64, amd64 on arm64).
+    Cross,
+    /// Run virtual machines of this machine's own architecture.
+    Vm,
+    /// Run virtual machines of the other architecture.
+    CrossVm,
     /// Feed the decoders hostile input.
     Fuzz,
 }
 
 impl Level {
     fn builds(self) -> bool {
-        !matches!(self, Self::Check | Self::Fuzz)
+        !matches!(self, Self::Check | Self::Headers | Self::Fuzz)
     }
 
     fn runs_a_broker(self) -> bool {
-        !matches!(self, Self::Check | Self::Build | Self::Fuzz)
+        matches!(self, Self::Demo | Self::Test | Self::Bench)
+    }
+
+    /// The architecture, in Debian's name for it, that programs are compiled for beside the machine's own.
+    fn compiles_for(self) -> Option<Arch> {
+        matches!(self, Self::Cross | Self::CrossVm).then(|| Arch::HOST.other())
+    }
+
+    /// The architecture of the virtual machines that are run.
+    fn emulates(self) -> Option<Arch> {
+        match self {
+            Self::Vm => Some(Arch::HOST),
+            Self::CrossVm => Some(Arch::HOST.other()),
+            _ => None,
+        }
+    }
+
+    /// Whether there will be 32-bit programs for amd64, compiled on amd64.
+    fn compiles_i386(self) -> bool {
+        matches!(self, Self::Test | Self::Vm) && Arch::HOST == Arch::Amd64
     }
 
     fn checks(self) -> bool {
         matches!(self, Self::Check | Self::Test)
+    }
+
+    fn reads_headers(self) -> bool {
+        self.checks() || self == Self::Headers
     }
 }
 
@@ -181,16 +219,39 @@ impl Plan {
         if level == Level::Test && cmd::which("losetup").is_none() {
             package("mount", "loop devices for the tests");
         }
-        if level == Level::Test && cfg!(target_arch = "x86_64") && gcc_file("crt1.o").is_none() {
+        if level.compiles_i386() && gcc_file("crt1.o").is_none() {
             package("libc6-dev-i386", "32-bit programs for the tests");
         }
         // Without its own, gcc names the 64-bit one, which does not link.
         let own = gcc_file("libgcc.a")
             .is_some_and(|path| path.parent().is_some_and(|folder| folder.ends_with("32")));
-        if level == Level::Test && cfg!(target_arch = "x86_64") && !own {
+        if level.compiles_i386() && !own {
             let version = cmd::answer(Command::new("gcc").arg("-dumpversion")).unwrap_or_else(|| "12".into());
             let major = version.split('.').next().unwrap_or(&version);
             package(&format!("lib32gcc-{major}-dev"), "32-bit programs for the tests");
+        }
+        for (program, name, why) in wanted(level) {
+            if cmd::which(program).is_none() {
+                package(name, why);
+            }
+        }
+        // A cross compiler works without its C library, until it links.
+        for (file, name, why) in libraries(level) {
+            if !Path::new(file).is_file() {
+                package(name, why);
+            }
+        }
+        if level.reads_headers() {
+            // On a system of another kind they are there under other names, or are not asked for.
+            let debian = cmd::which("dpkg-query").is_some();
+            for (name, why, _) in headers::PACKAGES {
+                if debian && !apt::installed(name) {
+                    package(name, why);
+                }
+            }
+            if cmd::which("cc").is_none() {
+                package("gcc", "C compiler, which evaluates those headers");
+            }
         }
         if level == Level::Bench {
             for tool in ["bpftrace", "strace"] {
@@ -250,6 +311,78 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Programs that `level` needs, the packages that have them, and what for.
+fn wanted(level: Level) -> Vec<(&'static str, &'static str, &'static str)> {
+    let mut wanted = Vec::new();
+    match level.compiles_for() {
+        Some(Arch::Arm64) => {
+            wanted.push(("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", "compiler and linker for arm64"))
+        }
+        Some(Arch::Amd64) => {
+            wanted.push(("x86_64-linux-gnu-gcc", "gcc-x86-64-linux-gnu", "compiler and linker for amd64"))
+        }
+        None => {}
+    }
+    let Some(guest) = level.emulates() else { return wanted };
+    match guest {
+        Arch::Amd64 => wanted.push(("qemu-system-x86_64", "qemu-system-x86", "virtual machines")),
+        Arch::Arm64 => wanted.push(("qemu-system-aarch64", "qemu-system-arm", "virtual machines")),
+    }
+    match guest {
+        Arch::Amd64 if Arch::HOST != Arch::Amd64 => {
+            wanted.push((
+                "i686-linux-gnu-gcc",
+                "gcc-i686-linux-gnu",
+                "32-bit programs for the virtual machines",
+            ));
+        }
+        Arch::Amd64 => {}
+        Arch::Arm64 => wanted.push((
+            "arm-linux-gnueabihf-gcc",
+            "gcc-arm-linux-gnueabihf",
+            "32-bit programs for the virtual machines",
+        )),
+    }
+    wanted.extend([
+        ("cpio", "cpio", "packs what virtual machines start from"),
+        ("depmod", "kmod", "finds what kernel modules depend on"),
+        ("xz", "xz-utils", "unpacks kernel modules"),
+    ]);
+    wanted
+}
+
+/// Files that `level` needs, the packages that have them, and what for.
+fn libraries(level: Level) -> Vec<(&'static str, &'static str, &'static str)> {
+    let mut wanted = Vec::new();
+    match level.compiles_for() {
+        Some(Arch::Arm64) => {
+            wanted.push((
+                "/usr/aarch64-linux-gnu/lib/libc.a",
+                "libc6-dev-arm64-cross",
+                "C library for arm64",
+            ));
+        }
+        Some(Arch::Amd64) => {
+            wanted.push(("/usr/x86_64-linux-gnu/lib/libc.a", "libc6-dev-amd64-cross", "C library for amd64"));
+        }
+        None => {}
+    }
+    match level.emulates() {
+        Some(Arch::Arm64) => wanted.push((
+            "/usr/arm-linux-gnueabihf/lib/libc.a",
+            "libc6-dev-armhf-cross",
+            "32-bit programs for the virtual machines",
+        )),
+        Some(Arch::Amd64) if Arch::HOST != Arch::Amd64 => wanted.push((
+            "/usr/i686-linux-gnu/lib/libc.a",
+            "libc6-dev-i386-cross",
+            "32-bit programs for the virtual machines",
+        )),
+        _ => {}
+    }
+    wanted
 }
 
 /// Compiles the linker: where cargo puts programs, or, if there is one already that did not fit, for this repository alone.

@@ -37,7 +37,7 @@ pub(crate) fn run(class: &'static str, data: &[u8]) {
     let node = |minor| {
         let kind = if class == "block" { DeviceKind::Block } else { DeviceKind::Char };
         let number = DeviceNumber { kind, major: 188, minor };
-        Arc::new(Device { number, class, path: "/dev/x".into(), id: "x".into() })
+        Arc::new(Device::new(number, class, "/dev/x", "x"))
     };
     let mut input = Input::new(data);
     let presume_awaited = input.flag();

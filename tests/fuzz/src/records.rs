@@ -18,7 +18,7 @@ pub(crate) fn run(data: &[u8]) {
     let mut devices = Devices::new(Settings::default());
     let number = DeviceNumber { kind: DeviceKind::Char, major: 89, minor: 1 };
     let class = ["i2c", "tty", "toaster"][input.below(3)];
-    let device = Arc::new(Device { number, class, path: "/dev/x".into(), id: "x".into() });
+    let device = Arc::new(Device::new(number, class, "/dev/x", "x"));
     let process = ProcessKey { pid: 1, generation: 0 };
     let mut out = Vec::new();
     let mut now = 0;

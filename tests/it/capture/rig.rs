@@ -20,16 +20,20 @@ use super::probe::Probe;
 pub(super) struct Mode {
     pub(super) hooks: Hooks,
     pub(super) btf: bool,
+    /// With BTF: plain loads from the kernel's memory, else a helper.
+    pub(super) plain_loads: bool,
 }
 
-/// Every set of hooks, and without BTF.
-pub(super) const MODES: [Mode; 4] = [RAW, Mode { hooks: Hooks::Btf, btf: true }, EACH, FOLLOWED];
+/// Every set of hooks, as on older kernels, and without BTF.
+pub(super) const MODES: [Mode; 5] = [RAW, Mode { hooks: Hooks::Btf, ..RAW }, EACH, HELPED, FOLLOWED];
 /// Raw tracepoints.
-pub(super) const RAW: Mode = Mode { hooks: Hooks::Raw, btf: true };
+pub(super) const RAW: Mode = Mode { hooks: Hooks::Raw, btf: true, plain_loads: true };
 /// One tracepoint a call.
-pub(super) const EACH: Mode = Mode { hooks: Hooks::Each, btf: true };
+pub(super) const EACH: Mode = Mode { hooks: Hooks::Each, ..RAW };
+/// As kernels before 6.2 do it.
+pub(super) const HELPED: Mode = Mode { plain_loads: false, ..EACH };
 /// Raw tracepoints, without BTF.
-pub(super) const FOLLOWED: Mode = Mode { hooks: Hooks::Raw, btf: false };
+pub(super) const FOLLOWED: Mode = Mode { btf: false, ..RAW };
 /// What looks descriptors up, and what follows them.
 pub(super) const BOTH: [Mode; 2] = [RAW, FOLLOWED];
 
@@ -66,7 +70,8 @@ pub(super) struct Rig {
 impl Rig {
     /// Loads it with the defaults.
     pub(super) fn new(mode: Mode, selection: Selection) -> Self {
-        Self::with(&Options { selection, ..Options::new(mode.hooks, mode.btf) })
+        let plain_loads = mode.plain_loads;
+        Self::with(&Options { selection, plain_loads, ..Options::new(mode.hooks, mode.btf) })
     }
 
     /// Loads it.

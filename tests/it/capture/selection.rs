@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use iotrail::host::devices::Catalog;
 use iotrail::kernel::load::Options;
 use iotrail::kernel::selection::Selection;
 use iotrail::pipeline::select::{Request, resolve};
@@ -68,7 +69,7 @@ fn a_program_is_selected_by_its_name_whether_it_runs_or_not() {
             devices: vec![line.path.display().to_string()],
             ..Request::default()
         };
-        let mut rig = Rig::new(mode, resolve(&request).expect("it exists").selection);
+        let mut rig = Rig::new(mode, resolve(&request, &Catalog::default()).expect("it exists").selection);
         let mut later = start();
         for probe in [&mut running, &mut other, &mut later] {
             writes(&mut rig, probe, &mut line);
@@ -90,7 +91,8 @@ fn a_device_is_selected_by_its_node_or_its_class() {
             let mut probe = Probe::start();
             let what = if by_class { "tty".to_owned() } else { line.path.display().to_string() };
             let request = Request { devices: vec![what], pids: vec![probe.pid()], ..Request::default() };
-            let mut rig = Rig::new(mode, resolve(&request).expect("it exists").selection);
+            let mut rig =
+                Rig::new(mode, resolve(&request, &Catalog::default()).expect("it exists").selection);
             writes(&mut rig, &mut probe, &mut other);
             writes(&mut rig, &mut probe, &mut line);
             let null = rig.call(&mut probe, "openat /dev/null 1");

@@ -39,7 +39,7 @@ fn way(seen: &Seen) -> (Direction, Position) {
 
 #[test]
 fn a_terminal_shows_each_call_with_its_bytes() {
-    for mode in MODES.into_iter().chain([Mode { hooks: EACH.hooks, btf: false }]) {
+    for mode in MODES.into_iter().chain([Mode { btf: false, ..EACH }]) {
         terminal(mode);
     }
 }

@@ -19,29 +19,18 @@
 //! Rows that no workload reaches (the protocols' own identities, the SDK, ambiguous ones but for containment) are guesses on
 //! the safe side.
 
-use crate::model::span::Evidence;
+use crate::model::span::{Evidence, Evidences};
 
 /// What an edge rests on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Proof {
-    bits: u8,
+    evidence: Evidences,
     /// Whether other candidates fitted too and the choice was made by order or recency.
     pub ambiguous: bool,
 }
 
-/// All kinds of evidence, strongest first: the order of `iotrail.link.evidence`.
-const ALL: [Evidence; 7] = [
-    Evidence::Traceparent,
-    Evidence::BrokerId,
-    Evidence::TcpPosition,
-    Evidence::Fingerprint,
-    Evidence::Sdk,
-    Evidence::Thread,
-    Evidence::Containment,
-];
-
 /// Number of different combinations of evidence.
-pub const COMBINATIONS: usize = 1 << ALL.len();
+pub const COMBINATIONS: usize = Evidences::COUNT;
 
 /// Precision of edges: evidence, whether ambiguous, precision. The first row whose evidence an edge has wholly
 /// applies, so rows with more evidence come first.
@@ -75,7 +64,7 @@ impl Proof {
     /// The same with more evidence.
     #[must_use]
     pub fn with(self, evidence: Evidence) -> Self {
-        Self { bits: self.bits | 1 << evidence as u8, ..self }
+        Self { evidence: self.evidence.with(evidence), ..self }
     }
 
     /// The same with more evidence if `also`.
@@ -90,33 +79,29 @@ impl Proof {
         Self { ambiguous, ..self }
     }
 
-    fn has(self, evidence: Evidence) -> bool {
-        self.bits & 1 << evidence as u8 != 0
-    }
-
     /// Which of the [`COMBINATIONS`] it is.
     #[must_use]
     pub fn index(self) -> usize {
-        usize::from(self.bits) % COMBINATIONS
+        self.evidence.index()
     }
 
     /// The proof with that [`Self::index`].
     #[must_use]
     pub fn from_index(index: usize) -> Self {
-        Self { bits: u8::try_from(index % COMBINATIONS).unwrap_or(0), ambiguous: false }
+        Self { evidence: Evidences::from_index(index), ambiguous: false }
     }
 
-    /// The kinds of evidence, strongest first.
+    /// The kinds of evidence.
     #[must_use]
-    pub fn evidence(self) -> Vec<Evidence> {
-        ALL.into_iter().filter(|&kind| self.has(kind)).collect()
+    pub fn evidence(self) -> Evidences {
+        self.evidence
     }
 
     /// Precision of such edges.
     #[must_use]
     pub fn confidence(self) -> f64 {
         let fits = |&&(evidence, ambiguous, _): &&(&[Evidence], bool, f64)| {
-            ambiguous == self.ambiguous && evidence.iter().all(|&kind| self.has(kind))
+            ambiguous == self.ambiguous && evidence.iter().all(|&kind| self.evidence.has(kind))
         };
         TABLE.iter().find(fits).map_or(0.0, |&(_, _, confidence)| confidence)
     }

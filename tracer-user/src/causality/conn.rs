@@ -216,12 +216,7 @@ impl Conns {
         };
         let is_unix = op.socket.transport == Transport::Unix;
         let word = |address: SocketAddr| if is_unix { "unix".into() } else { address.to_string().into() };
-        let line = Line {
-            server: word(server),
-            server_address: if is_unix { "unix".into() } else { server.ip().to_string().into() },
-            server_port: server.port(),
-            client: word(client),
-        };
+        let line = Line { server: word(server), client: word(client) };
         let broker = self.broker_of(op);
         let serial = self.serial();
         Conn {

@@ -95,7 +95,7 @@ impl Counts {
     /// Edges and links that went out, by what they rest on.
     pub fn edges(&self) -> impl Iterator<Item = (Vec<Evidence>, u64)> + '_ {
         let used = self.edges.iter().enumerate().filter(|(_, count)| **count > 0);
-        used.map(|(index, &count)| (Proof::from_index(index).evidence(), count))
+        used.map(|(index, &count)| (Proof::from_index(index).evidence().iter().collect(), count))
     }
 
     /// How many of them were ambiguous.

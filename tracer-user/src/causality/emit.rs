@@ -1,6 +1,5 @@
 //! When nothing can change any more, a span goes out.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::Causality;
@@ -20,11 +19,7 @@ const UNREAD_NS: u64 = 10_000_000_000;
 
 impl Causality {
     pub(super) fn emit_due(&mut self, watermark: Timestamp, out: &mut Vec<Span>) {
-        while let Some(&Reverse((at, _, handle))) = self.due.peek() {
-            if at > watermark {
-                break;
-            }
-            self.due.pop();
+        while let Some(((at, _), handle)) = self.due.pop_if(|&(at, _)| at <= watermark) {
             // An entry that was scheduled anew since is void.
             let is_due = self.nodes.detail_mut(handle).is_some_and(|detail| detail.due == Some(at));
             if is_due && !self.still_unread(handle, at, watermark) {
@@ -47,7 +42,7 @@ impl Causality {
 
     /// Too much is held: the one that is due first goes out now.
     pub(super) fn emit_one_early(&mut self, out: &mut Vec<Span>) {
-        while let Some(Reverse((at, _, handle))) = self.due.pop() {
+        while let Some(((at, _), handle)) = self.due.pop_if(|_| true) {
             if self.nodes.detail_mut(handle).is_some_and(|detail| detail.due == Some(at)) {
                 self.counts.forced += 1;
                 self.emit(handle, out);

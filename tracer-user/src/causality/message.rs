@@ -119,7 +119,7 @@ impl Causality {
             remote_parent: traceparent.map(|(_, span)| span),
             links: causes.links,
             due: None,
-            what: What::Publish(Box::new(publish)),
+            what: What::Publish(publish),
         };
         let handle = self.nodes.add(&facts, start, print, detail);
         if let Some((trace, _)) = traceparent {
@@ -208,7 +208,7 @@ impl Causality {
             remote_parent: outside.map(|(_, span)| span),
             links: Vec::new(),
             due: None,
-            what: What::Delivery(Box::new(delivery)),
+            what: What::Delivery(delivery),
         };
         let handle = self.nodes.add(&facts, at, print, detail);
         if let Some((trace, _)) = outside {

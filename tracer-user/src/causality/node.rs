@@ -18,8 +18,9 @@ use crate::model::span::Edge;
 use crate::model::time::{Interval, Timestamp};
 use crate::span::message::Line;
 
-/// Most nodes that are kept after their span went out: ten seconds of 10,000 messages a second, 12 MB.
-const MAX_FINISHED: usize = 100_000;
+/// Most nodes that are kept after their span went out: two seconds of 10,000 messages a second, publish and delivery, 5 MB.
+/// What the kernel and the broker keep of such a flood for a slow subscriber is less.
+const MAX_FINISHED: usize = 40_000;
 
 /// How long a finished node is kept for effects that come late (a subscriber that was away, a slow acknowledgement).
 const KEEP_NS: u64 = 60_000_000_000;
@@ -122,9 +123,9 @@ pub(super) struct Settle {
 /// What a node is.
 pub(super) enum What {
     Command(Box<Command>, Arc<Process>),
-    Publish(Box<Publish>),
-    Delivery(Box<Delivery>),
-    Settle(Box<Settle>),
+    Publish(Publish),
+    Delivery(Delivery),
+    Settle(Settle),
 }
 
 /// What is needed until the span goes out.
@@ -294,11 +295,9 @@ impl Nodes {
 
     /// The trace of `handle`, from here on fixed. `None` if it was forgotten.
     pub(super) fn trace(&mut self, handle: Handle) -> Option<TraceId> {
-        let mut path = vec![handle];
         let mut top = handle;
         // A parent is only ever set to a node that does not descend from the child, so this ends.
         while let Some(parent) = self.pending_parent(top).filter(|&parent| self.get(parent).is_some()) {
-            path.push(parent);
             top = parent;
         }
         let node = self.get(top)?;
@@ -306,7 +305,10 @@ impl Nodes {
             Some(Cause { at: Ancestor::Known(trace), .. }) if !node.fixed => trace,
             _ => node.trace,
         };
-        for handle in path {
+        let mut next = Some(handle);
+        while let Some(handle) = next {
+            // Before it is fixed: then it has no pending parent any more.
+            next = if handle == top { None } else { self.pending_parent(handle) };
             if let Some(node) = self.get_mut(handle) {
                 node.trace = trace;
                 node.fixed = true;

@@ -6,9 +6,7 @@
 //! it causes can be earlier either), and events wait [`Settings::reorder_ns`](super::Settings) to be sorted by that.
 //! Everything behind this queue is therefore independent of the order of arrival.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
+use super::nearly::Nearly;
 use crate::model::command::Command;
 use crate::model::net::{ConnectionKey, Role};
 use crate::model::op::{Op, OpKind};
@@ -21,7 +19,7 @@ const MAX_WAITING: usize = 50_000;
 /// One thing that happened.
 #[expect(
     clippy::large_enum_variant,
-    reason = "operations are most of them, and lie in slots that are used again"
+    reason = "operations are most of them, and lie in queues that are used again"
 )]
 pub(super) enum Event {
     Command(Box<Command>),
@@ -70,63 +68,43 @@ fn is_outward(op: &Op) -> bool {
     }
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     at: Timestamp,
     rank: u8,
     thread: (u32, u32),
     // One call may hold many messages: those of one thread at one instant stay in the order of arrival.
     arrival: u64,
-    slot: usize,
 }
 
 /// The queue.
 #[derive(Default)]
 pub(super) struct Order {
-    heap: BinaryHeap<Reverse<Key>>,
-    slots: Vec<Option<Event>>,
-    free: Vec<usize>,
+    queue: Nearly<Key, Event>,
     arrivals: u64,
 }
 
 impl Order {
     /// Number of events that wait.
     pub(super) fn len(&self) -> usize {
-        self.heap.len()
+        self.queue.len()
     }
 
     /// Adds an event.
     pub(super) fn push(&mut self, event: Event) {
-        let (at, rank, thread) = (event.at(), event.rank(), event.thread());
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                if let Some(place) = self.slots.get_mut(slot) {
-                    *place = Some(event);
-                }
-                slot
-            }
-            None => {
-                self.slots.push(Some(event));
-                self.slots.len() - 1
-            }
-        };
         self.arrivals += 1;
-        self.heap.push(Reverse(Key { at, rank, thread, arrival: self.arrivals, slot }));
+        let (at, rank, thread) = (event.at(), event.rank(), event.thread());
+        self.queue.push(Key { at, rank, thread, arrival: self.arrivals }, event);
     }
 
     /// The next event that counts at or before `until`, or that there is no room for.
     pub(super) fn pop(&mut self, until: Timestamp) -> Option<Event> {
-        let Reverse(next) = self.heap.peek()?;
-        if next.at > until && self.heap.len() <= MAX_WAITING {
-            return None;
-        }
-        let Reverse(key) = self.heap.pop()?;
-        self.free.push(key.slot);
-        self.slots.get_mut(key.slot)?.take()
+        let full = self.is_full();
+        self.queue.pop_if(|next| next.at <= until || full).map(|(_, event)| event)
     }
 
     /// Whether the queue is past its bound.
     pub(super) fn is_full(&self) -> bool {
-        self.heap.len() > MAX_WAITING
+        self.queue.len() > MAX_WAITING
     }
 }

@@ -1,5 +1,6 @@
 //! `iotrail doctor`: what this kernel allows, what is missing, what that costs, and the remedy.
 
+use iotrail::host::uevents::Uevents;
 use iotrail::kernel::features::{Feature, probe};
 
 use super::ListFormat;
@@ -17,7 +18,8 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let (features, trial) = probe();
+    let (mut features, trial) = probe();
+    features.push(device_events());
     match options.format {
         ListFormat::Table => print(&table(&features))?,
         ListFormat::Json => {
@@ -46,6 +48,19 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     match missing.first() {
         None => Ok(()),
         Some(first) => Err(Failure::denied(format!("this machine lacks {}: {}", first.name, first.remedy))),
+    }
+}
+
+/// Whether the kernel says when devices come and go.
+pub(super) fn device_events() -> Feature {
+    let opened = Uevents::open();
+    Feature {
+        name: "device events",
+        available: opened.is_ok(),
+        required: false,
+        detail: opened.err().map(|error| error.to_string()).unwrap_or_default(),
+        consequence: "devices are looked for twice a second: the first calls on one that was just plugged in are missed",
+        remedy: "allow AF_NETLINK sockets, and in a container use the host's network",
     }
 }
 

@@ -15,6 +15,7 @@ use iotrail::export::otlp::Host;
 use iotrail::export::payload::{DigestKey, PayloadPolicy};
 use iotrail::export::{self, Backoff, Destination, Exporters};
 use iotrail::host::clock;
+use iotrail::host::devices::{Catalog, PatternError};
 use iotrail::host::identity::Identity;
 use iotrail::host::processes;
 use iotrail::kernel::features::{Feature, chain};
@@ -51,9 +52,14 @@ pub(crate) struct Options {
     /// Trace programs of this name, running ones and later ones (repeatable).
     #[arg(long, value_name = "NAME")]
     comm: Vec<String>,
-    /// Trace this device node, or every node of this class (repeatable); `iotrail devices` lists them.
-    #[arg(long, value_name = "PATH|CLASS")]
+    /// Trace this device (repeatable): a path, a class, usb:VENDOR:PRODUCT, by-id/NAME, id:ID or a driver. One that is
+    /// not plugged in yet is waited for. `iotrail devices` lists what there is.
+    #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
+    /// Hide what tells single pieces of hardware apart: ids, serial numbers and links that hold them. The same device
+    /// gets the same hidden id on each run on this host.
+    #[arg(long)]
+    hash_ids: bool,
     /// Trace this broker's connections, its clients' and its own (repeatable): mqtt (port 1883), mqtt:PORT or
     /// mqtt:/SOCKET.
     #[arg(long, value_name = "SYSTEM[:PORT]")]
@@ -160,10 +166,16 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         brokers,
         command: !options.command.is_empty(),
     };
-    let plan = select::resolve(&request).map_err(|error| match error {
-        SelectError::Class(..) => Failure::usage(error.to_string()),
+    let catalog = super::devices::catalog(options.hash_ids);
+    let plan = select::resolve(&request, &catalog).map_err(|error| match error {
+        SelectError::Device(PatternError::Class(..) | PatternError::Usb(..)) => {
+            Failure::usage(error.to_string())
+        }
         other => Failure::new(other.to_string()),
     })?;
+    for line in plan.waiting(&catalog) {
+        tracing::info!("{line}");
+    }
     let masks = Masks::new(&options.mask).map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = Runtime::new().map_err(|error| Failure::new(format!("cannot start threads: {error}")))?;
     let state = State::default();
@@ -189,8 +201,9 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let exporters = Arc::new(exporters(&options, &identity, &masks, &runtime, &telemetry)?);
     let kernel = attach(&options, &plan)?;
     state.set_features(features(&kernel));
-    let ended =
-        trace(&options, plan, kernel, &runtime, &state, &telemetry, metrics, masks, &exporters, identity);
+    let ended = trace(
+        &options, plan, catalog, kernel, &runtime, &state, &telemetry, metrics, masks, &exporters, identity,
+    );
     if let Ok(exporters) = Arc::try_unwrap(exporters).map_err(|_| ()) {
         runtime.block_on(exporters.shutdown(LAST_DELIVERY));
     }
@@ -316,13 +329,14 @@ fn features(kernel: &Kernel) -> Vec<serve::state::Feature> {
         consequence: "",
         remedy: "",
     };
-    vec![told(attached), told(btf)]
+    vec![told(attached), told(btf), told(super::doctor::device_events())]
 }
 
 #[allow(clippy::too_many_arguments, reason = "called once; a struct would only name the same things again")]
 fn trace(
     options: &Options,
     plan: Plan,
+    catalog: Catalog,
     kernel: Kernel,
     runtime: &Runtime,
     state: &State,
@@ -340,6 +354,7 @@ fn trace(
                 clock_offset: clock::offset_ns(),
             },
             host_id: Arc::clone(&identity.id),
+            catalog,
             brokers: plan.ports,
             device: device::Settings {
                 reply_timeout_ns: u64::try_from(options.reply_timeout.as_nanos()).unwrap_or(u64::MAX),
@@ -350,6 +365,8 @@ fn trace(
             causality: causality::Settings { host_id: identity.id, ..causality::Settings::default() },
         },
         selection: plan.selection,
+        devices: plan.devices,
+        rows: plan.rows,
         kernel,
         exporters: Arc::clone(exporters),
         masks,

@@ -8,7 +8,10 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 pub(crate) use super::ioc::Row;
-use super::{Counts, Settings, block, generic, i2c, media, nvme, scsi, sound, tty, video};
+use super::{
+    Counts, Settings, block, dri, fuse, generic, gpio, hid, i2c, input, kvm, media, mtd, nvme, ptp, rtc,
+    scsi, sound, spi, tty, tun, usb, vhost, video, watchdog,
+};
 use crate::model::capture::Piece;
 use crate::model::command::{Command, Device, Status};
 use crate::model::errno;
@@ -45,6 +48,21 @@ pub(crate) static CLASSES: &[Class] = &[
     video::CLASS,
     media::CLASS,
     sound::CLASS,
+    spi::CLASS,
+    gpio::CLASS,
+    watchdog::CLASS,
+    rtc::CLASS,
+    ptp::CLASS,
+    tun::CLASS,
+    fuse::CLASS,
+    kvm::CLASS,
+    vhost::CLASS,
+    mtd::CLASS,
+    dri::CLASS,
+    dri::ACCEL,
+    usb::CLASS,
+    hid::CLASS,
+    input::CLASS,
 ];
 
 /// What is known of the class called `name`.
@@ -60,6 +78,8 @@ pub(crate) struct Moved {
     pub(crate) tid: u32,
     /// Descriptor.
     pub(crate) fd: i32,
+    /// Whether a 32-bit program made it.
+    pub(crate) compat: bool,
     /// Which way.
     pub(crate) direction: Direction,
     /// The errno, if it failed.
@@ -106,6 +126,8 @@ pub(crate) struct Aborted {
     pub(crate) tid: u32,
     /// Which call.
     pub(crate) call: Call,
+    /// Whether a 32-bit program made it.
+    pub(crate) compat: bool,
     /// Of an `ioctl`: its row, if the class knows it, and its command.
     pub(crate) row: Option<&'static Row>,
     /// As above.
@@ -117,7 +139,7 @@ pub(crate) struct Aborted {
 pub(crate) enum Gone {
     /// The process ended.
     Process,
-    /// The device was taken away.
+    /// The device was taken away. A program may still be told what became of its commands.
     Device,
     /// There are too many sessions.
     Forgotten,
@@ -145,6 +167,9 @@ pub(crate) trait Session: Send {
 
     /// The device was opened.
     fn opened(&mut self, _fd: i32, _write_only: bool) {}
+
+    /// A descriptor was made that is the same as another.
+    fn duplicated(&mut self, _fd: i32, _new_fd: i32) {}
 
     /// Descriptors were closed.
     fn closed(&mut self, _fds: RangeInclusive<i64>, _at: Interval, _context: &mut Context<'_>) {}

@@ -1,14 +1,16 @@
 //! Span rule of every class that has no other: one command per call.
 //!
 //! A `read` answers with the bytes, a `write` asks with them; relatives go by the plain names. An `ioctl` goes by
-//! its name in the class' table, else by the parts of its number; its argument is the request as far as the kernel
+//! its name in the class' table, else by its name in the kernel's headers ([`names`]), else by the parts
+//! of its number; its argument is the request as far as the kernel
 //! read it and the reply as far as it wrote it. Calls that found nothing are only counted.
 
 use std::borrow::Cow;
 
 use super::class::{Aborted, Class, Context, Ioctl, Moved, Session, killed, outcome};
 use super::ioc::{Argument, Number, Row};
-use crate::model::command::{Command, Value};
+use super::names;
+use crate::model::command::{Command, Device, Value};
 use crate::model::errno;
 use crate::model::net::Direction;
 use crate::model::payload::Payload;
@@ -69,7 +71,7 @@ pub(crate) fn ioctl_command(
     context: &mut Context<'_>,
 ) -> Command {
     let number = Number::of(call.command);
-    let name = row.map_or_else(|| number.name(), |row| Cow::Borrowed(row.name));
+    let name = name(call.command, call.compat, row, context.device);
     let mut command = context.command(name, call.at, call.tid, outcome(call.error));
     let given = call.before.unwrap_or(call.after);
     match row {
@@ -109,6 +111,13 @@ pub(crate) fn ioctl_command(
     command
 }
 
+/// What a command is called: as its class' row says, else as the kernel's headers say for such a device, else by the
+/// parts of its number.
+fn name(command: u32, compat: bool, row: Option<&'static Row>, device: &Device) -> Cow<'static, str> {
+    let in_headers = || names::find(device.class, names::node_kind(&device.path), compat, command);
+    row.map(|row| row.name).or_else(in_headers).map_or_else(|| Number::of(command).name(), Cow::Borrowed)
+}
+
 /// The argument's bytes, no more than the command's number says there are.
 fn argument_bytes(captured: &Bytes, number: Number) -> Payload {
     let size = number.size as usize;
@@ -120,7 +129,7 @@ pub(crate) fn aborted(call: &Aborted, context: &mut Context<'_>) {
     let name = match call.call {
         Call::Read | Call::Readv | Call::Pread64 | Call::Preadv | Call::Preadv2 => Cow::Borrowed("read"),
         Call::Write | Call::Writev | Call::Pwrite64 | Call::Pwritev | Call::Pwritev2 => "write".into(),
-        Call::Ioctl => call.row.map_or_else(|| Number::of(call.command).name(), |row| row.name.into()),
+        Call::Ioctl => name(call.command, call.compat, call.row, context.device),
         _ => return,
     };
     let command = context.command(name, call.at, call.tid, killed());

@@ -214,8 +214,7 @@ pub(crate) struct Row {
     any_size: bool,
     /// Name in the kernel's header.
     pub(crate) name: &'static str,
-    reads: u16,
-    writes: u16,
+    sizes: Option<(u16, u16)>,
     nested: Option<&'static Nested>,
     /// Adds the argument's attributes.
     pub(crate) args: fn(&Argument<'_>, &mut Args),
@@ -232,22 +231,31 @@ impl Row {
             numbers: 1,
             any_size: false,
             name,
-            reads: 0,
-            writes: 0,
+            sizes: None,
             nested: None,
             args,
             finish: None,
         }
     }
 
-    /// A command whose number does not tell the truth: the kernel reads and writes this many bytes of its argument.
+    /// A command whose number does not tell the truth: the kernel reads and writes this many bytes of its argument;
+    /// none if that is a number.
     pub(crate) const fn legacy(
         command: u32,
         name: &'static str,
-        (reads, writes): (u16, u16),
+        sizes: (u16, u16),
         args: fn(&Argument<'_>, &mut Args),
     ) -> Self {
-        Self { reads, writes, ..Self::new(command, name, args) }
+        Self { sizes: Some(sizes), ..Self::new(command, name, args) }
+    }
+
+    /// A command whose argument is a number although its own number says that it is an address.
+    pub(crate) const fn by_value(
+        command: u32,
+        name: &'static str,
+        args: fn(&Argument<'_>, &mut Args),
+    ) -> Self {
+        Self::legacy(command, name, (0, 0), args)
     }
 
     /// Its number in 32-bit programs, if that is another one.
@@ -298,9 +306,9 @@ impl Row {
 
     /// What the kernel side has to know beyond the command's number: key without family, recipe.
     pub(crate) fn recipes(&self) -> Vec<(RecipeKey, Recipe)> {
-        let sized = |recipe: Recipe| match recipe.reads == 0 && recipe.writes == 0 {
-            true => recipe.sized(self.reads, self.writes),
-            false => recipe,
+        let sized = |recipe: Recipe| match self.sizes {
+            Some((reads, writes)) if recipe.sized == 0 => recipe.sized(reads, writes),
+            _ => recipe,
         };
         let mut found = Vec::new();
         for number in 0..self.numbers {
@@ -319,7 +327,7 @@ impl Row {
                         add(true, 1, compat);
                     }
                 }
-                None if self.reads != 0 || self.writes != 0 => {
+                None if self.sizes.is_some() => {
                     add(false, 0, Recipe::PLAIN);
                     add(true, 0, Recipe::PLAIN);
                 }

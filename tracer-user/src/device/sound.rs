@@ -54,7 +54,7 @@ static TABLE: &[Row] = &[
     plain(0x42, "SNDRV_PCM_IOCTL_START"),
     plain(0x43, "SNDRV_PCM_IOCTL_DROP"),
     plain(0x44, "SNDRV_PCM_IOCTL_DRAIN"),
-    Row::new(iow(b'A', 0x45, 4), "SNDRV_PCM_IOCTL_PAUSE", |argument, args| {
+    Row::by_value(iow(b'A', 0x45, 4), "SNDRV_PCM_IOCTL_PAUSE", |argument, args| {
         // A number where a pointer to one is announced.
         args.push(("on", Value::Int(argument.value.cast_signed())));
     }),
@@ -70,7 +70,7 @@ static TABLE: &[Row] = &[
     frames(0x51, true, "SNDRV_PCM_IOCTL_READI_FRAMES"),
     frames(0x52, false, "SNDRV_PCM_IOCTL_WRITEN_FRAMES"),
     frames(0x53, true, "SNDRV_PCM_IOCTL_READN_FRAMES"),
-    Row::new(iow(b'A', 0x60, 4), "SNDRV_PCM_IOCTL_LINK", |argument, args| {
+    Row::by_value(iow(b'A', 0x60, 4), "SNDRV_PCM_IOCTL_LINK", |argument, args| {
         args.push(("fd", Value::Int(argument.value.cast_signed())));
     }),
     plain(0x61, "SNDRV_PCM_IOCTL_UNLINK"),

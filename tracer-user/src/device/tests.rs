@@ -2,6 +2,7 @@
 
 pub(in crate::device) mod calls;
 mod hostile;
+mod numbers;
 
 use std::fmt::Write;
 
@@ -18,12 +19,7 @@ pub(super) const PROCESS: ProcessKey = ProcessKey { pid: 100, generation: 0 };
 
 pub(super) fn device(class: &'static str) -> Arc<Device> {
     let kind = if class == "block" { DeviceKind::Block } else { DeviceKind::Char };
-    Arc::new(Device {
-        number: DeviceNumber { kind, major: 188, minor: 0 },
-        class,
-        path: "/dev/x".into(),
-        id: "x".into(),
-    })
+    Arc::new(Device::new(DeviceNumber { kind, major: 188, minor: 0 }, class, "/dev/x", "x"))
 }
 
 /// A capture of a call on descriptor 3 by thread 100. Times in µs.
@@ -289,9 +285,24 @@ fn a_number_given_to_another_device_starts_anew() {
     devices.feed(&data(Call::Write, (90_000, 90_001), 1, b"x", 1), PROCESS, &device("hid"), &mut out);
     expect![[r#"
         0 command MEAS? 0..90000 "MEAS?\n" error ENODEV
-        1 command write 90000..90001 "x"
+        1 command write 90000..90001 "x" report_id=120
     "#]]
     .assert_eq(&render(&out));
+}
+
+#[test]
+fn another_device_of_the_same_class_starts_anew_too() {
+    for id in ["x", "y"] {
+        let mut devices = Devices::new(Settings::default());
+        let mut out = Vec::new();
+        devices.feed(&data(Call::Write, (0, 1), 6, b"MEAS?\n", 6), PROCESS, &device("tty"), &mut out);
+        let other = Arc::new(Device { id: id.into(), ..(*device("tty")).clone() });
+        devices.feed(&data(Call::Read, (900, 901), 2, b"1\n", 2), PROCESS, &other, &mut out);
+        devices.tick(Timestamp(5_000_000_000), &mut out);
+        // The same device, described again, answers; another one does not.
+        let answered = out.iter().any(|command| command.reply.is_some());
+        assert_eq!(answered, id == "x", "{id}: {}", render(&out));
+    }
 }
 
 #[test]
@@ -323,4 +334,10 @@ fn old_commands_have_sizes_in_their_own_family_and_where_none_is_known() {
     assert!(recipes().iter().all(|(key, _)| *key != foreign));
     assert_ne!(family("i2c"), 0);
     assert_eq!(family("toaster"), 0);
+}
+
+#[test]
+fn the_kernel_side_has_room_for_every_recipe() {
+    let room = tracer_common::limits::IOCTLS as usize;
+    assert!(recipes().len() <= room, "{} of {room}", recipes().len());
 }

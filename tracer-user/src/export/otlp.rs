@@ -9,15 +9,14 @@ pub(crate) mod attributes;
 pub(crate) mod json;
 pub(crate) mod wire;
 
-use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use hashbrown::HashMap;
 
 use super::mask::Masks;
 use super::payload::{DigestKey, PayloadPolicy};
 use crate::model::ids::SpanId;
-use crate::model::span::{Edge, Evidence, Owner, Span, SpanKind};
+use crate::model::span::{Edge, Evidence, Evidences, Owner, Span, SpanKind};
 
 /// Name of the instrumentation scope.
 pub(crate) const SCOPE: &str = "iotrail";
@@ -76,10 +75,10 @@ impl Encoder {
     }
 }
 
-/// Spans of one owner, already encoded.
+/// Spans of one owner.
 struct Group<'a> {
     owner: &'a Owner,
-    spans: Vec<u8>,
+    spans: Vec<&'a Span>,
 }
 
 /// Which owners are the same: a process by its address (there is one per process), a peer by its name.
@@ -89,9 +88,9 @@ enum OwnerKey<'a> {
     Remote(&'a str, &'a str),
 }
 
-/// Encodes each span with `encode` and gathers them by owner, in order of first appearance.
-fn group<'a>(spans: &'a [Arc<Span>], mut encode: impl FnMut(&Span, &mut Vec<u8>)) -> Vec<Group<'a>> {
-    let mut groups: Vec<Group<'a>> = Vec::new();
+/// The spans by owner, in order of first appearance.
+fn owners(spans: &[Arc<Span>]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places = HashMap::new();
     for span in spans {
         let key = match &span.owner {
@@ -102,7 +101,7 @@ fn group<'a>(spans: &'a [Arc<Span>], mut encode: impl FnMut(&Span, &mut Vec<u8>)
             groups.push(Group { owner: &span.owner, spans: Vec::new() });
             groups.len() - 1
         });
-        encode(span, &mut groups[place].spans);
+        groups[place].spans.push(span);
     }
     groups
 }
@@ -148,12 +147,13 @@ fn kind(kind: SpanKind) -> u8 {
 const STATUS_ERROR: u8 = 2;
 
 /// The value of `iotrail.link.evidence`.
-pub(crate) fn evidence(edge: &Edge) -> Cow<'static, str> {
-    match edge.evidence.as_slice() {
-        [] => Cow::Borrowed(""),
-        [only] => Cow::Borrowed(only.name()),
-        all => Cow::Owned(all.iter().map(|one: &Evidence| one.name()).collect::<Vec<_>>().join("+")),
-    }
+pub(crate) fn evidence(edge: &Edge) -> &'static str {
+    /// Of each set; most spans have one.
+    static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let words = |set: Evidences| set.iter().map(Evidence::name).collect::<Vec<_>>().join("+");
+        (0..Evidences::COUNT).map(|index| words(Evidences::from_index(index))).collect()
+    });
+    WORDS.get(edge.evidence.index()).map_or("", String::as_str)
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub(crate) fn id(number: u8) -> SpanId {
 }
 
 pub(crate) fn edge(span: u8, evidence: &[Evidence], confidence: f64) -> Edge {
-    Edge { trace: trace(1), span: id(span), evidence: evidence.to_vec(), confidence }
+    Edge { trace: trace(1), span: id(span), evidence: evidence.iter().copied().collect(), confidence }
 }
 
 /// From and to so many microseconds after [`START`].
@@ -73,12 +73,12 @@ pub(crate) fn message(destination: &str) -> MessageSubject {
 
 pub(crate) fn device(path: &str, command: &'static str, unsolicited: bool) -> Subject {
     Subject::Device {
-        device: Arc::new(Device {
-            number: DeviceNumber { kind: DeviceKind::Char, major: 136, minor: 3 },
-            class: "tty",
-            path: path.into(),
-            id: "tty-0001".into(),
-        }),
+        device: Arc::new(Device::new(
+            DeviceNumber { kind: DeviceKind::Char, major: 136, minor: 3 },
+            "tty",
+            path,
+            "tty-0001",
+        )),
         command: command.into(),
         unsolicited,
     }

@@ -1,117 +1,296 @@
-//! Which device a number is, and which numbers a class has: from `/sys` and `/proc/devices`.
+//! Which device a number is, which numbers there are, and which of them a class has: from `/sys`, `/dev` and `/proc`.
+//! Nodes are looked up, never opened.
 
-use std::collections::BTreeSet;
+mod class;
+mod facts;
+mod holders;
+mod id;
+mod links;
+mod names;
+mod pattern;
+mod secret;
+mod sysfs;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
+pub use class::{Row, Rows, class_by_name, class_named, class_rows, classes, everything, number_of_row, row};
+pub use holders::{Holder, holders};
+pub use id::IdKey;
+pub use pattern::{Pattern, PatternError, resolve};
+pub use secret::id_key;
+pub use sysfs::Sysfs;
+
 use crate::model::capture::{DeviceKind, DeviceNumber};
-use crate::model::command::Device;
+use crate::model::device::Device;
+use class::{PTS_MAJORS, Registered, class_of};
+use facts::Facts;
+use links::Links;
+use sysfs::Level;
 
-/// Rows of the kernel side's filter: character (1) or block (2), major, a minor or all of them.
-pub type Rows = BTreeSet<(u32, u32, Option<u32>)>;
+/// Folders below each other that nodes are looked for in.
+const DEPTH: usize = 8;
 
-/// A class, the names that its drivers have in `/proc/devices`, and whether it is traced when nothing is selected.
-struct Class {
-    name: &'static str,
-    drivers: &'static [&'static str],
-    subsystems: &'static [&'static str],
+/// Nodes that are listed: hosts with thousands of disks have so many.
+const NODES: usize = 16 * 1024;
+
+/// Folders of `/dev` that hold other things than nodes.
+const NOT_NODES: &[&str] = &["shm", "mqueue", "hugepages", "fd"];
+
+/// The devices of this host.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    sysfs: Sysfs,
+    key: Option<IdKey>,
 }
 
-/// The classes of design's vocabulary. Dynamic majors are found by the driver's name; drivers that share major 10
-/// (`misc`) by the node's name.
-const CLASSES: &[Class] = &[
-    Class {
-        name: "tty",
-        drivers: &[
-            "ttyS", "ttyUSB", "ttyACM", "ttyAMA", "ttySC", "ttyGS", "ttymxc", "ttySAC", "ttyO", "ttyPS",
-            "ttyLP", "rfcomm", "pts", "serial",
-        ],
-        subsystems: &["tty"],
-    },
-    Class { name: "i2c", drivers: &["i2c"], subsystems: &["i2c-dev"] },
-    Class { name: "spi", drivers: &["spi"], subsystems: &["spidev"] },
-    Class { name: "gpio", drivers: &["gpiochip"], subsystems: &["gpio"] },
-    Class { name: "hid", drivers: &["hidraw"], subsystems: &["hidraw"] },
-    Class { name: "input", drivers: &["input"], subsystems: &["input"] },
-    Class { name: "usb", drivers: &["usb_device"], subsystems: &["usb"] },
-    Class { name: "video", drivers: &["video4linux"], subsystems: &["video4linux"] },
-    Class { name: "media", drivers: &["media"], subsystems: &["media"] },
-    Class { name: "sound", drivers: &["alsa", "sound"], subsystems: &["sound"] },
-    Class { name: "scsi", drivers: &["sg", "bsg"], subsystems: &["scsi_generic", "bsg"] },
-    Class { name: "nvme", drivers: &["nvme", "nvme-generic"], subsystems: &["nvme", "nvme-generic"] },
-    Class { name: "watchdog", drivers: &["watchdog"], subsystems: &["watchdog"] },
-    Class { name: "rtc", drivers: &["rtc"], subsystems: &["rtc"] },
-    Class { name: "mtd", drivers: &["mtd"], subsystems: &["mtd"] },
-    Class { name: "ptp", drivers: &["ptp"], subsystems: &["ptp"] },
-    Class { name: "dri", drivers: &["drm"], subsystems: &["drm"] },
-    Class { name: "accel", drivers: &["accel"], subsystems: &["accel"] },
-];
-
-/// Nodes of the `misc` driver, major 10, that are a class of their own.
-const MISC: &[(&str, &str)] =
-    &[("watchdog", "watchdog"), ("net/tun", "tun"), ("fuse", "fuse"), ("kvm", "kvm"), ("vhost-net", "vhost")];
-
-/// Majors of unix98 pseudo-terminals' slaves, `Documentation/admin-guide/devices.txt`.
-const PTS_MAJORS: std::ops::RangeInclusive<u32> = 136..=143;
-
-/// The names that `--device` takes for whole classes.
-#[must_use]
-pub fn classes() -> Vec<&'static str> {
-    let mut names: Vec<_> =
-        CLASSES.iter().map(|class| class.name).chain(["tun", "fuse", "kvm", "vhost"]).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// Every device class that iotrail knows, on this host.
-#[must_use]
-pub fn everything() -> Rows {
-    classes().into_iter().flat_map(|class| class_rows(class).unwrap_or_default()).collect()
-}
-
-/// The device numbers of a class on this host; `None` if there is no such class.
-#[must_use]
-pub fn class_rows(name: &str) -> Option<Rows> {
-    let mut rows = Rows::new();
-    let mut known = false;
-    let registered = fs::read_to_string("/proc/devices").unwrap_or_default();
-    for class in CLASSES.iter().filter(|class| class.name == name) {
-        known = true;
-        rows.extend(majors(&registered, class.drivers).into_iter().map(|major| (1, major, None)));
-        if class.name == "tty" {
-            rows.extend(PTS_MAJORS.map(|major| (1, major, None)));
-            // Major 4 is shared: below 64 are the virtual consoles.
-            rows.remove(&(1, 4, None));
-            rows.extend((64..256).map(|minor| (1, 4, Some(minor))));
-        }
+impl Catalog {
+    /// Of these trees. With a key ids are hidden.
+    #[must_use]
+    pub fn new(sysfs: Sysfs, key: Option<IdKey>) -> Self {
+        Self { sysfs, key }
     }
-    for (node, _) in MISC.iter().filter(|(_, class)| *class == name) {
-        known = true;
-        if let Some(row) = node_row(&Path::new("/dev").join(node)) {
-            rows.insert(row);
-        }
+
+    /// Where it looks.
+    #[must_use]
+    pub fn sysfs(&self) -> &Sysfs {
+        &self.sysfs
     }
-    known.then_some(rows)
+
+    /// Describes a device by its number.
+    #[must_use]
+    pub fn describe(&self, number: DeviceNumber) -> Device {
+        self.describe_among(number, &Surroundings::new(&self.sysfs))
+    }
+
+    fn describe_among(&self, number: DeviceNumber, around: &Surroundings<'_>) -> Device {
+        self.hidden(open(number, around))
+    }
+
+    /// A device with its id hidden, if ids are.
+    fn hidden(&self, mut device: Device) -> Device {
+        if let Some(key) = &self.key {
+            key.apply(&mut device);
+        }
+        device
+    }
+
+    /// Describes a device by its number, with its id not hidden.
+    #[must_use]
+    pub fn describe_plainly(&self, number: DeviceNumber) -> Device {
+        open(number, &Surroundings::new(&self.sysfs))
+    }
+
+    /// The class of a device alone.
+    #[must_use]
+    pub fn class(&self, number: DeviceNumber) -> &'static str {
+        Node::find(number, &Surroundings::new(&self.sysfs)).class
+    }
+
+    /// Changes when the number is given to another device, 0 if it is nobody's. One system call.
+    #[must_use]
+    pub fn stamp(&self, number: DeviceNumber) -> u64 {
+        self.sysfs.stamp(number)
+    }
+
+    /// Every device that has a node, by class and path. One that has several nodes is there several times.
+    #[must_use]
+    pub fn list(&self) -> Vec<Device> {
+        let around = Surroundings::new(&self.sysfs);
+        let mut devices: Vec<Device> = Vec::new();
+        let mut nodes: HashMap<DeviceNumber, Vec<String>> = HashMap::new();
+        for (node, number) in nodes_below(&self.sysfs.dev) {
+            nodes.entry(number).or_default().push(node);
+        }
+        let mut numbers: BTreeSet<DeviceNumber> = nodes.keys().copied().collect();
+        numbers.extend(self.sysfs.numbers());
+        for number in numbers.into_iter().take(NODES) {
+            let device = self.describe_among(number, &around);
+            let has_node = |path: &str| {
+                let inside = path.strip_prefix("/dev/").map(|node| self.sysfs.dev.join(node));
+                inside.is_some_and(|node| fs::symlink_metadata(node).is_ok())
+            };
+            let own = has_node(&device.path);
+            let others = nodes.remove(&number).unwrap_or_default().into_iter();
+            let others = others.map(|node| format!("/dev/{node}")).filter(|path| **path != *device.path);
+            devices.extend(others.map(|path| Device { path: path.into(), ..device.clone() }));
+            if own {
+                devices.push(device);
+            }
+        }
+        devices.sort_by_cached_key(|device| (device.class, natural(&device.path)));
+        devices
+    }
 }
 
-/// The filter row of a device node; `None` if the path is no device.
-#[must_use]
-pub fn node_row(path: &Path) -> Option<(u32, u32, Option<u32>)> {
-    let number = node_number(path)?;
-    let kind = match number.kind {
-        DeviceKind::Char => 1,
-        DeviceKind::Block => 2,
+/// A key that sorts `event10` behind `event9`.
+fn natural(path: &str) -> Vec<(String, u64)> {
+    let mut parts = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        let text = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let word = &rest[..rest.len() - text.len()];
+        rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
+        let digits = &text[..text.len() - rest.len()];
+        parts.push((word.to_owned(), digits.parse().unwrap_or(0)));
+    }
+    parts
+}
+
+/// A device as far as its node tells.
+struct Node {
+    /// Itself and the devices above it.
+    chain: Vec<Level>,
+    /// Its name below `/dev`; may be empty.
+    name: String,
+    class: &'static str,
+}
+
+impl Node {
+    fn find(number: DeviceNumber, around: &Surroundings<'_>) -> Self {
+        let DeviceNumber { kind, major, minor } = number;
+        let folder = around.sysfs.folder(number);
+        let chain = folder.as_deref().map(|folder| around.sysfs.chain(folder)).unwrap_or_default();
+        let named = folder.as_deref().and_then(|folder| sysfs::uevent(folder, "DEVNAME"));
+        let name = match named {
+            Some(name) => name.trim_start_matches("/dev/").to_owned(),
+            // Terminals of `/dev/pts` are not in the kernel's tree.
+            None if kind == DeviceKind::Char && PTS_MAJORS.contains(&major) => {
+                format!("pts/{}", minor + 256 * (major - PTS_MAJORS.start()))
+            }
+            None => String::new(),
+        };
+        let subsystem = chain.first().filter(|level| Some(&level.path) == folder.as_ref());
+        let subsystem = subsystem.map_or("", |level| level.subsystem.as_str());
+        let class = class_of(subsystem, &name, number, around.registered());
+        Self { chain, name, class }
+    }
+}
+
+/// Describes a device, hiding nothing.
+fn open(number: DeviceNumber, around: &Surroundings<'_>) -> Device {
+    let Node { chain, name: node, class } = Node::find(number, around);
+    let path: Arc<str> = if node.is_empty() {
+        let kind = if number.kind == DeviceKind::Char { "char" } else { "block" };
+        format!("{kind}:{}:{}", number.major, number.minor).into()
+    } else {
+        format!("/dev/{node}").into()
     };
-    Some((kind, number.major, Some(number.minor)))
+    let facts = Facts { around, number, class, chain, node };
+    Device { number, class, path, id: id::id(&facts).into(), identity: facts.identity() }
+}
+
+/// The devices of a bus or class: name and folder.
+type Siblings = Rc<[(String, PathBuf)]>;
+
+/// What is read once for many devices, when first needed.
+struct Surroundings<'a> {
+    sysfs: &'a Sysfs,
+    registered: OnceCell<Registered>,
+    links: OnceCell<Links>,
+    buses: OnceCell<Vec<String>>,
+    usb: OnceCell<Vec<String>>,
+    siblings: RefCell<HashMap<String, Siblings>>,
+}
+
+impl<'a> Surroundings<'a> {
+    fn new(sysfs: &'a Sysfs) -> Self {
+        Self {
+            sysfs,
+            registered: OnceCell::new(),
+            links: OnceCell::new(),
+            buses: OnceCell::new(),
+            usb: OnceCell::new(),
+            siblings: RefCell::default(),
+        }
+    }
+
+    fn registered(&self) -> &Registered {
+        self.registered.get_or_init(|| Registered::read(self.sysfs))
+    }
+
+    fn links(&self, node: &str) -> Vec<Arc<str>> {
+        if node.is_empty() {
+            return Vec::new();
+        }
+        self.links.get_or_init(|| Links::read(&self.sysfs.dev)).of(node)
+    }
+
+    /// Whether a subsystem is a bus rather than a class.
+    fn is_bus(&self, subsystem: &str) -> bool {
+        self.buses
+            .get_or_init(|| sysfs::entries(&self.sysfs.sys.join("bus")))
+            .iter()
+            .any(|bus| bus == subsystem)
+    }
+
+    /// Names of USB devices, without their interfaces.
+    fn usb_devices(&self) -> &[String] {
+        self.usb.get_or_init(|| {
+            let mut names = sysfs::entries(&self.sysfs.sys.join("bus/usb/devices"));
+            names.retain(|name| !name.contains(':'));
+            names
+        })
+    }
+
+    /// The devices of a bus or class: name and folder.
+    fn of_subsystem(&self, subsystem: &str) -> Siblings {
+        if let Some(known) = self.siblings.borrow().get(subsystem) {
+            return Rc::clone(known);
+        }
+        let sys = fs::canonicalize(&self.sysfs.sys).unwrap_or_default();
+        let class = self.sysfs.sys.join("class").join(subsystem);
+        let folder =
+            if class.is_dir() { class } else { self.sysfs.sys.join("bus").join(subsystem).join("devices") };
+        let place = |name: String| {
+            // `../../devices/…`, from the root of the tree.
+            let target = fs::read_link(folder.join(&name)).ok()?;
+            let inside = target.components().skip_while(|part| part.as_os_str() == "..");
+            Some((name, sys.join(inside.collect::<PathBuf>())))
+        };
+        let found: Siblings = sysfs::entries(&folder).into_iter().filter_map(place).collect();
+        self.siblings.borrow_mut().insert(subsystem.to_owned(), Rc::clone(&found));
+        found
+    }
+}
+
+/// Nodes below `/dev` with their numbers; links are other names of them and left out.
+fn nodes_below(dev: &Path) -> Vec<(String, DeviceNumber)> {
+    let mut found = Vec::new();
+    let mut folders = vec![(PathBuf::new(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        for name in sysfs::entries(&dev.join(&folder)) {
+            let node = folder.join(&name);
+            let Ok(metadata) = fs::symlink_metadata(dev.join(&node)) else { continue };
+            if metadata.is_dir() && depth < DEPTH && !NOT_NODES.contains(&name.as_str()) {
+                folders.push((node, depth + 1));
+            } else if let Some(number) = number_of(&metadata)
+                // The same as `/dev/ptmx`.
+                && node != Path::new("pts/ptmx")
+                && found.len() < NODES
+            {
+                found.push((node.to_string_lossy().into_owned(), number));
+            }
+        }
+    }
+    found
 }
 
 /// The device number of a node; `None` if the path is no device.
 #[must_use]
 pub fn node_number(path: &Path) -> Option<DeviceNumber> {
-    let metadata = fs::metadata(path).ok()?;
+    number_of(&fs::metadata(path).ok()?)
+}
+
+fn number_of(metadata: &fs::Metadata) -> Option<DeviceNumber> {
     let kind = match metadata.file_type() {
         kind if kind.is_char_device() => DeviceKind::Char,
         kind if kind.is_block_device() => DeviceKind::Block,
@@ -121,101 +300,8 @@ pub fn node_number(path: &Path) -> Option<DeviceNumber> {
     Some(DeviceNumber { kind, major: libc::major(rdev), minor: libc::minor(rdev) })
 }
 
-/// Describes a device by its number.
+/// The filter row of a device node; `None` if the path is no device.
 #[must_use]
-pub fn describe(number: DeviceNumber) -> Device {
-    let (folder, letter) = match number.kind {
-        DeviceKind::Char => ("char", 'c'),
-        DeviceKind::Block => ("block", 'b'),
-    };
-    let DeviceNumber { major, minor, .. } = number;
-    if number.kind == DeviceKind::Char && PTS_MAJORS.contains(&major) {
-        let path: Arc<str> = format!("/dev/pts/{}", minor + 256 * (major - PTS_MAJORS.start())).into();
-        return Device { number, class: "tty", id: Arc::clone(&path), path };
-    }
-    let sys = Path::new("/sys/dev").join(folder).join(format!("{major}:{minor}"));
-    let uevent = fs::read_to_string(sys.join("uevent")).unwrap_or_default();
-    let name = uevent.lines().find_map(|line| line.strip_prefix("DEVNAME="));
-    let path = name.map_or_else(
-        || format!("{folder}:{major}:{minor}"),
-        |name| if name.starts_with('/') { name.to_owned() } else { format!("/dev/{name}") },
-    );
-    let subsystem = fs::read_link(sys.join("subsystem")).ok();
-    let subsystem =
-        subsystem.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or("");
-    let class = class_of(subsystem, name.unwrap_or(""), number);
-    let hardware =
-        fs::read_link(&sys).ok().and_then(|link| Some(link.to_str()?.trim_start_matches("../").to_owned()));
-    let id = hardware.unwrap_or_else(|| format!("{letter}{major}:{minor}"));
-    Device { number, class, path: path.into(), id: id.into() }
-}
-
-/// The class of the devices of a filter row; empty if it is not known.
-#[must_use]
-pub fn class_of_row((kind, major, minor): (u32, u32, Option<u32>)) -> &'static str {
-    let kind = if kind == 2 { DeviceKind::Block } else { DeviceKind::Char };
-    if let Some(minor) = minor {
-        return describe(DeviceNumber { kind, major, minor }).class;
-    }
-    if kind == DeviceKind::Block {
-        return "block";
-    }
-    if PTS_MAJORS.contains(&major) {
-        return "tty";
-    }
-    let registered = fs::read_to_string("/proc/devices").unwrap_or_default();
-    let class = CLASSES.iter().find(|class| majors(&registered, class.drivers).contains(&major));
-    class.map_or("", |class| class.name)
-}
-
-fn class_of(subsystem: &str, node: &str, number: DeviceNumber) -> &'static str {
-    if let Some((_, class)) = MISC.iter().find(|(name, _)| *name == node) {
-        return class;
-    }
-    if let Some(class) = CLASSES.iter().find(|class| class.subsystems.contains(&subsystem)) {
-        return class.name;
-    }
-    if number.kind == DeviceKind::Block { "block" } else { "other" }
-}
-
-/// Character majors of these drivers in the text of `/proc/devices`.
-fn majors(registered: &str, drivers: &[&str]) -> Vec<u32> {
-    let characters = registered.split("Block devices:").next().unwrap_or_default();
-    let row = |line: &str| {
-        let (major, driver) = line.trim().split_once(' ')?;
-        drivers.contains(&driver.trim_start_matches("/dev/")).then(|| major.parse().ok())?
-    };
-    characters.lines().filter_map(row).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn majors_are_read_from_the_character_half() {
-        let text = "Character devices:\n  4 ttyS\n 89 i2c\n254 gpiochip\n\nBlock devices:\n 89 i2c\n";
-        assert_eq!(majors(text, &["i2c"]), [89]);
-        assert_eq!(majors(text, &["gpiochip", "ttyS"]), [4, 254]);
-    }
-
-    #[test]
-    fn a_pseudo_terminal_is_named_by_its_number() {
-        let number = DeviceNumber { kind: DeviceKind::Char, major: 137, minor: 2 };
-        assert_eq!((&*describe(number).path, describe(number).class), ("/dev/pts/258", "tty"));
-    }
-
-    #[test]
-    fn null_is_a_device_without_a_class() {
-        let number = node_number(Path::new("/dev/null")).expect("every host has it");
-        assert_eq!((number.major, number.minor), (1, 3));
-        assert_eq!(describe(number).class, "other");
-        assert_eq!(node_number(Path::new("/proc/self/status")), None);
-    }
-
-    #[test]
-    fn unknown_classes_are_refused() {
-        assert_eq!(class_rows("toaster"), None);
-        assert!(class_rows("tty").is_some_and(|rows| rows.contains(&(1, 136, None))));
-    }
+pub fn node_row(path: &Path) -> Option<Row> {
+    node_number(path).map(row)
 }

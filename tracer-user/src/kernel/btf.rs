@@ -36,6 +36,17 @@ pub struct Layout {
     pub offsets: Offsets,
     /// For decode.
     pub sock: SockLayout,
+    /// The kernel's own way to read its memory with plain loads, since 6.2.
+    pub rdonly_cast: Option<RdonlyCast>,
+}
+
+/// What a call of `bpf_rdonly_cast` needs, as numbers in the kernel's BTF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RdonlyCast {
+    /// The function.
+    pub function: u32,
+    /// `struct pt_regs`: more than a hundred bytes of words on every architecture, so that anything can be read as one.
+    pub words: u32,
 }
 
 /// Reads the offsets from a BTF file.
@@ -74,6 +85,7 @@ pub fn read(path: &Path) -> Result<Layout, BtfError> {
         task_status: if cfg!(target_arch = "x86_64") { at("task_struct", "thread_info.status")? } else { 0 },
         task_flags: at("task_struct", "thread_info.flags")?,
         file_flags: at("file", "f_flags")?,
+        task_comm: at("task_struct", "comm")?,
     };
     let sock = SockLayout {
         daddr: at("sock_common", "skc_daddr")?,
@@ -85,7 +97,14 @@ pub fn read(path: &Path) -> Result<Layout, BtfError> {
         v6_daddr: at("sock_common", "skc_v6_daddr")?,
         v6_rcv_saddr: at("sock_common", "skc_v6_rcv_saddr")?,
     };
-    Ok(Layout { offsets, sock })
+    let numbered = |name: &str, wanted: fn(&Type) -> bool| {
+        let ids = btf.resolve_ids_by_name(name).ok()?.into_iter();
+        ids.into_iter().find(|id| btf.resolve_type_by_id(*id).is_ok_and(|found| wanted(&found)))
+    };
+    let function = numbered("bpf_rdonly_cast", |found| matches!(found, Type::Func(_)));
+    let words = numbered("pt_regs", |found| matches!(found, Type::Struct(_)));
+    let rdonly_cast = function.zip(words).map(|(function, words)| RdonlyCast { function, words });
+    Ok(Layout { offsets, sock, rdonly_cast })
 }
 
 /// Byte offset of a dotted member, looked for through unnamed structures and unions.

@@ -12,16 +12,15 @@ use aya::programs::{BtfTracePoint, ProgramError, ProgramType, RawTracePoint, Tra
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use tracer_common::bus::Bus;
-use tracer_common::call::{self, Call};
+use tracer_common::call;
 use tracer_common::config::{Config, map};
 use tracer_common::counter::COUNTERS;
 
-use super::btf::{self, BtfError, Layout};
+use super::btf::{self, BtfError, Layout, RdonlyCast};
+use super::each::{self, End};
+use super::object;
 use super::rings::{Counters, Reader};
-use super::selection::{self, Live, Selection};
-
-/// The kernel programs, as `cargo xtask build` compiled them; empty if it did not.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/iotrail.bpf.o"));
+use super::selection::{self, DeviceFilter, Live, Selection};
 
 /// Which tracepoints carry system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +52,8 @@ pub struct Options {
     pub lifecycle_ring: u32,
     /// Select the processes that this one starts from now on.
     pub own_children: bool,
+    /// With BTF: read the kernel's memory with plain loads where it allows that (since 6.2), else by a helper.
+    pub plain_loads: bool,
     /// Who and what.
     pub selection: Selection,
 }
@@ -69,6 +70,7 @@ impl Options {
             data_ring: 8 << 20,
             lifecycle_ring: 1 << 20,
             own_children: false,
+            plain_loads: true,
             selection: Selection::default(),
         }
     }
@@ -126,10 +128,14 @@ pub struct Kernel {
     pub counters: Counters,
     /// Filters that change while tracing.
     pub live: Live,
+    /// Which devices are selected.
+    pub devices: DeviceFilter,
     /// The selected buses; what keeps a bus from being seen, if something does.
     pub buses: Vec<(Bus, Option<String>)>,
     /// Programs by name with the instructions that the verifier walked, 0 if the kernel does not tell.
     pub programs: Vec<(String, u32)>,
+    /// Whether the kernel's memory is read with plain loads.
+    pub plain_loads: bool,
     /// Programs and links.
     pub attachment: Attachment,
 }
@@ -215,10 +221,28 @@ pub fn load(options: &Options) -> Result<Kernel, LoadError> {
 }
 
 pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadError> {
-    if OBJECT.is_empty() {
+    if !object::is_there() {
         return Err(LoadError::NoObject);
     }
     let layout = if options.btf { Some(layout()?) } else { None };
+    if let Some(cast) = layout.filter(|_| options.plain_loads).and_then(|layout| layout.rdonly_cast) {
+        match load_reading(options, hooks, layout, Some(cast)) {
+            Err(LoadError::Program { program, source }) => tracing::info!(
+                "{program} was refused with plain loads from the kernel's memory ({source}); using a helper, which is slower"
+            ),
+            other => return other,
+        }
+    }
+    load_reading(options, hooks, layout, None)
+}
+
+/// Loads and attaches. `cast`: reads the kernel's memory that way, else by a helper.
+fn load_reading(
+    options: &Options,
+    hooks: Hooks,
+    layout: Option<Layout>,
+    cast: Option<RdonlyCast>,
+) -> Result<Kernel, LoadError> {
     let config = Config {
         own_tgid: std::process::id(),
         btf: u32::from(options.btf),
@@ -231,6 +255,7 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
         loops: u32::from(has_loops()),
         own_children: u32::from(options.own_children),
         fork_child: if options.btf { 0 } else { fork_child().unwrap_or(0) },
+        words_type: cast.map_or(0, |cast| cast.words),
         offsets: layout.map(|layout| layout.offsets).unwrap_or_default(),
     };
     let mut bpf = EbpfLoader::new()
@@ -238,7 +263,7 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
         .map_max_entries(map::STAGES, possible_cpus())
         .map_max_entries(map::DATA, options.data_ring)
         .map_max_entries(map::LIFECYCLE, options.lifecycle_ring)
-        .load(OBJECT)
+        .load(&object::for_kernel(cast))
         .map_err(refused)?;
     selection::fill(&mut bpf, &options.selection)?;
     let missing =
@@ -247,6 +272,7 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
     let lifecycle = RingBuf::try_from(bpf.take_map(map::LIFECYCLE).ok_or_else(missing)?)?;
     let counters = PerCpuArray::try_from(bpf.take_map(map::COUNTERS).ok_or_else(missing)?)?;
     let live = Live::take(&mut bpf)?;
+    let devices = DeviceFilter::take(&mut bpf)?;
     let mut links = Vec::new();
     attach(&mut bpf, hooks, options, config.fork_child != 0, &mut links)?;
     let buses = attach_buses(&mut bpf, &options.selection.buses);
@@ -260,8 +286,10 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
         reader: Reader::new(data, lifecycle).map_err(MapError::IoError)?,
         counters: Counters::new(counters, COUNTERS),
         live,
+        devices,
         buses,
         programs,
+        plain_loads: cast.is_some(),
         attachment: Attachment { bpf, links, sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each },
     })
 }
@@ -321,8 +349,8 @@ fn attach_calls(
             typed(bpf, "btf_sys_enter", "sys_enter", &btf)
         }
         Hooks::Each => {
-            each(bpf, "sys_exit_each", "sys_exit", options.btf, links)?;
-            each(bpf, "sys_enter_each", "sys_enter", options.btf, links)
+            each(bpf, End::Exit, options, links)?;
+            each(bpf, End::Entry, options, links)
         }
     }
 }
@@ -378,18 +406,19 @@ fn typed(bpf: &mut Ebpf, program: &'static str, hook: &str, btf: &aya::Btf) -> R
 
 fn each(
     bpf: &mut Ebpf,
-    program: &'static str,
-    prefix: &str,
-    with_btf: bool,
+    end: End,
+    options: &Options,
     links: &mut Vec<TracePointLink>,
 ) -> Result<(), LoadError> {
+    let (program, prefix) = match end {
+        End::Entry => ("sys_enter_each", "sys_enter"),
+        End::Exit => ("sys_exit_each", "sys_exit"),
+    };
     let found: &mut TracePoint = typed_program(bpf, program)?;
     found.load().map_err(|source| LoadError::Program { program, source })?;
     let rows = if cfg!(target_arch = "aarch64") { call::ARM64 } else { call::AMD64 };
-    // Births are seen by their own tracepoint where there is BTF.
-    let births = [Call::Clone, Call::Clone3, Call::Vfork, Call::Forks];
-    for (_, call) in rows.iter().filter(|(_, call)| !with_btf || !births.contains(call)) {
-        let hook = format!("{prefix}_{}", event_name(*call));
+    for (_, call) in rows.iter().filter(|(_, call)| each::is_needed(*call, end, options)) {
+        let hook = format!("{prefix}_{}", each::event_name(*call));
         let link = found.attach("syscalls", &hook).and_then(|id| found.take_link(id));
         links.push(link.map_err(|source| LoadError::Attach {
             program,
@@ -398,14 +427,6 @@ fn each(
         })?);
     }
     Ok(())
-}
-
-/// The kernel names its events after the function, which is not always the call's name.
-fn event_name(call: Call) -> &'static str {
-    match call {
-        Call::Sendfile => "sendfile64",
-        other => other.name(),
-    }
 }
 
 fn typed_program<'a, P>(bpf: &'a mut Ebpf, program: &'static str) -> Result<&'a mut P, LoadError>

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aya::Ebpf;
-use aya::maps::{Array, HashMap, MapData, MapError};
+use aya::maps::{Array, HashMap, MapData, MapError, Queue};
 use tracer_common::bus::Bus;
 use tracer_common::call::{self, Abi, traits};
 use tracer_common::config::{
     DeviceKey, FAMILY_SHIFT, FdInfo, FdKey, MINORS_MASK, SOME_MINORS, WHOLE_MAJOR, map,
 };
-use tracer_common::limits::MARKS;
+use tracer_common::limits::{MARKS, THREADS};
 use tracer_common::recipe::{Recipe, RecipeKey};
 
 /// Who and what is traced. An event needs both.
@@ -21,6 +21,8 @@ pub struct Selection {
     pub comms: BTreeSet<[u8; 16]>,
     /// Character (1) or block (2), major, and a minor or every one.
     pub devices: BTreeSet<(u32, u32, Option<u32>)>,
+    /// Devices may be selected later: what shows them is hooked although there is none yet.
+    pub awaits_devices: bool,
     /// Buses whose transactions are shown below the commands that they are for.
     pub buses: BTreeSet<Bus>,
     /// TCP ports of brokers.
@@ -39,6 +41,10 @@ pub struct Selection {
 /// A map is missing from the object or full.
 pub fn fill(bpf: &mut Ebpf, selection: &Selection) -> Result<(), MapError> {
     numbers(bpf)?;
+    let mut free: Queue<&mut MapData, u32> = Queue::try_from(named(bpf, map::FREE)?)?;
+    for index in 0..THREADS {
+        free.push(index, 0)?;
+    }
     let mut processes: Array<&mut MapData, [u8; MARKS]> = Array::try_from(named(bpf, map::PROCESSES)?)?;
     for pid in selection.processes.iter().flatten() {
         let index = pid / MARKS as u32;
@@ -110,6 +116,45 @@ fn numbers(bpf: &mut Ebpf) -> Result<(), MapError> {
 pub(super) fn named<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut aya::maps::Map, MapError> {
     bpf.map_mut(name)
         .ok_or_else(|| MapError::IoError(std::io::Error::other(format!("no map {name} in the object"))))
+}
+
+/// Which devices are selected, for changes while a trace runs.
+pub struct DeviceFilter {
+    majors: Array<MapData, u8>,
+    devices: HashMap<MapData, DeviceKey, u8>,
+}
+
+impl DeviceFilter {
+    pub(super) fn take(bpf: &mut Ebpf) -> Result<Self, MapError> {
+        let missing = || MapError::IoError(std::io::Error::other("a filter map is missing from the object"));
+        Ok(Self {
+            majors: Array::try_from(bpf.take_map(map::MAJORS).ok_or_else(missing)?)?,
+            devices: HashMap::try_from(bpf.take_map(map::DEVICES).ok_or_else(missing)?)?,
+        })
+    }
+
+    /// Selects a device, or every minor of a major, from the next call on. `family`: of its `ioctl` commands.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn add(&mut self, (kind, major, minor): (u32, u32, Option<u32>), family: u8) -> Result<(), MapError> {
+        let index = DeviceKey::major_index(kind, major);
+        let Some(minor) = minor else {
+            return self.majors.set(index, WHOLE_MAJOR | family << FAMILY_SHIFT, 0);
+        };
+        self.devices.insert(DeviceKey { kind, major, minor }, family, 0)?;
+        if self.majors.get(&index, 0)? & MINORS_MASK != WHOLE_MAJOR {
+            self.majors.set(index, SOME_MINORS, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Selects a single device no longer, unless its whole major is. That it was not selected is no error.
+    pub fn remove(&mut self, (kind, major, minor): (u32, u32, Option<u32>)) {
+        if let Some(minor) = minor {
+            let _ = self.devices.remove(&DeviceKey { kind, major, minor });
+        }
+    }
 }
 
 /// The filters of a running trace, for changes while it runs.

@@ -3,24 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::capture::DeviceNumber;
+pub use super::device::Device;
 use super::payload::Payload;
 use super::process::ProcessKey;
 use super::time::Interval;
 use tracer_common::bus::Bus;
-
-/// A device as far as it is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
-    /// The kernel's number for it.
-    pub number: DeviceNumber,
-    /// Class: `tty`, `i2c`, … (design vocabulary).
-    pub class: &'static str,
-    /// The node's path as the program opened it, or `char:MAJOR:MINOR`.
-    pub path: Arc<str>,
-    /// Stable identity.
-    pub id: Arc<str>,
-}
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -96,7 +96,7 @@ pub struct Message {
     /// Headers that carry context or identity: name, value.
     pub headers: Vec<(Arc<str>, Arc<str>)>,
     /// Further span attributes.
-    pub attributes: Vec<(&'static str, Value)>,
+    pub attributes: Cow<'static, [(&'static str, Value)]>,
 }
 
 /// What an operation does.

@@ -54,15 +54,78 @@ impl Evidence {
     }
 }
 
+impl Evidence {
+    /// All kinds, strongest first.
+    pub const ALL: [Self; 7] = [
+        Self::Traceparent,
+        Self::BrokerId,
+        Self::TcpPosition,
+        Self::Fingerprint,
+        Self::Sdk,
+        Self::Thread,
+        Self::Containment,
+    ];
+}
+
+/// Kinds of evidence together.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Evidences(u8);
+
+impl Evidences {
+    /// Number of different sets: [`Self::index`] is less.
+    pub const COUNT: usize = 1 << Evidence::ALL.len();
+
+    /// The same and `kind`.
+    #[must_use]
+    pub const fn with(self, kind: Evidence) -> Self {
+        Self(self.0 | 1 << kind as u8)
+    }
+
+    /// Whether `kind` is one of them.
+    #[must_use]
+    pub const fn has(self, kind: Evidence) -> bool {
+        self.0 & 1 << kind as u8 != 0
+    }
+
+    /// Which of all sets it is.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0) % Self::COUNT
+    }
+
+    /// The set with that [`Self::index`].
+    #[must_use]
+    pub fn from_index(index: usize) -> Self {
+        Self(u8::try_from(index % Self::COUNT).unwrap_or(0))
+    }
+
+    /// Its members, strongest first.
+    pub fn iter(self) -> impl Iterator<Item = Evidence> {
+        Evidence::ALL.into_iter().filter(move |&kind| self.has(kind))
+    }
+}
+
+impl FromIterator<Evidence> for Evidences {
+    fn from_iter<I: IntoIterator<Item = Evidence>>(kinds: I) -> Self {
+        kinds.into_iter().fold(Self::default(), Self::with)
+    }
+}
+
+impl std::fmt::Debug for Evidences {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
 /// A causal edge: to which span, resting on what, how sure.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Edge {
     /// Trace of the cause.
     pub trace: TraceId,
     /// The cause.
     pub span: SpanId,
-    /// What it rests on, strongest first.
-    pub evidence: Vec<Evidence>,
+    /// What it rests on.
+    pub evidence: Evidences,
     /// Measured precision of edges with this evidence, 0 to 1.
     pub confidence: f64,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
+use super::described::Described;
 use super::follow::Follower;
 use super::newcomers::Newcomers;
 use super::totals::Totals;
@@ -13,6 +14,7 @@ use crate::causality::{self, Causality};
 use crate::decode::Decoder;
 use crate::device::{self, Devices};
 use crate::host;
+use crate::host::devices::Catalog;
 use crate::kernel::rings::Raw;
 use crate::model::capture::{Body, Capture, DeviceNumber, Piece, Target};
 use crate::model::command::{Command, Device, Status, Transaction};
@@ -31,9 +33,6 @@ const CONNECTIONS: usize = 16 * 1024;
 /// Processes that are known. Those that were seen longest ago and have no connection are forgotten first.
 const PROCESSES: usize = 32 * 1024;
 
-/// Devices whose description is kept; describing one again costs a few reads in `/sys`.
-const DEVICES: usize = 4096;
-
 /// Threads whose `ioctl` argument at entry is kept until the call returns: as many as the kernel side follows.
 const ENTRIES: usize = tracer_common::limits::THREADS as usize;
 
@@ -44,6 +43,8 @@ pub struct Settings {
     pub decoder: Decoder,
     /// `host.id`.
     pub host_id: Arc<str>,
+    /// The devices of this host.
+    pub catalog: Catalog,
     /// Ports of brokers with their protocol.
     pub brokers: Vec<(u16, System)>,
     /// How devices' calls are understood.
@@ -76,7 +77,7 @@ pub struct Engine {
     processes: HashMap<u32, Arc<Process>>,
     generation: u32,
     newcomers: Newcomers,
-    devices: HashMap<DeviceNumber, Arc<Device>>,
+    devices: Described,
     commands: Devices,
     connections: HashMap<End, Known>,
     entries: HashMap<u32, (Timestamp, Bytes, Vec<Piece>)>,
@@ -95,11 +96,11 @@ impl Engine {
         Self {
             commands: Devices::new(settings.device.clone()),
             causality: Causality::new(settings.causality.clone()),
+            devices: Described::new(settings.catalog.clone()),
             settings,
             processes: HashMap::new(),
             generation: 0,
             newcomers: Newcomers::default(),
-            devices: HashMap::new(),
             connections: HashMap::new(),
             entries: HashMap::new(),
             transactions: Transactions::default(),
@@ -137,6 +138,7 @@ impl Engine {
 
     /// Everything before `watermark` was taken: lets time pass and gives out what is finished.
     pub fn tick(&mut self, watermark: Timestamp, out: &mut Vec<Span>) {
+        self.unplug(watermark);
         self.commands.tick(watermark, &mut self.finished);
         self.pass_commands();
         for known in self.connections.values_mut().filter(|known| known.connection.is_waiting()) {
@@ -150,6 +152,7 @@ impl Engine {
 
     /// The run is over: gives out everything that is held.
     pub fn flush(&mut self, now: Timestamp, out: &mut Vec<Span>) {
+        self.unplug(now);
         self.commands.tick(now, &mut self.finished);
         self.pass_commands();
         for known in self.connections.values_mut() {
@@ -287,19 +290,29 @@ impl Engine {
             self.totals.transactions_unplaced += self.transactions.add((capture.tid, call), transaction);
             return;
         }
+        // Before what happens on the device that may have the number by now.
+        self.unplug(capture.at.end);
         let process = self.process(&capture);
-        if matches!(capture.body, Body::Open { .. }) || self.devices.len() >= DEVICES {
-            // The number may have been given to another device since, and what is forgotten is described anew.
-            self.devices.remove(&number);
-            if self.devices.len() >= DEVICES {
-                self.devices.clear();
-            }
-        }
-        let device = Arc::clone(
-            self.devices.entry(number).or_insert_with(|| Arc::new(host::devices::describe(number))),
-        );
+        let opened = matches!(capture.body, Body::Open { .. }) && capture.result >= 0;
+        let device = self.devices.get(number, opened);
         self.commands.feed(&capture, process, &device, &mut self.finished);
         self.pass_commands();
+    }
+
+    /// A device was plugged in, perhaps with a number that another one had.
+    pub fn plugged(&mut self, number: DeviceNumber) {
+        self.devices.refresh(number);
+    }
+
+    /// A device was taken away at `at`: what is under way on it then fails once everything before that was taken.
+    pub fn unplugged(&mut self, number: DeviceNumber, at: Timestamp) {
+        self.totals.unplugged += u64::from(self.devices.unplug(number, at));
+    }
+
+    fn unplug(&mut self, until: Timestamp) {
+        for (at, number) in self.devices.gone(until) {
+            self.commands.device_gone(number, at, &mut self.finished);
+        }
     }
 
     fn socket(&mut self, capture: Capture, socket: SocketEnd) {
@@ -390,7 +403,9 @@ impl Engine {
         let Some(known) = self.connections.get_mut(&end) else { return };
         known.used = capture.at.end;
         known.pending &= capture.result <= 0;
-        if direction == Direction::Inward && !known.connection.is_half(Direction::Inward) {
+        // The broker's own reads end nobody's handling.
+        let broker = known.connection.role() == Some(Role::Server);
+        if direction == Direction::Inward && !broker && !known.connection.is_half(Direction::Inward) {
             let key = known.socket.connection();
             self.causality.returned(process, capture.tid, key, capture.at.start);
         }
@@ -426,7 +441,7 @@ impl Engine {
         if let Some(known) = self.connections.get_mut(&end) {
             // A socket that was connected under our eyes learns its own address only now.
             let same =
-                known.socket.connection() == socket.connection() || known.connection.system().is_some();
+                known.connection.system().is_some() || known.socket.connection() == socket.connection();
             if same && !from_start {
                 return;
             }

@@ -11,11 +11,15 @@ use std::path::{Path, PathBuf};
 use hashbrown::HashMap;
 
 use self::pairs::Pairs;
+use super::select::choose;
+use tracer_common::call::Abi;
 use tracer_common::config::{FdInfo, FdKey};
 use tracer_common::record::Target as WireTarget;
 
 use crate::decode::socket_address;
-use crate::host::{devices, sockets};
+use crate::device;
+use crate::host::devices::{self, Rows};
+use crate::host::sockets;
 use crate::kernel::selection::{Live, Selection};
 use crate::model::capture::{Body, Capture, DeviceKind, DeviceNumber, Target};
 use crate::model::net::{SocketEnd, Transport};
@@ -54,14 +58,19 @@ impl Follower {
             pairs: Pairs::default(),
             overflow: 0,
         };
-        let pids: Vec<u32> = match &follower.selection.processes {
+        follower.read_everybody();
+        follower
+    }
+
+    /// Reads what every process in scope has open now.
+    fn read_everybody(&mut self) {
+        let pids: Vec<u32> = match &self.selection.processes {
             Some(pids) => pids.iter().copied().collect(),
             None => numbers(Path::new("/proc")).collect(),
         };
         for pid in pids.into_iter().filter(|pid| *pid != std::process::id()) {
-            follower.read_process(pid);
+            self.read_process(pid);
         }
-        follower
     }
 
     /// Completes a capture with what its descriptor is. `false`: it is nothing that was selected.
@@ -134,11 +143,25 @@ impl Follower {
                 {
                     self.look_up((capture.pid, peer));
                 }
-                return self.complete(capture, key);
+                let complete = self.complete(capture, key);
+                if complete && let Some(made) = self.made(capture) {
+                    // `/proc` does not say of which device it is.
+                    self.learn((capture.pid, made), capture.target);
+                }
+                return complete;
             }
             _ => {}
         }
         true
+    }
+
+    /// Other devices are selected from now on: what is open of them is looked up.
+    pub fn select(&mut self, devices: Rows) {
+        let came = devices.keys().any(|row| !self.selection.devices.contains(row));
+        choose(&mut self.selection, devices);
+        if came {
+            self.read_everybody();
+        }
     }
 
     /// A process is gone, or its program is.
@@ -154,6 +177,19 @@ impl Follower {
         let Some(target) = self.known.get(&key).copied().or_else(|| self.look_up(key)) else { return false };
         capture.target = target;
         true
+    }
+
+    /// The descriptor that a device's driver made by this call.
+    fn made(&self, capture: &Capture) -> Option<i32> {
+        let (Body::Ioctl { command, after, .. }, Target::Device(number)) = (&capture.body, capture.target)
+        else {
+            return None;
+        };
+        let compat = capture.abi == Abi::Compat;
+        // What has just begun has made nothing yet.
+        let begun = capture.at.start == capture.at.end;
+        let made = device::descriptor_made(self.family(number), compat, *command, after, capture.result);
+        made.filter(|fd| !begun && *fd >= 0)
     }
 
     fn opened(&mut self, capture: &mut Capture, key: (u32, i32), path: &str) -> bool {

@@ -10,11 +10,13 @@ use tracer_common::record::Kind;
 
 use super::engine::{self, Engine};
 use super::follow::Follower;
+use super::hotplug::{Hotplug, Notice};
 use super::report::Report;
 use crate::decode::Decoder;
 use crate::export::Exporters;
 use crate::export::mask::Masks;
 use crate::export::metrics::Metrics;
+use crate::host::devices::{Pattern, Rows};
 use crate::host::{clock, processes};
 use crate::kernel::load::{Attachment, Kernel};
 use crate::kernel::selection::Selection;
@@ -40,6 +42,10 @@ pub struct Parts {
     pub kernel: Kernel,
     /// What it was told.
     pub selection: Selection,
+    /// The devices that are meant, those that are not there yet included.
+    pub devices: Vec<Pattern>,
+    /// What the kernel side was told of them.
+    pub rows: Rows,
     /// Settings of the analysis.
     pub engine: engine::Settings,
     /// Where spans go.
@@ -57,8 +63,15 @@ pub struct Parts {
 /// Runs the analysis until told to stop; then everything that is held has been offered to the exporters. `started` is
 /// told when nothing can be missed any more.
 fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
-    let Parts { kernel, selection, engine, exporters, masks, metrics, mut report, stop } = parts;
-    let Kernel { layout, mut reader, counters, live, mut attachment, .. } = kernel;
+    let Parts { kernel, selection, devices, rows, engine, exporters, masks, metrics, mut report, stop } =
+        parts;
+    let Kernel { layout, mut reader, counters, live, devices: filter, mut attachment, .. } = kernel;
+    let hotplug =
+        (!devices.is_empty()).then(|| Hotplug::start(devices, rows, engine.catalog.clone(), filter));
+    let hotplug = hotplug.transpose().unwrap_or_else(|error| {
+        tracing::warn!("devices that come and go are not followed: {error}");
+        None
+    });
     let decoder: Decoder = engine.decoder;
     let follower = layout.is_none().then(|| Follower::new(live, selection));
     let mut engine = Engine::new(engine, follower);
@@ -81,6 +94,17 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
         }
         let now = clock::monotonic_ns();
         taken = reader.read(now, stopping, &mut records);
+        while let Some(notice) = hotplug.as_ref().and_then(Hotplug::next) {
+            match notice {
+                Notice::Came(number) => engine.plugged(number),
+                Notice::Went(number, at) => engine.unplugged(number, decoder.time(at)),
+                Notice::Selected(rows) => {
+                    if let Some(follower) = engine.follower() {
+                        follower.select(rows);
+                    }
+                }
+            }
+        }
         for pid in reader.take_compat() {
             attend_compat(&mut attachment, pid);
         }

@@ -1,11 +1,11 @@
 //! From what the user asked for to what the kernel side is told.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::str::FromStr;
 
 use crate::device;
-use crate::host::{devices, processes};
+use crate::host::devices::{self, Catalog, Pattern, PatternError, Rows};
+use crate::host::processes;
 use crate::kernel::selection::{Selection, padded};
 use crate::model::op::System;
 use tracer_common::bus::Bus;
@@ -40,15 +40,9 @@ pub enum SelectError {
     /// No such process.
     #[error("there is no process {0}; list the running ones with `ps -e`")]
     Process(u32),
-    /// No such node.
-    #[error("there is no device node {0}; plug the device in, or list the nodes with `iotrail devices`")]
-    Missing(String),
-    /// A path that is no device.
-    #[error("{0} is not a device node; list the nodes with `iotrail devices`")]
-    NoDevice(String),
-    /// No such class.
-    #[error("unknown device class `{0}`: use a path or one of {1}")]
-    Class(String, String),
+    /// No such device.
+    #[error(transparent)]
+    Device(#[from] PatternError),
 }
 
 /// Protocols that are decoded, with the port that belongs to each.
@@ -83,7 +77,7 @@ pub struct Request {
     pub pids: Vec<u32>,
     /// Processes by name.
     pub comms: Vec<String>,
-    /// Paths of nodes and names of classes.
+    /// Devices, as [`Pattern::parse`] takes them.
     pub devices: Vec<String>,
     /// Brokers.
     pub brokers: Vec<Broker>,
@@ -98,6 +92,24 @@ pub struct Plan {
     pub selection: Selection,
     /// Ports with their protocol.
     pub ports: Vec<(u16, System)>,
+    /// The devices that are meant, those that are not there yet included.
+    pub devices: Vec<Pattern>,
+    /// What they are now.
+    pub rows: Rows,
+}
+
+impl Plan {
+    /// A line for each pattern of devices that means nothing yet: what is waited for, and what there is instead.
+    #[must_use]
+    pub fn waiting(&self, catalog: &Catalog) -> Vec<String> {
+        let named = self.devices.iter().filter(|pattern| **pattern != Pattern::Everything);
+        let named: Vec<Pattern> = named.cloned().collect();
+        let (_, waiting) = devices::resolve(&named, catalog);
+        let line = |pattern: &&Pattern| {
+            format!("no device is {pattern} yet: waiting for it to be plugged in{}", pattern.instead(catalog))
+        };
+        waiting.iter().map(line).collect()
+    }
 }
 
 /// Resolves a request on this host.
@@ -107,17 +119,19 @@ pub struct Plan {
 ///
 /// # Errors
 /// Something that was asked for does not exist.
-pub fn resolve(request: &Request) -> Result<Plan, SelectError> {
+pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Plan, SelectError> {
     let mut selection = Selection { ioctls: device::recipes().to_vec(), ..Selection::default() };
     let mut ports = Vec::new();
     let everything = request.devices.is_empty() && request.brokers.is_empty();
+    let mut patterns = Vec::new();
     if everything {
-        selection.devices = devices::everything();
+        patterns.push(Pattern::Everything);
         ports.extend(DECODED.iter().map(|(_, system, port)| (*port, *system)));
     }
     for device in &request.devices {
-        selection.devices.extend(device_rows(device)?);
+        patterns.push(Pattern::parse(device, catalog)?);
     }
+    let (rows, _) = devices::resolve(&patterns, catalog);
     for broker in &request.brokers {
         match &broker.place {
             Place::Port(port) => ports.push((*port, broker.system)),
@@ -140,12 +154,16 @@ pub fn resolve(request: &Request) -> Result<Plan, SelectError> {
         selection.comms =
             request.comms.iter().map(|comm| padded(&comm.as_bytes()[..comm.len().min(15)])).collect();
     }
-    for row in &selection.devices {
-        let class = devices::class_of_row(*row);
-        selection.families.insert(*row, device::family(class));
-        selection.buses.extend(buses(class));
-    }
-    Ok(Plan { selection, ports })
+    selection.buses = rows.values().flat_map(|class| buses(class)).copied().collect();
+    selection.awaits_devices = !patterns.is_empty();
+    choose(&mut selection, rows.clone());
+    Ok(Plan { selection, ports, devices: patterns, rows })
+}
+
+/// Selects these devices and no others.
+pub(super) fn choose(selection: &mut Selection, rows: Rows) {
+    selection.families = rows.iter().map(|(row, class)| (*row, device::family(class))).collect();
+    selection.devices = rows.into_keys().collect();
 }
 
 /// The buses that devices of a class may hang on.
@@ -159,19 +177,6 @@ fn buses(class: &str) -> &'static [Bus] {
         "video" => &[Bus::V4l2],
         _ => &[],
     }
-}
-
-fn device_rows(device: &str) -> Result<devices::Rows, SelectError> {
-    if !device.contains('/') {
-        return devices::class_rows(device)
-            .ok_or_else(|| SelectError::Class(device.to_owned(), devices::classes().join(", ")));
-    }
-    let path = Path::new(device);
-    if !path.exists() {
-        return Err(SelectError::Missing(device.to_owned()));
-    }
-    let row = devices::node_row(path).ok_or_else(|| SelectError::NoDevice(device.to_owned()))?;
-    Ok([row].into())
 }
 
 #[cfg(test)]
@@ -196,20 +201,36 @@ mod tests {
     #[test]
     fn what_does_not_exist_is_refused_by_name() {
         let request = |device: &str| Request { devices: vec![device.to_owned()], ..Request::default() };
-        assert!(matches!(resolve(&request("/dev/nope0")), Err(SelectError::Missing(_))));
-        assert!(matches!(resolve(&request("/etc/passwd")), Err(SelectError::NoDevice(_))));
-        assert!(matches!(resolve(&request("toaster")), Err(SelectError::Class(..))));
+        let refused = |device: &str| match resolve(&request(device), &Catalog::default()) {
+            Err(SelectError::Device(error)) => error,
+            other => panic!("{device}: {other:?}"),
+        };
+        assert!(matches!(refused("/dev/nope0"), PatternError::Missing { .. }));
+        assert!(matches!(refused("/etc/passwd"), PatternError::NoDevice(_)));
+        assert!(matches!(refused("toaster"), PatternError::Class(..)));
+        assert!(matches!(refused("usb:xyz"), PatternError::Usb(..)));
         let request = Request { pids: vec![0x3fff_ffff], ..Request::default() };
-        assert!(matches!(resolve(&request), Err(SelectError::Process(_))));
+        assert!(matches!(resolve(&request, &Catalog::default()), Err(SelectError::Process(_))));
+    }
+
+    #[test]
+    fn what_may_still_come_is_waited_for_and_said() {
+        let device = "usb:1209:beef".to_owned();
+        let request = Request { devices: vec![device, "/dev/ttyUSB77".to_owned()], ..Request::default() };
+        let plan = resolve(&request, &Catalog::default()).expect("it may come");
+        assert_eq!(plan.selection.devices, [(1, 188, Some(77))].into(), "by the number that it will have");
+        let lines = plan.waiting(&Catalog::default());
+        assert!(lines[0].starts_with("no device is usb:1209:beef yet: waiting"), "{lines:?}");
+        assert!(lines[1].contains("/dev/ttyUSB77"), "{lines:?}");
     }
 
     #[test]
     fn naming_one_side_narrows_that_side_only() {
         let request = Request { devices: vec!["/dev/null".to_owned()], ..Request::default() };
-        let plan = resolve(&request).expect("it exists");
+        let plan = resolve(&request, &Catalog::default()).expect("it exists");
         assert_eq!(plan.selection.devices, [(1, 1, Some(3))].into());
         assert!(plan.selection.ports.is_empty() && plan.selection.processes.is_none());
-        let plan = resolve(&Request::default()).expect("nothing was asked for");
+        let plan = resolve(&Request::default(), &Catalog::default()).expect("nothing was asked for");
         assert!(plan.selection.ports.contains(&1883) && plan.selection.devices.contains(&(1, 136, None)));
     }
 }

@@ -20,6 +20,8 @@ pub struct Totals {
     pub device_records: u64,
     /// Records about sockets.
     pub socket_records: u64,
+    /// Devices in use that were taken away.
+    pub unplugged: u64,
     /// Transactions of drivers on their buses.
     pub transactions: u64,
     /// Those of them that were given up, because the call they were for did not end or made too many.
@@ -86,6 +88,7 @@ impl Totals {
             ("transactions_unplaced", self.transactions_unplaced),
             ("device_records", self.device_records),
             ("socket_records", self.socket_records),
+            ("unplugged", self.unplugged),
             ("commands", self.commands),
             ("publishes", self.publishes),
             ("deliveries", self.deliveries),

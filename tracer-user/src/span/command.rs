@@ -8,7 +8,7 @@ use super::{Frame, id, millis};
 use crate::model::command::{Command, Transaction, Value};
 use crate::model::ids::{SpanId, TraceId};
 use crate::model::process::Process;
-use crate::model::span::{Edge, Evidence, Owner, Span, SpanKind, Subject};
+use crate::model::span::{Edge, Evidence, Evidences, Owner, Span, SpanKind, Subject};
 use crate::names::attribute;
 use tracer_common::bus::Bus;
 
@@ -110,7 +110,12 @@ pub fn bus(
     Span {
         trace,
         id: id::bus(parent, index),
-        parent: Some(Edge { trace, span: parent, evidence: vec![Evidence::Thread], confidence: 1.0 }),
+        parent: Some(Edge {
+            trace,
+            span: parent,
+            evidence: Evidences::default().with(Evidence::Thread),
+            confidence: 1.0,
+        }),
         remote_parent: None,
         links: Vec::new(),
         kind: SpanKind::Internal,
@@ -157,12 +162,12 @@ mod tests {
         let command = |unsolicited| Command {
             unsolicited,
             name: "I2C_RDWR".into(),
-            device: Arc::new(Device {
-                number: DeviceNumber { kind: DeviceKind::Char, major: 89, minor: 1 },
-                class: "i2c",
-                path: "/dev/i2c-1".into(),
-                id: "i2c-1".into(),
-            }),
+            device: Arc::new(Device::new(
+                DeviceNumber { kind: DeviceKind::Char, major: 89, minor: 1 },
+                "i2c",
+                "/dev/i2c-1",
+                "i2c-1",
+            )),
             process: key,
             tid: 4,
             end_tid: 4,

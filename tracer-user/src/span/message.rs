@@ -16,10 +16,6 @@ use crate::names::attribute;
 pub struct Line {
     /// `host:port` of the broker.
     pub server: Arc<str>,
-    /// The broker's address alone.
-    pub server_address: Arc<str>,
-    /// The broker's port, 0 for a unix socket.
-    pub server_port: u16,
     /// `host:port` of the client.
     pub client: Arc<str>,
 }
@@ -52,32 +48,23 @@ pub struct Seen<'a> {
 struct Family {
     /// First word of the name.
     verb: &'static str,
-    /// `messaging.operation.name`; empty: not an operation of a client.
-    operation: &'static str,
-    /// `messaging.operation.type`.
-    kind_of_operation: &'static str,
     kind: SpanKind,
 }
 
-const PUBLISH: Family =
-    Family { verb: "publish", operation: "publish", kind_of_operation: "send", kind: SpanKind::Producer };
-const BROKER: Family =
-    Family { verb: "broker", operation: "", kind_of_operation: "", kind: SpanKind::Internal };
-const PROCESS: Family =
-    Family { verb: "process", operation: "process", kind_of_operation: "process", kind: SpanKind::Consumer };
+const PUBLISH: Family = Family { verb: "publish", kind: SpanKind::Producer };
+const BROKER: Family = Family { verb: "broker", kind: SpanKind::Internal };
+const PROCESS: Family = Family { verb: "process", kind: SpanKind::Consumer };
 
 /// `publish {destination}`.
 #[must_use]
 pub fn publish(seen: Seen<'_>, frame: Frame) -> Span {
-    let latency = seen.at.nanos();
-    base(seen, frame, &PUBLISH, Some(latency), Subject::Publish)
+    base(seen, frame, &PUBLISH, None, Subject::Publish)
 }
 
 /// `broker {destination}`: the time from the broker's last read of the publish to its first write of the delivery.
 #[must_use]
 pub fn broker(seen: Seen<'_>, frame: Frame) -> Span {
-    let latency = seen.at.nanos();
-    let mut span = base(seen, frame, &BROKER, Some(latency), Subject::Broker);
+    let mut span = base(seen, frame, &BROKER, None, Subject::Broker);
     // The bytes are on the publish span and on the process span already.
     span.payload = None;
     span
@@ -93,9 +80,10 @@ pub fn process(seen: Seen<'_>, frame: Frame, since_publish: Option<u64>, dispatc
 /// `ack {destination}` and its relatives; `count`: how many messages it settles.
 #[must_use]
 pub fn settle(seen: Seen<'_>, frame: Frame, name: &'static str, count: usize) -> Span {
-    let latency = seen.at.nanos();
-    let family = Family { verb: name, operation: name, kind_of_operation: "settle", kind: SpanKind::Client };
-    let mut span = base(seen, frame, &family, Some(latency), Subject::Settle);
+    let family = Family { verb: name, kind: SpanKind::Client };
+    let size = i64::try_from(seen.message.body.size).unwrap_or(i64::MAX);
+    let mut span = base(seen, frame, &family, None, Subject::Settle);
+    span.attributes.push((attribute::MESSAGING_MESSAGE_BODY_SIZE, Value::Int(size)));
     if count > 1 {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         span.attributes.push((attribute::MESSAGING_BATCH_MESSAGE_COUNT, Value::Int(count)));
@@ -103,6 +91,9 @@ pub fn settle(seen: Seen<'_>, frame: Frame, name: &'static str, count: usize) ->
     span.payload = None;
     span
 }
+
+/// Attributes that most messages' spans have beside those of their protocol.
+const SOME: usize = 3;
 
 fn base(
     seen: Seen<'_>,
@@ -112,16 +103,8 @@ fn base(
     subject: impl FnOnce(MessageSubject) -> Subject,
 ) -> Span {
     let message = seen.message;
-    let mut attributes = Vec::with_capacity(14 + message.attributes.len());
-    let text = |text: &'static str| Value::Text(Cow::Borrowed(text));
-    attributes.push((attribute::MESSAGING_SYSTEM, text(seen.system.name())));
-    if !family.operation.is_empty() {
-        attributes.push((attribute::MESSAGING_OPERATION_NAME, text(family.operation)));
-        attributes.push((attribute::MESSAGING_OPERATION_TYPE, text(family.kind_of_operation)));
-    }
-    attributes.push((attribute::MESSAGING_DESTINATION_NAME, Value::Shared(message.destination.clone())));
-    let size = i64::try_from(message.body.size).unwrap_or(i64::MAX);
-    attributes.push((attribute::MESSAGING_MESSAGE_BODY_SIZE, Value::Int(size)));
+    // System, operation, destination, server and thread are in the span's subject and fields, whence the exporter has them.
+    let mut attributes = Vec::with_capacity(SOME + message.attributes.len());
     if let Some(id) = &message.id {
         attributes.push((attribute::MESSAGING_MESSAGE_ID, Value::Shared(id.clone())));
     }
@@ -130,16 +113,8 @@ fn base(
     {
         attributes.push((attribute::MESSAGING_CLIENT_ID, Value::Shared(id.clone())));
     }
-    attributes.push((attribute::SERVER_ADDRESS, Value::Shared(seen.line.server_address.clone())));
-    if seen.line.server_port != 0 {
-        attributes.push((attribute::SERVER_PORT, Value::Int(seen.line.server_port.into())));
-    }
-    // The thread is the one that was seen: the broker's is not the client's.
-    if matches!(seen.owner, Owner::Process(_)) && !seen.from_broker {
-        attributes.push((attribute::THREAD_ID, Value::Int(seen.tid.into())));
-    }
     if seen.from_broker {
-        attributes.push((attribute::VIEWPOINT, text("broker")));
+        attributes.push((attribute::VIEWPOINT, Value::Text(Cow::Borrowed("broker"))));
     }
     if let Some(latency) = latency {
         attributes.push((attribute::LATENCY_MS, Value::Float(millis(latency))));
@@ -198,12 +173,7 @@ mod tests {
     use crate::model::time::Timestamp;
 
     fn seen(message: &Message, from_broker: bool) -> Span {
-        let line = Line {
-            server: "10.0.0.1:1883".into(),
-            server_address: "10.0.0.1".into(),
-            server_port: 1883,
-            client: "10.0.0.2:40000".into(),
-        };
+        let line = Line { server: "10.0.0.1:1883".into(), client: "10.0.0.2:40000".into() };
         let id = IdBuilder::new("test");
         let frame =
             Frame { trace: id.trace(), id: id.span(), parent: None, remote_parent: None, links: Vec::new() };
@@ -223,26 +193,19 @@ mod tests {
     }
 
     #[test]
-    fn attributes_say_what_the_conventions_want() {
+    fn attributes_say_what_the_subject_does_not() {
         let message = Message {
             destination: "plant/pump".into(),
             body: Payload::whole(&br#"{"specversion":"1.0","type":"pump.on","id":"4","source":"/plc"}"#[..]),
             headers: vec![("correlation-id".into(), "c-1".into())],
-            attributes: vec![(attribute::MQTT_QOS, Value::Int(1))],
+            attributes: vec![(attribute::MQTT_QOS, Value::Int(1))].into(),
             ..Message::default()
         };
         let span = seen(&message, true);
         let lines: Vec<_> =
             span.attributes.iter().map(|(key, value)| format!("{key} = {value:?}\n")).collect();
         expect![[r#"
-            messaging.system = Text("mqtt")
-            messaging.operation.name = Text("process")
-            messaging.operation.type = Text("process")
-            messaging.destination.name = Shared("plant/pump")
-            messaging.message.body.size = Int(63)
             messaging.client.id = Shared("pump")
-            server.address = Shared("10.0.0.1")
-            server.port = Int(1883)
             iotrail.viewpoint = Text("broker")
             iotrail.latency_ms = Float(1.5)
             iotrail.correlation_id = Shared("c-1")

@@ -112,6 +112,10 @@ impl Lane {
             }
         }
         let (from, in_order) = match (cursor, wanted.since) {
+            // Where the next one is younger than the subscription, so are all behind it.
+            (Some(cursor), Some(since)) if self.entry(cursor.next).is_some_and(|next| next.at >= since) => {
+                (cursor.next, true)
+            }
             (Some(cursor), Some(since)) => (cursor.next.max(self.first_since(since)), true),
             (Some(cursor), None) => (cursor.next.max(self.base), true),
             (None, Some(since)) => (self.first_since(since), true),

@@ -96,7 +96,7 @@ impl Causality {
             error: None,
             will: Some(false),
         };
-        let what = What::Publish(Box::new(publish));
+        let what = What::Publish(publish);
         let detail = Detail { parent: None, remote_parent: None, links: Vec::new(), due: None, what };
         let handle = self.nodes.add(&facts, at, print, detail);
         if let Some(node) = self.nodes.get_mut(handle) {

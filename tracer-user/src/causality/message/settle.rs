@@ -106,8 +106,7 @@ impl Causality {
             from_broker: !is_client,
             error,
         };
-        let detail =
-            Detail { parent, remote_parent: None, links, due: None, what: What::Settle(Box::new(settle)) };
+        let detail = Detail { parent, remote_parent: None, links, due: None, what: What::Settle(settle) };
         let handle = self.nodes.add(&facts, op.at.start, Print::default(), detail);
         self.schedule(handle, op.at.end.plus(self.settings.settle_ns));
     }

@@ -200,12 +200,12 @@ impl World {
         self.inputs.push(Input::Command(Command {
             unsolicited: false,
             name: "CMD".into(),
-            device: Arc::new(Device {
-                number: DeviceNumber { kind: DeviceKind::Char, major: 188, minor: 0 },
-                class: "tty",
-                path: "/dev/ttyUSB0".into(),
-                id: "usb-1".into(),
-            }),
+            device: Arc::new(Device::new(
+                DeviceNumber { kind: DeviceKind::Char, major: 188, minor: 0 },
+                "tty",
+                "/dev/ttyUSB0",
+                "usb-1",
+            )),
             process: key(name),
             tid,
             end_tid: tid,

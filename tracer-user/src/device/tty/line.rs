@@ -309,6 +309,8 @@ pub(super) fn read_of(fd: i32, tid: u32, at: Interval) -> Moved {
         at,
         tid,
         fd,
+        // It says where the program is, and carries nothing whose layout could differ.
+        compat: false,
         direction: Direction::Inward,
         error: None,
         offset: None,

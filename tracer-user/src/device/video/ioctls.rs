@@ -1,7 +1,10 @@
 //! Commands of V4L2. 32-bit programs have other numbers where a structure holds pointers, `long`s or 64-bit numbers.
 
+use std::borrow::Cow;
+
 use super::buffers::{Buffer, ERROR};
 use crate::device::ioc::{Args, Argument, Nested, Row, int_at, ior, iow, iowr, no_args, text, u32_at};
+use crate::device::names;
 use crate::model::command::{Command, Status, Value};
 use tracer_common::recipe::{Condition, ENTRY, EXIT, Field, Recipe};
 
@@ -74,16 +77,16 @@ pub(super) static TABLE: &[Row] = &[
     Row::new(iowr(b'V', 21, 204), "VIDIOC_G_PARM", interval),
     Row::new(iowr(b'V', 22, 204), "VIDIOC_S_PARM", interval),
     Row::new(iowr(b'V', 27, 8), "VIDIOC_G_CTRL", |argument, args| {
-        args.extend(hex("control", argument.given, 0));
+        args.extend(control(argument.given));
         args.extend(int_at(argument.answered, 4).map(|value| ("value", value)));
     }),
     Row::new(iowr(b'V', 28, 8), "VIDIOC_S_CTRL", |argument, args| {
-        args.extend(hex("control", argument.given, 0));
+        args.extend(control(argument.given));
         args.extend(int_at(argument.given, 4).map(|value| ("value", value)));
     }),
     Row::new(iowr(b'V', 36, 68), "VIDIOC_QUERYCTRL", query_control),
     Row::new(iowr(b'V', 37, 44), "VIDIOC_QUERYMENU", |argument, args| {
-        args.extend(hex("control", argument.given, 0));
+        args.extend(control(argument.given));
         args.extend(number("index", argument.given, 4));
     }),
     Row::new(ior(b'V', 38, 4), "VIDIOC_G_INPUT", |argument, args| answered("input", argument, args)),
@@ -147,6 +150,15 @@ fn answered(name: &'static str, argument: &Argument<'_>, args: &mut Args) {
     args.extend(number(name, argument.answered, 0));
 }
 
+/// A control's id, by name if it has one.
+fn control_name(id: u32) -> Cow<'static, str> {
+    names::v4l2_control(id).map_or_else(|| format!("0x{id:08x}").into(), Cow::Borrowed)
+}
+
+fn control(bytes: &[u8]) -> Option<(&'static str, Value)> {
+    u32_at(bytes, 0).map(|id| ("control", Value::Text(control_name(id))))
+}
+
 /// A format's code: four letters, or a number where they are none.
 fn four_letters(name: &'static str, bytes: &[u8], at: usize) -> Option<(&'static str, Value)> {
     let letters = bytes.get(at..)?.first_chunk::<4>()?;
@@ -184,7 +196,7 @@ fn interval(argument: &Argument<'_>, args: &mut Args) {
 
 /// `struct v4l2_queryctrl` and `v4l2_query_ext_ctrl`.
 fn query_control(argument: &Argument<'_>, args: &mut Args) {
-    args.extend(hex("control", argument.given, 0));
+    args.extend(control(argument.given));
     text("name", argument.answered, 8..40, args);
 }
 
@@ -204,9 +216,10 @@ fn several_controls(argument: &Argument<'_>, args: &mut Args) {
     let element = |index| argument.answered_element(index).or_else(|| argument.given_element(index));
     let listed = (0..LISTED).map_while(element).filter_map(|control| {
         let (id, size) = (u32_at(control, 0)?, u32_at(control, 4)?);
+        let name = control_name(id);
         Some(match (size, u32_at(control, 12)) {
-            (0, Some(value)) => format!("0x{id:08x}={}", value.cast_signed()).into(),
-            _ => format!("0x{id:08x} {size} B").into(),
+            (0, Some(value)) => format!("{name}={}", value.cast_signed()).into(),
+            _ => format!("{name} {size} B").into(),
         })
     });
     args.push(("values", Value::Texts(listed.collect())));

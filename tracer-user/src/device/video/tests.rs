@@ -88,8 +88,8 @@ fn planes_formats_and_controls() {
         0 command VIDIOC_DQBUF 0..10 type=9 index=0 memory=mmap bytes=150 sequence=5
         1 command VIDIOC_S_FMT 0..10 type=1 width=64 height=48 pixel_format=YUYV
         2 command VIDIOC_S_FMT 0..10 type=1 width=64 height=48 pixel_format=NV12
-        3 command VIDIOC_S_EXT_CTRLS 0..10 controls=2 values=Texts(["0x00980900=-5", "0x00980901 12 B"])
-        4 command VIDIOC_S_CTRL 0..10 error ERANGE control=0x00980900 value=7
+        3 command VIDIOC_S_EXT_CTRLS 0..10 controls=2 values=Texts(["V4L2_CID_BRIGHTNESS=-5", "V4L2_CID_CONTRAST 12 B"])
+        4 command VIDIOC_S_CTRL 0..10 error ERANGE control=V4L2_CID_BRIGHTNESS value=7
     "#]]
     .assert_eq(&rendered("video", calls));
 }

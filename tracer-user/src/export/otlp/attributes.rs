@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{Attributes, Encoder, evidence};
 use crate::export::payload::{PAYLOAD, REPLY, describe};
 use crate::model::command::{Status, Value};
+use crate::model::device::Identity;
 use crate::model::span::{Edge, MessageSubject, Owner, Span, Subject};
 use crate::names::{attribute, resource};
 
@@ -100,7 +101,7 @@ pub(crate) fn span(encoder: &Encoder, span: &Span, out: &mut impl Attributes) {
 
 /// Attributes of a link, and of a span for its parent.
 pub(crate) fn link(edge: &Edge, out: &mut impl Attributes) {
-    out.text(attribute::LINK_EVIDENCE, &evidence(edge));
+    out.text(attribute::LINK_EVIDENCE, evidence(edge));
     out.float(attribute::LINK_CONFIDENCE, edge.confidence);
 }
 
@@ -111,12 +112,34 @@ fn subject(subject: &Subject, span: &Span, out: &mut impl Attributes) {
             out.text(attribute::DEVICE_CLASS, device.class);
             out.text(attribute::DEVICE_PATH, &device.path);
             out.text(attribute::DEVICE_COMMAND, command);
+            identity(&device.identity, out);
         }
         Subject::Publish(subject)
         | Subject::Broker(subject)
         | Subject::Process(subject, _)
         | Subject::Receive(subject)
         | Subject::Settle(subject) => message(subject, span, out),
+    }
+}
+
+/// What is known of the hardware. Links are other names of the node: `iotrail devices` has them.
+fn identity(identity: &Identity, out: &mut impl Attributes) {
+    let Identity { driver, bus, address, vendor_id, product_id, vendor, model, serial, name, links: _ } =
+        identity;
+    for (key, value) in [
+        (attribute::DEVICE_DRIVER, driver),
+        (attribute::DEVICE_BUS, bus),
+        (attribute::DEVICE_ADDRESS, address),
+        (attribute::DEVICE_VENDOR_ID, vendor_id),
+        (attribute::DEVICE_PRODUCT_ID, product_id),
+        (attribute::DEVICE_VENDOR, vendor),
+        (attribute::DEVICE_MODEL, model),
+        (attribute::DEVICE_SERIAL, serial),
+        (attribute::DEVICE_NAME, name),
+    ] {
+        if let Some(value) = value {
+            out.text(key, value);
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! OTLP as JSON (OTLP specification, "JSON Protobuf Encoding"): lowerCamelCase keys, ids in lower-case hex,
 //! 64-bit integers as strings, enums as integers; fields at their default are left out.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use super::{
-    Attributes, Encoder, SCOPE, SCOPE_VERSION, STATUS_ERROR, attributes, flags, group, kind, links, parent_id,
+    Attributes, Encoder, SCOPE, SCOPE_VERSION, STATUS_ERROR, attributes, flags, kind, links, owners,
+    parent_id,
 };
 use crate::export::payload::encode_hex;
 use crate::model::command::Status;
@@ -13,12 +13,7 @@ use crate::model::span::{Edge, Span};
 
 /// `ExportTraceServiceRequest`, without a line's end.
 pub(super) fn request(encoder: &Encoder, spans: &[Arc<Span>], out: &mut Vec<u8>) {
-    let groups = group(spans, |one, out| {
-        if !out.is_empty() {
-            out.push(b',');
-        }
-        span(encoder, one, out);
-    });
+    let groups = owners(spans);
     out.extend_from_slice(b"{\"resourceSpans\":[");
     for (place, group) in groups.iter().enumerate() {
         if place > 0 {
@@ -31,7 +26,12 @@ pub(super) fn request(encoder: &Encoder, spans: &[Arc<Span>], out: &mut Vec<u8>)
         out.extend_from_slice(b",\"version\":");
         string(out, SCOPE_VERSION);
         out.extend_from_slice(b"},\"spans\":[");
-        out.extend_from_slice(&group.spans);
+        for (place, one) in group.spans.iter().enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            span(encoder, one, out);
+        }
         out.extend_from_slice(b"]}]}");
     }
     out.extend_from_slice(b"]}");
@@ -46,12 +46,12 @@ fn span(encoder: &Encoder, span: &Span, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"parentSpanId\":");
         hex(out, &parent.0);
     }
-    number(out, ",\"flags\":", flags(span));
+    int(out, ",\"flags\":", flags(span));
     out.extend_from_slice(b",\"name\":");
     string(out, &span.name);
-    number(out, ",\"kind\":", kind(span.kind));
-    number(out, ",\"startTimeUnixNano\":\"", span.at.start.0);
-    number(out, "\",\"endTimeUnixNano\":\"", span.at.end.0);
+    int(out, ",\"kind\":", kind(span.kind));
+    int(out, ",\"startTimeUnixNano\":\"", span.at.start.0);
+    int(out, "\",\"endTimeUnixNano\":\"", span.at.end.0);
     out.extend_from_slice(b"\",\"attributes\":[");
     attributes::span(encoder, span, &mut KeyValues::new(out));
     out.push(b']');
@@ -69,7 +69,7 @@ fn span(encoder: &Encoder, span: &Span, out: &mut Vec<u8>) {
             string(out, message);
             out.push(b',');
         }
-        number(out, "\"code\":", STATUS_ERROR);
+        int(out, "\"code\":", STATUS_ERROR);
         out.push(b'}');
     }
     out.push(b'}');
@@ -118,7 +118,7 @@ impl Attributes for KeyValues<'_> {
 
     fn int(&mut self, key: &str, value: i64) {
         self.pair(key, |out| {
-            number(out, "\"intValue\":\"", value);
+            int(out, "\"intValue\":\"", value);
             out.push(b'"');
         });
     }
@@ -132,13 +132,21 @@ impl Attributes for KeyValues<'_> {
             } else if value.is_infinite() {
                 string(out, if value > 0.0 { "Infinity" } else { "-Infinity" });
             } else {
-                number(out, "", value);
+                let mut text = ryu::Buffer::new();
+                let text = text.format_finite(value);
+                out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
             }
         });
     }
 
     fn bool(&mut self, key: &str, value: bool) {
-        self.pair(key, |out| number(out, "\"boolValue\":", value));
+        self.pair(key, |out| {
+            out.extend_from_slice(if value {
+                b"\"boolValue\":true".as_slice()
+            } else {
+                b"\"boolValue\":false"
+            });
+        });
     }
 
     fn texts(&mut self, key: &str, values: &[Arc<str>]) {
@@ -159,11 +167,22 @@ impl Attributes for KeyValues<'_> {
 }
 
 fn string(out: &mut Vec<u8>, text: &str) {
-    serde_json::to_writer(out, text).expect("a string can be written to memory as JSON");
+    // Nearly every text is as it stands. Without a way out of the loop it is done for many bytes at once.
+    let special =
+        text.bytes().fold(false, |found, byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'));
+    if special {
+        serde_json::to_writer(out, text).expect("a string can be written to memory as JSON");
+        return;
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
 }
 
-fn number(out: &mut Vec<u8>, before: &str, value: impl std::fmt::Display) {
-    write!(out, "{before}{value}").expect("writing to memory does not fail");
+fn int(out: &mut Vec<u8>, before: &str, value: impl itoa::Integer) {
+    out.extend_from_slice(before.as_bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 fn hex(out: &mut Vec<u8>, id: &[u8]) {

@@ -11,10 +11,11 @@ use prost::Message;
 
 use super::Encoder;
 use crate::export::payload::PayloadPolicy;
-use crate::export::samples::{busy, edge, encoder, id, message, process, remote, span, trace, trail};
+use crate::export::samples::{busy, device, edge, encoder, id, message, process, remote, span, trace, trail};
 use crate::model::command::{Status, Value};
+use crate::model::device::{Device, Identity};
 use crate::model::payload::Payload;
-use crate::model::span::{Edge, Evidence, Span, SpanKind, Subject};
+use crate::model::span::{Edge, Evidence, Evidences, Span, SpanKind, Subject};
 
 fn protobuf(encoder: &Encoder, spans: &[Arc<Span>]) -> ExportTraceServiceRequest {
     let bytes = encoder.protobuf(spans);
@@ -194,8 +195,12 @@ fn messaging_attributes() {
 fn parents() {
     let owner = process("a", 1);
     let plain = || span(1, &owner, "x", SpanKind::Producer, Subject::Publish(message("x")));
-    let elsewhere =
-        Edge { trace: trace(9), span: id(9), evidence: vec![Evidence::Containment], confidence: 0.5 };
+    let elsewhere = Edge {
+        trace: trace(9),
+        span: id(9),
+        evidence: Evidences::default().with(Evidence::Containment),
+        confidence: 0.5,
+    };
     // span, parent id, flags, links
     let cases = [
         (plain(), vec![], 0x001, 0),
@@ -213,7 +218,7 @@ fn parents() {
             0,
         ),
         // A parent in another trace cannot be OTLP's parent.
-        (Span { parent: Some(elsewhere.clone()), links: vec![elsewhere], ..plain() }, vec![], 0x001, 2),
+        (Span { parent: Some(elsewhere), links: vec![elsewhere], ..plain() }, vec![], 0x001, 2),
     ];
     for (span, parent, flags, links) in cases {
         let request = protobuf(&encoder(PayloadPolicy::Off), &[Arc::new(span)]);
@@ -246,6 +251,28 @@ fn what_a_span_brings_is_not_derived_again() {
     assert_eq!(value(attributes, "messaging.operation.name").unwrap(), "nack");
     assert_eq!(value(attributes, "messaging.operation.type").unwrap(), "settle");
     assert_eq!(only(&request).status.as_ref().unwrap().code, 2);
+}
+
+#[test]
+fn what_is_known_of_the_hardware_is_told() {
+    let Subject::Device { device, command, unsolicited } = device("/dev/ttyUSB0", "TCGETS", false) else {
+        panic!("it is a device")
+    };
+    let mut device = Device::clone(&device);
+    device.identity = Identity {
+        driver: Some("ftdi_sio".into()),
+        serial: Some("FT123".into()),
+        links: vec!["/dev/serial/by-id/x".into()],
+        ..Identity::default()
+    };
+    let subject = Subject::Device { device: Arc::new(device), command, unsolicited };
+    let own = span(1, &process("poll", 1), "peripheral.execute TCGETS", SpanKind::Client, subject);
+    let request = protobuf(&encoder(PayloadPolicy::Off), &[Arc::new(own)]);
+    let attributes = &only(&request).attributes;
+    assert_eq!(value(attributes, "iotrail.device.driver").as_deref(), Some("ftdi_sio"));
+    assert_eq!(value(attributes, "iotrail.device.serial").as_deref(), Some("FT123"));
+    assert_eq!(value(attributes, "iotrail.device.model"), None);
+    assert!(!format!("{request:?}").contains("by-id"));
 }
 
 #[test]

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::{
-    Attributes, Encoder, SCOPE, SCOPE_VERSION, STATUS_ERROR, attributes, flags, group, kind, links, parent_id,
+    Attributes, Encoder, Group, SCOPE, SCOPE_VERSION, STATUS_ERROR, attributes, flags, kind, links, owners,
+    parent_id,
 };
 use crate::model::command::Status;
 use crate::model::span::{Edge, Span};
@@ -14,30 +15,35 @@ use crate::model::span::{Edge, Span};
 /// `ExportTraceServiceRequest`.
 pub(super) fn request(encoder: &Encoder, spans: &[Arc<Span>]) -> Vec<u8> {
     let mut scratch = Vec::new();
-    let groups = group(spans, |one, out| {
-        scratch.clear();
-        span(encoder, one, &mut scratch);
-        message(out, 2, &scratch); // ScopeSpans.spans
-    });
+    let mut groups = Vec::new();
+    for Group { owner, spans } in owners(spans) {
+        let mut out = Vec::new();
+        for one in spans {
+            scratch.clear();
+            span(encoder, one, &mut scratch);
+            message(&mut out, 2, &scratch); // ScopeSpans.spans
+        }
+        groups.push((owner, out));
+    }
 
     let mut scope = Vec::new();
     text(&mut scope, 1, SCOPE); // InstrumentationScope.name
     text(&mut scope, 2, SCOPE_VERSION); // InstrumentationScope.version
 
-    let size: usize = groups.iter().map(|group| group.spans.len() + RESOURCE_GUESS).sum();
+    let size: usize = groups.iter().map(|(_, spans)| spans.len() + RESOURCE_GUESS).sum();
     let mut request = Vec::with_capacity(size);
-    for group in groups {
+    for (owner, spans) in groups {
         let mut resource = KeyValues { out: Vec::new(), field: 1 }; // Resource.attributes
-        attributes::resource(encoder, group.owner, &mut resource);
+        attributes::resource(encoder, owner, &mut resource);
 
         // ScopeSpans: its scope and the spans, of which the field headers are already there.
-        let scope_spans = field_size(1, scope.len()) + group.spans.len();
+        let scope_spans = field_size(1, scope.len()) + spans.len();
         let resource_spans = field_size(1, resource.out.len()) + field_size(2, scope_spans);
         header(&mut request, 1, resource_spans); // ExportTraceServiceRequest.resource_spans
         message(&mut request, 1, &resource.out); // ResourceSpans.resource
         header(&mut request, 2, scope_spans); // ResourceSpans.scope_spans
         message(&mut request, 1, &scope); // ScopeSpans.scope
-        request.extend_from_slice(&group.spans);
+        request.extend_from_slice(&spans);
     }
     request
 }

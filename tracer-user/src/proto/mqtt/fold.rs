@@ -94,12 +94,40 @@ impl Mqtt {
     }
 }
 
-fn attributes(qos: u8, retain: bool, dup: Option<bool>) -> Vec<(&'static str, Value)> {
-    let mut attributes = Vec::with_capacity(3);
-    attributes.push((MQTT_QOS, Value::Int(i64::from(qos))));
-    attributes.push((MQTT_RETAIN, Value::Bool(retain)));
-    attributes.extend(dup.map(|dup| (MQTT_DUP, Value::Bool(dup))));
-    attributes
+/// The attributes of a PUBLISH with each combination of flags (section 3.3.1): there are few, and none has to be made for a
+/// message.
+static ATTRIBUTES: [[(&str, Value); 3]; 16] = [
+    flags(0),
+    flags(1),
+    flags(2),
+    flags(3),
+    flags(4),
+    flags(5),
+    flags(6),
+    flags(7),
+    flags(8),
+    flags(9),
+    flags(10),
+    flags(11),
+    flags(12),
+    flags(13),
+    flags(14),
+    flags(15),
+];
+
+const fn flags(flags: u8) -> [(&'static str, Value); 3] {
+    [
+        (MQTT_QOS, Value::Int((flags >> 1 & 3) as i64)),
+        (MQTT_RETAIN, Value::Bool(flags & 1 != 0)),
+        (MQTT_DUP, Value::Bool(flags & 8 != 0)),
+    ]
+}
+
+/// `dup`: not of a will.
+fn attributes(qos: u8, retain: bool, dup: Option<bool>) -> Cow<'static, [(&'static str, Value)]> {
+    let flags = u8::from(retain) | (qos & 3) << 1 | u8::from(dup == Some(true)) << 3;
+    let all = ATTRIBUTES.get(usize::from(flags)).map_or(&[][..], |all| all);
+    Cow::Borrowed(if dup.is_some() { all } else { all.get(..2).unwrap_or(all) })
 }
 
 /// The last acknowledgement of a message that went the other way.

@@ -329,7 +329,7 @@ fn attributes_and_cases() {
     bench.put(&hex(CONNECT)).put(&hex("3d 08 0001 't' 0102 'abc'"));
     let OpKind::Publish(message) = &bench.ops[1].kind else { panic!("{:?}", bench.ops) };
     assert_eq!(
-        message.attributes,
+        *message.attributes,
         [(MQTT_QOS, Value::Int(2)), (MQTT_RETAIN, Value::Bool(true)), (MQTT_DUP, Value::Bool(true))]
     );
     assert_eq!(message.settle_id, Some(0x0102));

@@ -1,0 +1,287 @@
+//! `cargo xtask vm`: iotrail on other kernels and with real devices, in virtual machines.
+//!
+//! Debian's kernels run in QEMU's software emulation, so this needs no hardware and no rights, only time. Everything that is
+//! downloaded or made lies in `target/vm`.
+
+use crate::{
+    arch::Arch,
+    build,
+    setup::{self, Level, archive::Archive},
+    workspace::Workspace,
+};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs::{self, File},
+    path::Path,
+    time::Instant,
+};
+
+mod image;
+mod judge;
+mod kernel;
+mod machine;
+mod programs;
+mod rig;
+
+use kernel::Kernel;
+use machine::{End, Machine};
+use rig::Rig;
+
+/// Debian 12's kernels: its own, and the newer one beside it.
+const KERNELS: [&str; 2] = ["6.1", "6.12"];
+/// Where programs find what is shared by all scripts.
+const LIBRARY: &str = "tests/vm/lib.sh";
+
+/// Run iotrail in virtual machines, on other kernels and with real devices
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    Test(TestOptions),
+}
+
+/// Boot Debian kernels in software emulation and hold what iotrail says there against what was done
+///
+/// Every rig of `tests/vm/rigs` on every kernel, unless told otherwise. Sets up first: QEMU, and for the other architecture
+/// a cross compiler. What the guests said and iotrail exported stays in `target/vm/out`.
+#[derive(clap::Args)]
+struct TestOptions {
+    /// Only on this architecture.
+    #[arg(long, value_enum)]
+    arch: Option<Arch>,
+    /// Only on this kernel.
+    #[arg(long, value_parser = KERNELS)]
+    kernel: Option<String>,
+    /// Use an iotrail that is not optimised: it builds sooner and starts later.
+    #[arg(long)]
+    dev: bool,
+    /// Use the iotrail of the last time: for work on the rigs.
+    #[arg(long, conflicts_with = "dev")]
+    no_build: bool,
+    /// Say what there is and end.
+    #[arg(long)]
+    list: bool,
+    /// Only rigs whose name contains one of these.
+    filter: Vec<String>,
+}
+
+/// How a rig ended.
+enum Verdict {
+    /// All as expected.
+    Passed,
+    /// Why not.
+    Failed(anyhow::Error),
+    /// It cannot run there: why.
+    Impossible(String),
+}
+
+/// Hands over to what is asked for.
+pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
+    match options.action {
+        Action::Test(options) => test(workspace, &options),
+    }
+}
+
+fn test(workspace: &Workspace, options: &TestOptions) -> Result<()> {
+    let TestOptions { arch, kernel, dev, no_build, list, filter } = options;
+    let rigs = Rig::all(workspace, filter)?;
+    if *list {
+        for rig in &rigs {
+            println!("{:<12}{}", rig.name, rig.about);
+        }
+        return Ok(());
+    }
+    let archs = arch.map_or_else(|| vec![Arch::HOST, Arch::HOST.other()], |arch| vec![arch]);
+    let kernels: Vec<&str> = kernel.as_deref().map_or_else(|| KERNELS.to_vec(), |kernel| vec![kernel]);
+    let mut verdicts = BTreeMap::new();
+    for arch in archs {
+        let iotrail = workspace.target.join("vm/programs").join(arch.debian()).join("iotrail");
+        if *no_build {
+            ensure!(iotrail.is_file(), "{} is missing: leave out --no-build", workspace.short(&iotrail));
+        } else {
+            build(workspace, arch, !dev, &iotrail)?;
+        }
+        let archive = Archive::open(workspace, arch)?;
+        for series in &kernels {
+            let kernel = Kernel::get(workspace, &archive, series)?;
+            for rig in &rigs {
+                eprintln!("\n== {} on {arch}, kernel {}", rig.name, kernel.release);
+                let bench =
+                    Bench { workspace, archive: &archive, kernel: &kernel, series, iotrail: &iotrail };
+                let start = Instant::now();
+                let verdict = bench.verdict(rig);
+                match &verdict {
+                    Verdict::Passed => eprintln!("   passed, {:.0} s", start.elapsed().as_secs_f64()),
+                    Verdict::Failed(why) => eprintln!("   FAILED: {why:#}"),
+                    Verdict::Impossible(why) => eprintln!("   cannot be: {why}"),
+                }
+                verdicts.insert((rig.name.clone(), format!("{arch} {series}")), verdict);
+            }
+        }
+    }
+    sum_up(&verdicts)
+}
+
+/// Shows all verdicts as a table.
+///
+/// # Errors
+/// When one is a failure.
+fn sum_up(verdicts: &BTreeMap<(String, String), Verdict>) -> Result<()> {
+    println!("\n{}", table(verdicts));
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for verdict in verdicts.values() {
+        match verdict {
+            Verdict::Passed => passed += 1,
+            Verdict::Failed(_) => failed += 1,
+            Verdict::Impossible(_) => skipped += 1,
+        }
+    }
+    // In this form, alone on a line, it is understood by programs that watch test runs.
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    ensure!(failed == 0, "{failed} of the rigs failed");
+    Ok(())
+}
+
+/// A Markdown table: rigs by kernels.
+fn table(verdicts: &BTreeMap<(String, String), Verdict>) -> String {
+    let mut places: Vec<&String> = verdicts.keys().map(|(_, place)| place).collect();
+    places.sort();
+    places.dedup();
+    let mut rigs: Vec<&String> = verdicts.keys().map(|(rig, _)| rig).collect();
+    rigs.dedup();
+    let mut out = String::from("| rig |");
+    for place in &places {
+        let _ = write!(out, " {place} |");
+    }
+    out.push_str("\n| --- |");
+    out.push_str(&" --- |".repeat(places.len()));
+    for rig in rigs {
+        let _ = write!(out, "\n| {rig} |");
+        for place in &places {
+            let said = match verdicts.get(&(rig.clone(), (*place).clone())) {
+                Some(Verdict::Passed) => "passed".to_owned(),
+                Some(Verdict::Failed(_)) => "FAILED".to_owned(),
+                Some(Verdict::Impossible(why)) => format!("cannot be: {why}"),
+                None => String::new(),
+            };
+            let _ = write!(out, " {said} |");
+        }
+    }
+    out
+}
+
+/// Sets up and builds iotrail for an architecture, and puts it to `to` without its debugging information.
+fn build(workspace: &Workspace, arch: Arch, release: bool, to: &Path) -> Result<()> {
+    let own = arch == Arch::HOST;
+    let toolchain = setup::ensure(workspace, if own { Level::Vm } else { Level::CrossVm })?;
+    let target = (!own).then(|| arch.triple().to_owned());
+    let building = build::Options { release, target, quiet: true };
+    programs::strip(&build::all(workspace, &toolchain, &building)?, arch, to)
+}
+
+/// Where rigs are run: an architecture and a kernel.
+struct Bench<'a> {
+    workspace: &'a Workspace,
+    archive: &'a Archive<'a>,
+    kernel: &'a Kernel,
+    series: &'a str,
+    iotrail: &'a Path,
+}
+
+impl Bench<'_> {
+    fn verdict(&self, rig: &Rig) -> Verdict {
+        if let Some(why) = rig.not_on(self.archive.arch(), self.series) {
+            return Verdict::Impossible(why.to_owned());
+        }
+        match self.try_rig(rig) {
+            Ok(()) => Verdict::Passed,
+            Err(why) => Verdict::Failed(why),
+        }
+    }
+
+    fn try_rig(&self, rig: &Rig) -> Result<()> {
+        let Self { workspace, archive, kernel, series, iotrail } = *self;
+        let arch = archive.arch();
+        let folder = workspace.target.join(format!("vm/out/{arch}-{series}/{}", rig.name));
+        if folder.exists() {
+            fs::remove_dir_all(&folder).context("cannot remove what the last run left")?;
+        }
+        let (given, out) = (folder.join("shared/in"), folder.join("shared/out"));
+        for inside in [&given, &out] {
+            fs::create_dir_all(inside).with_context(|| format!("cannot create {}", inside.display()))?;
+        }
+        let parts = rig.parts(arch);
+        for name in &parts.programs {
+            programs::compile(workspace, arch, name, &given)?;
+        }
+        let copy = |from: &Path, name: &str| {
+            fs::copy(from, given.join(name))
+                .map(drop)
+                .with_context(|| format!("cannot copy {}", from.display()))
+        };
+        copy(iotrail, "iotrail")?;
+        copy(&workspace.root.join(LIBRARY), "lib.sh")?;
+        copy(&workspace.root.join(format!("tests/vm/rigs/{}.sh", rig.name)), "guest.sh")?;
+        for (name, size) in &parts.images {
+            let file = File::create(folder.join(name)).with_context(|| format!("cannot create {name}"))?;
+            file.set_len(size << 20).with_context(|| format!("cannot make {name} {size} MiB long"))?;
+        }
+        let place = folder.display().to_string();
+        let devices: Vec<String> =
+            parts.devices.iter().map(|argument| argument.replace("{folder}", &place)).collect();
+        let wanted =
+            image::Wanted { packages: &parts.packages, loaded: &parts.modules, packed: &parts.packed };
+        let machine = Machine {
+            arch,
+            kernel: kernel.image(),
+            initrd: image::build(workspace, archive, kernel, &wanted, &folder)?,
+            shared: &folder.join("shared"),
+            devices: &devices,
+            memory: rig.memory(),
+            timeout: rig.timeout(),
+            console: folder.join("console"),
+        };
+        let end = machine.run(|since, what| eprintln!("  {:>6.1} s  {what}", since.as_secs_f64()))?;
+        fs::remove_file(&machine.initrd).context("cannot remove the image")?;
+        let said = || {
+            for line in crate::cmd::tail(&machine.console) {
+                eprintln!("    {line}");
+            }
+            workspace.short(&machine.console)
+        };
+        match end {
+            End::Status(0) => judge::pass(rig, arch, series, &out),
+            End::Status(status) => {
+                bail!("the guest's script ended with status {status}; all it said: {}", said())
+            }
+            End::Silent => bail!("the guest ended before its script did; all it said: {}", said()),
+            End::Timeout => bail!("not done after {} s; all it said: {}", rig.timeout().as_secs(), said()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_a_row_per_rig_and_a_column_per_kernel() {
+        let key = |rig: &str, place: &str| (rig.to_owned(), place.to_owned());
+        let verdicts = BTreeMap::from([
+            (key("i2c", "amd64 6.1"), Verdict::Passed),
+            (key("tty", "amd64 6.1"), Verdict::Failed(anyhow::anyhow!("x"))),
+            (key("tty", "arm64 6.1"), Verdict::Impossible("why".to_owned())),
+        ]);
+        assert_eq!(
+            table(&verdicts),
+            "| rig | amd64 6.1 | arm64 6.1 |\n| --- | --- | --- |\n| i2c | passed |  |\n| tty | FAILED | cannot be: why |"
+        );
+        assert!(sum_up(&verdicts).is_err());
+    }
+}
