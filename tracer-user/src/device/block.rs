@@ -88,7 +88,9 @@ static TABLE: &[Row] = &[
     Row::new(0x4c80, "LOOP_CTL_ADD", |argument, args| by_value("number", argument, args)),
     Row::new(0x4c81, "LOOP_CTL_REMOVE", |argument, args| by_value("number", argument, args)),
     Row::new(0x4c82, "LOOP_CTL_GET_FREE", |argument, args| {
-        args.push(("number", Value::Int(argument.result)));
+        if argument.result >= 0 {
+            args.push(("number", Value::Int(argument.result)));
+        }
     }),
     Row::new(iowr(179, 0, 72), "MMC_IOC_CMD", mmc),
     scsi::SG_IO,

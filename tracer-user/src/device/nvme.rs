@@ -38,7 +38,10 @@ pub(crate) mod rows {
     use super::{ADMIN, Row, admin, int_at, io, io_command, iow, iowr, no_args, submit};
 
     pub(crate) const ID: Row = Row::new(io(b'N', 0x40), "NVME_IOCTL_ID", |argument, args| {
-        args.push(("namespace", super::Value::Int(argument.result)));
+        // Not every node has one.
+        if argument.result >= 0 {
+            args.push(("namespace", super::Value::Int(argument.result)));
+        }
     });
     pub(crate) const ADMIN_CMD: Row =
         Row::new(iowr(b'N', 0x41, 72), "NVME_IOCTL_ADMIN_CMD", no_args).follow(&ADMIN).finish(admin);

@@ -29,7 +29,9 @@ static TABLE: &[Row] = &[
     SG_IO,
     Row::legacy(0x2201, "SG_SET_TIMEOUT", (4, 0), |argument, args| given("jiffies", argument, args)),
     Row::legacy(0x2202, "SG_GET_TIMEOUT", (0, 0), |argument, args| {
-        args.push(("jiffies", Value::Int(argument.result)));
+        if argument.result >= 0 {
+            args.push(("jiffies", Value::Int(argument.result)));
+        }
     }),
     Row::legacy(0x2270, "SG_EMULATED_HOST", (0, 4), |argument, args| answered("on", argument, args)),
     Row::legacy(0x2272, "SG_GET_RESERVED_SIZE", (0, 4), |argument, args| answered("bytes", argument, args)),
