@@ -36,10 +36,15 @@ pub enum Counter {
     BytesCut = 14,
     /// Transactions on buses that were not followed because too many were under way.
     BusRequestsFull = 15,
+    /// Transactions on buses that were written to the data ring. Apart from the others, since these programs also run in
+    /// interrupts, where adding to a number that another program is adding to would lose one of the two.
+    Bus = 16,
+    /// Transactions on buses that were lost because the data ring was full.
+    BusRingFull = 17,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 16;
+pub const COUNTERS: u32 = 18;
 
 /// Every counter with its name, in discriminant order.
 pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
@@ -59,4 +64,6 @@ pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
     (Counter::DataBytes, "data_bytes"),
     (Counter::BytesCut, "bytes_cut"),
     (Counter::BusRequestsFull, "bus_requests_full"),
+    (Counter::Bus, "bus"),
+    (Counter::BusRingFull, "bus_ring_full"),
 ];

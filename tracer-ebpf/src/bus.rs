@@ -11,7 +11,7 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use tracer_common::bus::Bus;
 use tracer_common::counter::Counter;
-use tracer_common::record::{HEADER_BYTES, Header, Kind, Target};
+use tracer_common::record::{Header, Kind, Target};
 
 use crate::maps::{self, BUS_REQUESTS, BusRequest, DATA, InFlight, RUNNING, count};
 
@@ -111,7 +111,7 @@ fn request_ends(address: u64, bus: Bus, amount: u64, result: i64) -> Option<()> 
 #[inline(always)]
 fn record(request: &BusRequest, bus: Bus, amount: u64, result: i64) {
     let Some(mut entry) = DATA.reserve::<Header>(0) else {
-        count(Counter::DataRingFull, 1);
+        count(Counter::BusRingFull, 1);
         return;
     };
     let header = Header {
@@ -131,8 +131,7 @@ fn record(request: &BusRequest, bus: Bus, amount: u64, result: i64) {
     };
     entry.write(header);
     entry.submit(NO_WAKEUP);
-    count(Counter::Data, 1);
-    count(Counter::DataBytes, HEADER_BYTES as u64);
+    count(Counter::Bus, 1);
 }
 
 /// A C `int`.

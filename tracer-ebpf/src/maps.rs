@@ -331,7 +331,8 @@ fn mark(marks: &Array<Marks>, id: u32) -> Option<*mut u8> {
 #[inline(always)]
 pub(crate) fn count(counter: Counter, by: u64) {
     if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
-        // SAFETY: the slot is this CPU's own, and programs are not preempted by programs on the same CPU.
+        // SAFETY: the slot is this CPU's own, and of the programs that add to the same counter none preempts another there:
+        // what also runs in interrupts (`bus`) has counters of its own.
         unsafe { *slot += by }
     }
 }

@@ -8,6 +8,7 @@
 mod tests;
 
 use super::class::{Class, Row};
+use super::fields::{by_value, long_at, result};
 use super::ioc::{Args, Argument, int_at, io, ior, iow, iowr, no_args, text, u16_at, u32_at};
 use super::{generic, nvme, scsi};
 use crate::model::command::Value;
@@ -35,7 +36,7 @@ static TABLE: &[Row] = &[
     Row::legacy(iow(0x12, 113, 8), "BLKBSZSET", (4, 0), |argument, args| given("bytes", argument, args))
         .compat(iow(0x12, 113, 4)),
     Row::legacy(ior(0x12, 114, 8), "BLKGETSIZE64", (0, 8), |argument, args| {
-        args.extend(u64_at(argument.answered, 0).map(|bytes| ("bytes", bytes)));
+        args.extend(long_at(argument.answered, 0).map(|bytes| ("bytes", bytes)));
     })
     .compat(ior(0x12, 114, 4)),
     Row::legacy(io(0x12, 119), "BLKDISCARD", (16, 0), range),
@@ -50,10 +51,10 @@ static TABLE: &[Row] = &[
     }),
     Row::legacy(io(0x12, 127), "BLKZEROOUT", (16, 0), range),
     Row::new(ior(0x12, 128, 8), "BLKGETDISKSEQ", |argument, args| {
-        args.extend(u64_at(argument.answered, 0).map(|sequence| ("sequence", sequence)));
+        args.extend(long_at(argument.answered, 0).map(|sequence| ("sequence", sequence)));
     }),
     Row::new(iowr(0x12, 130, 16), "BLKREPORTZONE", |argument, args| {
-        args.extend(u64_at(argument.given, 0).map(|sector| ("sector", sector)));
+        args.extend(long_at(argument.given, 0).map(|sector| ("sector", sector)));
         args.extend(u32_at(argument.given, 8).map(|zones| ("zones", Value::Int(zones.into()))));
     }),
     Row::new(iow(0x12, 131, 16), "BLKRESETZONE", range),
@@ -87,11 +88,7 @@ static TABLE: &[Row] = &[
     }),
     Row::new(0x4c80, "LOOP_CTL_ADD", |argument, args| by_value("number", argument, args)),
     Row::new(0x4c81, "LOOP_CTL_REMOVE", |argument, args| by_value("number", argument, args)),
-    Row::new(0x4c82, "LOOP_CTL_GET_FREE", |argument, args| {
-        if argument.result >= 0 {
-            args.push(("number", Value::Int(argument.result)));
-        }
-    }),
+    Row::new(0x4c82, "LOOP_CTL_GET_FREE", |argument, args| result("number", argument, args)),
     Row::new(iowr(179, 0, 72), "MMC_IOC_CMD", mmc),
     scsi::SG_IO,
     nvme::rows::ID,
@@ -106,10 +103,6 @@ static TABLE: &[Row] = &[
     nvme::rows::IO64_CMD_VEC,
 ];
 
-fn by_value(name: &'static str, argument: &Argument<'_>, args: &mut Args) {
-    args.push((name, Value::Int(argument.value.cast_signed())));
-}
-
 fn given(name: &'static str, argument: &Argument<'_>, args: &mut Args) {
     args.extend(int_at(argument.given, 0).map(|value| (name, value)));
 }
@@ -123,21 +116,21 @@ fn long(name: &'static str, argument: &Argument<'_>, args: &mut Args) {
     let value = if argument.compat {
         u32_at(argument.answered, 0).map(|value| Value::Int(value.into()))
     } else {
-        u64_at(argument.answered, 0)
+        long_at(argument.answered, 0)
     };
     args.extend(value.map(|value| (name, value)));
 }
 
 /// `uint64_t range[2]`, and `struct blk_zone_range`: first byte or sector, how many.
 fn range(argument: &Argument<'_>, args: &mut Args) {
-    args.extend(u64_at(argument.given, 0).map(|start| ("start", start)));
-    args.extend(u64_at(argument.given, 8).map(|length| ("length", length)));
+    args.extend(long_at(argument.given, 0).map(|start| ("start", start)));
+    args.extend(long_at(argument.given, 8).map(|length| ("length", length)));
 }
 
 /// `struct loop_info64`.
 fn loop_info(info: &[u8], args: &mut Args) {
-    args.extend(u64_at(info, 24).map(|offset| ("offset", offset)));
-    args.extend(u64_at(info, 32).map(|limit| ("size_limit", limit)));
+    args.extend(long_at(info, 24).map(|offset| ("offset", offset)));
+    args.extend(long_at(info, 32).map(|limit| ("size_limit", limit)));
     args.extend(u32_at(info, 52).map(|flags| ("flags", Value::Int(flags.into()))));
     text("file", info, 56..120, args);
 }
@@ -147,9 +140,4 @@ fn mmc(argument: &Argument<'_>, args: &mut Args) {
     for (name, at) in [("write", 0), ("opcode", 8), ("argument", 12), ("block_size", 36), ("blocks", 40)] {
         args.extend(u32_at(argument.given, at).map(|word| (name, Value::Int(word.into()))));
     }
-}
-
-fn u64_at(bytes: &[u8], offset: usize) -> Option<Value> {
-    let field = bytes.get(offset..)?.first_chunk::<8>()?;
-    Some(Value::Int(i64::from_le_bytes(*field)))
 }

@@ -16,8 +16,16 @@ pub struct Report {
 }
 
 /// Counters of the kernel side that mean lost records.
-const LOSSES: &[&str] =
-    &["data_ring_full", "lifecycle_ring_full", "threads_full", "no_stage", "fds_full", "foreign_abi"];
+const LOSSES: &[&str] = &[
+    "data_ring_full",
+    "lifecycle_ring_full",
+    "threads_full",
+    "no_stage",
+    "fds_full",
+    "foreign_abi",
+    "bus_requests_full",
+    "bus_ring_full",
+];
 
 impl Report {
     /// Nothing yet.
@@ -62,7 +70,7 @@ impl Report {
                 self.kernel.set_dropped(name, count(name));
             }
         }
-        let passed = count("data") + count("lifecycle");
+        let passed = count("data") + count("lifecycle") + count("bus");
         self.kernel.set_in(passed + lost);
         self.kernel.set_out(passed);
         self.analysis.set_in(totals.records + reader.malformed());
