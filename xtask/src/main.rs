@@ -11,6 +11,7 @@ mod build;
 mod check;
 mod cmd;
 mod codegen;
+mod counts;
 mod demo;
 mod fuzz;
 mod setup;

@@ -1,8 +1,11 @@
 //! `cargo xtask test`: the checks, the unit tests, a little fuzzing, the live tests on this kernel, and a short demo.
 
 use crate::{
-    build, check, demo, fuzz,
+    build, check,
+    counts::Counts,
+    demo, fuzz,
     setup::{self, Level},
+    vm,
     workspace::Workspace,
 };
 use anyhow::{Context as _, Result, bail};
@@ -36,21 +39,16 @@ pub(crate) struct Options {
     /// Leave out the demo.
     #[arg(long)]
     no_demo: bool,
+    /// Leave out the virtual machines (`cargo xtask vm test` runs more of them).
+    #[arg(long)]
+    no_vm: bool,
     /// Only tests whose name contains this; leaves out checks and demo.
     filter: Option<String>,
 }
 
-/// How tests ended.
-#[derive(Default, Debug, PartialEq, Eq, Clone, Copy)]
-struct Counts {
-    passed: u64,
-    failed: u64,
-    ignored: u64,
-}
-
 /// Runs the steps that are asked for, then sums up; the first step that fails ends it.
 pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
-    let Options { live_only, unit_only, no_check, no_demo, filter } = options;
+    let Options { live_only, unit_only, no_check, no_demo, no_vm, filter } = options;
     let mut done: Vec<(&str, Duration)> = Vec::new();
     let mut counts = Counts::default();
     let all = !live_only && !unit_only && filter.is_none();
@@ -69,7 +67,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
         if !unit_only {
             step("set-up", &mut || {
                 toolchain = Some(setup::ensure(workspace, Level::Test)?);
-                Ok(())
+                if all && !no_vm { vm::prepare_briefly(workspace) } else { Ok(()) }
             })?;
         }
         let mut iotrail = None;
@@ -110,6 +108,13 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
         } else {
             eprintln!("\n== live tests: none, there is no {LIVE}");
         }
+        if all && !no_vm {
+            step("machines", &mut || {
+                let rigs = vm::briefly(workspace)?;
+                counts.add(rigs);
+                rigs.none_failed()
+            })?;
+        }
         if all && !no_demo {
             step("demo", &mut || {
                 let mut demo = demo::prepare(workspace, &demo::Options::for_test(DEMO_SECONDS))?;
@@ -126,9 +131,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
     for (name, took) in &done {
         eprintln!("{name:<12}{:>8.1} s", took.as_secs_f64());
     }
-    let Counts { passed, failed, ignored } = counts;
-    // In this form, alone on a line, it is understood by programs that watch test runs.
-    println!("{passed} passed, {failed} failed, {ignored} skipped");
+    println!("{counts}");
     outcome
 }
 
@@ -141,53 +144,11 @@ fn tests(cargo: &mut Command, counts: &mut Counts) -> Result<()> {
         let line = line.context("cannot read what cargo test says")?;
         let line = String::from_utf8_lossy(&line);
         println!("{line}");
-        counts.add(&line);
+        counts.add_line(&line);
     }
     let status = child.wait().context("cannot wait for cargo test")?;
     if !status.success() {
         bail!("cargo test failed ({status})");
     }
     Ok(())
-}
-
-impl Counts {
-    /// Adds `test result: ok. 3 passed; 0 failed; 1 ignored; …`; any other line is nothing.
-    fn add(&mut self, line: &str) {
-        let Some((_, results)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
-        else {
-            return;
-        };
-        for part in results.split("; ") {
-            let Some((Ok(count), what)) =
-                part.split_once(' ').map(|(count, what)| (count.parse::<u64>(), what))
-            else {
-                continue;
-            };
-            match what {
-                "passed" => self.passed += count,
-                "failed" => self.failed += count,
-                "ignored" => self.ignored += count,
-                _ => {}
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn adds_up_what_test_programs_close_with() {
-        let mut counts = Counts::default();
-        for line in [
-            "test a ... ok",
-            "test result: ok. 17 passed; 0 failed; 2 ignored; 0 measured; 3 filtered out; finished in 0.00s",
-            "test result: FAILED. 1 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
-            "9 passed; 9 failed",
-        ] {
-            counts.add(line);
-        }
-        assert_eq!(counts, Counts { passed: 18, failed: 4, ignored: 2 });
-    }
 }

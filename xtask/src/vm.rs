@@ -6,6 +6,7 @@
 use crate::{
     arch::Arch,
     build,
+    counts::Counts,
     setup::{self, Level, archive::Archive},
     workspace::Workspace,
 };
@@ -14,7 +15,7 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     time::Instant,
 };
 
@@ -64,12 +65,18 @@ struct TestOptions {
     /// Use the iotrail of the last time: for work on the rigs.
     #[arg(long, conflicts_with = "dev")]
     no_build: bool,
+    /// Only what `cargo xtask test` runs: a few rigs, one kernel of each architecture, an iotrail that is not optimised.
+    #[arg(long, conflicts_with_all = ["arch", "kernel", "dev", "no_build", "filter"])]
+    brief: bool,
     /// Say what there is and end.
     #[arg(long)]
     list: bool,
     /// Only rigs whose name contains one of these.
     filter: Vec<String>,
 }
+
+/// By rig, then by architecture and kernel.
+type Verdicts = BTreeMap<(String, String), Verdict>;
 
 /// How a rig ended.
 enum Verdict {
@@ -89,7 +96,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
 }
 
 fn test(workspace: &Workspace, options: &TestOptions) -> Result<()> {
-    let TestOptions { arch, kernel, dev, no_build, list, filter } = options;
+    let TestOptions { arch, kernel, dev, no_build, brief, list, filter } = options;
     let rigs = Rig::all(workspace, filter)?;
     if *list {
         for rig in &rigs {
@@ -97,59 +104,118 @@ fn test(workspace: &Workspace, options: &TestOptions) -> Result<()> {
         }
         return Ok(());
     }
+    if *brief {
+        return said(briefly(workspace)?);
+    }
     let archs = arch.map_or_else(|| vec![Arch::HOST, Arch::HOST.other()], |arch| vec![arch]);
     let kernels: Vec<&str> = kernel.as_deref().map_or_else(|| KERNELS.to_vec(), |kernel| vec![kernel]);
-    let mut verdicts = BTreeMap::new();
+    let mut verdicts = Verdicts::new();
     for arch in archs {
-        let iotrail = workspace.target.join("vm/programs").join(arch.debian()).join("iotrail");
+        let iotrail = program(workspace, arch);
         if *no_build {
             ensure!(iotrail.is_file(), "{} is missing: leave out --no-build", workspace.short(&iotrail));
         } else {
             build(workspace, arch, !dev, &iotrail)?;
         }
-        let archive = Archive::open(workspace, arch)?;
         for series in &kernels {
-            let kernel = Kernel::get(workspace, &archive, series)?;
-            for rig in &rigs {
-                eprintln!("\n== {} on {arch}, kernel {}", rig.name, kernel.release);
-                let bench =
-                    Bench { workspace, archive: &archive, kernel: &kernel, series, iotrail: &iotrail };
-                let start = Instant::now();
-                let verdict = bench.verdict(rig);
-                match &verdict {
-                    Verdict::Passed => eprintln!("   passed, {:.0} s", start.elapsed().as_secs_f64()),
-                    Verdict::Failed(why) => eprintln!("   FAILED: {why:#}"),
-                    Verdict::Impossible(why) => eprintln!("   cannot be: {why}"),
-                }
-                verdicts.insert((rig.name.clone(), format!("{arch} {series}")), verdict);
-            }
+            judge_all(workspace, arch, series, &rigs, &mut verdicts)?;
         }
     }
-    sum_up(&verdicts)
+    said(sum_up(&verdicts))
 }
 
-/// Shows all verdicts as a table.
+/// Closes a run of the rigs.
 ///
 /// # Errors
-/// When one is a failure.
-fn sum_up(verdicts: &BTreeMap<(String, String), Verdict>) -> Result<()> {
-    println!("\n{}", table(verdicts));
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for verdict in verdicts.values() {
-        match verdict {
-            Verdict::Passed => passed += 1,
-            Verdict::Failed(_) => failed += 1,
-            Verdict::Impossible(_) => skipped += 1,
-        }
+/// When one failed.
+fn said(counts: Counts) -> Result<()> {
+    println!("{counts}");
+    counts.none_failed()
+}
+
+/// Installs what `briefly` needs.
+///
+/// # Errors
+/// When that fails.
+pub(crate) fn prepare_briefly(workspace: &Workspace) -> Result<()> {
+    for arch in [Arch::HOST, Arch::HOST.other()] {
+        setup::ensure(workspace, level(arch))?;
     }
-    // In this form, alone on a line, it is understood by programs that watch test runs.
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
-    ensure!(failed == 0, "{failed} of the rigs failed");
     Ok(())
 }
 
+/// How the rigs that are marked `brief` end on one kernel of each architecture, with an iotrail that is not optimised.
+///
+/// # Errors
+/// When something cannot be built or run; a rig that fails is counted.
+pub(crate) fn briefly(workspace: &Workspace) -> Result<Counts> {
+    let mut rigs = Rig::all(workspace, &[])?;
+    rigs.retain(|rig| rig.brief);
+    ensure!(!rigs.is_empty(), "no rig is marked `brief`: nothing would be run");
+    let mut verdicts = Verdicts::new();
+    for arch in [Arch::HOST, Arch::HOST.other()] {
+        build(workspace, arch, false, &program(workspace, arch))?;
+        judge_all(workspace, arch, brief_kernel(arch), &rigs, &mut verdicts)?;
+    }
+    Ok(sum_up(&verdicts))
+}
+
+/// The kernel of a brief run: amd64's is the one whose verifier is the strictest and that Debian 12 has, arm64's the one of
+/// today's Raspberry Pi OS.
+fn brief_kernel(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Amd64 => "6.1",
+        Arch::Arm64 => "6.12",
+    }
+}
+
+/// Where the iotrail of an architecture's guests is.
+fn program(workspace: &Workspace, arch: Arch) -> PathBuf {
+    workspace.target.join("vm/programs").join(arch.debian()).join("iotrail")
+}
+
+/// Runs rigs on one kernel, one after the other, and says how each ended.
+fn judge_all(
+    workspace: &Workspace,
+    arch: Arch,
+    series: &str,
+    rigs: &[Rig],
+    verdicts: &mut Verdicts,
+) -> Result<()> {
+    let iotrail = program(workspace, arch);
+    let archive = Archive::open(workspace, arch)?;
+    let kernel = Kernel::get(workspace, &archive, series)?;
+    for rig in rigs {
+        eprintln!("\n== {} on {arch}, kernel {}", rig.name, kernel.release);
+        let bench = Bench { workspace, archive: &archive, kernel: &kernel, series, iotrail: &iotrail };
+        let start = Instant::now();
+        let verdict = bench.verdict(rig);
+        match &verdict {
+            Verdict::Passed => eprintln!("   passed, {:.0} s", start.elapsed().as_secs_f64()),
+            Verdict::Failed(why) => eprintln!("   FAILED: {why:#}"),
+            Verdict::Impossible(why) => eprintln!("   cannot be: {why}"),
+        }
+        verdicts.insert((rig.name.clone(), format!("{arch} {series}")), verdict);
+    }
+    Ok(())
+}
+
+/// Shows all verdicts as a table and counts them; what cannot be counts as skipped.
+fn sum_up(verdicts: &Verdicts) -> Counts {
+    println!("\n{}", table(verdicts));
+    let mut counts = Counts::default();
+    for verdict in verdicts.values() {
+        match verdict {
+            Verdict::Passed => counts.passed += 1,
+            Verdict::Failed(_) => counts.failed += 1,
+            Verdict::Impossible(_) => counts.ignored += 1,
+        }
+    }
+    counts
+}
+
 /// A Markdown table: rigs by kernels.
-fn table(verdicts: &BTreeMap<(String, String), Verdict>) -> String {
+fn table(verdicts: &Verdicts) -> String {
     let mut places: Vec<&String> = verdicts.keys().map(|(_, place)| place).collect();
     places.sort();
     places.dedup();
@@ -178,11 +244,15 @@ fn table(verdicts: &BTreeMap<(String, String), Verdict>) -> String {
 
 /// Sets up and builds iotrail for an architecture, and puts it to `to` without its debugging information.
 fn build(workspace: &Workspace, arch: Arch, release: bool, to: &Path) -> Result<()> {
-    let own = arch == Arch::HOST;
-    let toolchain = setup::ensure(workspace, if own { Level::Vm } else { Level::CrossVm })?;
-    let target = (!own).then(|| arch.triple().to_owned());
+    let toolchain = setup::ensure(workspace, level(arch))?;
+    let target = (arch != Arch::HOST).then(|| arch.triple().to_owned());
     let building = build::Options { release, target, quiet: true };
     programs::strip(&build::all(workspace, &toolchain, &building)?, arch, to)
+}
+
+/// What guests of an architecture take.
+fn level(arch: Arch) -> Level {
+    if arch == Arch::HOST { Level::Vm } else { Level::CrossVm }
 }
 
 /// Where rigs are run: an architecture and a kernel.
@@ -282,6 +352,8 @@ mod tests {
             table(&verdicts),
             "| rig | amd64 6.1 | arm64 6.1 |\n| --- | --- | --- |\n| i2c | passed |  |\n| tty | FAILED | cannot be: why |"
         );
-        assert!(sum_up(&verdicts).is_err());
+        let counts = sum_up(&verdicts);
+        assert_eq!(counts, Counts { passed: 1, failed: 1, ignored: 1 });
+        assert!(counts.none_failed().is_err());
     }
 }

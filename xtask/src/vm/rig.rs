@@ -25,6 +25,8 @@ pub(super) struct Rig {
     pub(super) arm64: Parts,
     /// Where it cannot run (`arm64`, `6.1`, `arm64-6.12`), and why.
     pub(super) not_on: BTreeMap<String, String>,
+    /// Whether `cargo xtask test` runs it too.
+    pub(super) brief: bool,
     /// Memory of the guest in MiB; 0: 1024.
     pub(super) memory: u32,
     /// Seconds from start to end, on a busy machine; 0: 900.
