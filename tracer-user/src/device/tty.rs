@@ -19,6 +19,7 @@ mod modbus;
 mod nmea;
 mod plain;
 mod protocol;
+mod queue;
 mod scpi;
 mod termios;
 

@@ -4,6 +4,7 @@
 mod serial;
 
 use super::termios::{self, TERMIOS, TERMIOS2};
+use crate::device::class::Ioctl;
 use crate::device::ioc::{Args, Argument, Row, int_at, io, ior, iow, iowr, no_args, u16_at, u32_at};
 use crate::model::command::Value;
 
@@ -186,6 +187,19 @@ fn flags(bits: u32, names: &[(u32, &str)]) -> Value {
 fn choice(value: u64, names: &[&'static str]) -> Value {
     let name = usize::try_from(value).ok().and_then(|index| names.get(index));
     name.map_or(Value::Int(value.cast_signed()), |name| Value::Text((*name).into()))
+}
+
+/// Whether what had come and was not read is thrown away: `tcflush`, and settings "after a flush".
+pub(super) fn flushes_input(call: &Ioctl<'_>) -> bool {
+    const TCSETAF: u32 = 0x5408;
+    const TCSETSF: u32 = 0x5404;
+    const TCSETSF2: u32 = iow(b'T', 0x2d, termios::TERMIOS2);
+    let flushes = match call.command {
+        0x540b => call.value as u32 != 1,
+        TCSETAF | TCSETSF | TCSETSF2 => true,
+        _ => false,
+    };
+    flushes && call.error.is_none()
 }
 
 fn by_value(key: &'static str, argument: &Argument<'_>, args: &mut Args) {

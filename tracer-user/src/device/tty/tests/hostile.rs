@@ -61,10 +61,11 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn past() -> impl Strategy<Value = Past> {
-    let spoken =
-        proptest::sample::select(&[None, Some("modbus"), Some("nmea"), Some("gcode"), Some("at")][..]);
+    let spoken = proptest::sample::select(
+        &[None, Some("modbus"), Some("nmea"), Some("gcode"), Some("gcode of grbl"), Some("at")][..],
+    );
     (spoken, proptest::option::of(bytes()), proptest::option::of(any::<bool>()))
-        .prop_map(|(spoken, heard, echoes)| Past { spoken, heard, echoes })
+        .prop_map(|(spoken, heard, echoes)| Past { spoken, heard, echoes, reset: false })
 }
 
 /// Where the answer ends in the end: what a session does with a reply that comes whole.
