@@ -33,6 +33,8 @@ pub(super) struct Exchange {
     past: Past,
     /// Exit of the last attempt to read since, that found nothing.
     looked: Option<Timestamp>,
+    /// It only showed that the program began to wait.
+    waiting: bool,
     answer: Option<Answer>,
 }
 
@@ -93,6 +95,7 @@ impl Exchange {
             request,
             past: past.clone(),
             looked: None,
+            waiting: false,
             answer: None,
         }
     }
@@ -221,6 +224,7 @@ impl Exchange {
         let deadline = self.deadline(settings);
         if at.end >= self.written && at.start <= deadline {
             self.looked = Some(at.end.min(deadline));
+            self.waiting = at.start == at.end;
         }
     }
 

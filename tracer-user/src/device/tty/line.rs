@@ -24,8 +24,8 @@ use tracer_common::call::Call;
 /// Commands whose habits are remembered, for each line. A program has fewer; one that makes names up learns nothing.
 const HABITS: usize = 64;
 
-/// Descriptors for writing only that are remembered, for each line.
-const WRITE_ONLY: usize = 64;
+/// Descriptors that are remembered, for each line; a program has one or two.
+const DESCRIPTORS: usize = 64;
 
 /// The session of a tty.
 #[derive(Default)]
@@ -39,6 +39,9 @@ pub(super) struct Line {
     habits: BTreeMap<Cow<'static, str>, Habit>,
     /// The last command that nobody seemed to wait for, and when it was written.
     ignored: Option<(Cow<'static, str>, Timestamp)>,
+    /// Open descriptors, as far as they were seen. With the last one goes what the line has shown: another device may
+    /// be behind the same name later.
+    fds: Vec<i32>,
     write_only: Vec<i32>,
     writer: Option<u32>,
     reader: Option<u32>,
@@ -53,6 +56,7 @@ struct Habit {
 
 impl Session for Line {
     fn moved(&mut self, call: Moved, context: &mut Context<'_>) {
+        self.uses(call.fd);
         match (call.direction, call.error) {
             (Direction::Inward, None) if call.payload.size > 0 => self.read(call, context),
             (Direction::Outward, None) if call.payload.size > 0 => self.write(&call, context),
@@ -104,25 +108,46 @@ impl Session for Line {
 
     fn opened(&mut self, fd: i32, write_only: bool) {
         self.requests.opened();
+        self.uses(fd);
         self.write_only.retain(|known| *known != fd);
-        if write_only && self.write_only.len() < WRITE_ONLY {
+        if write_only && self.write_only.len() < DESCRIPTORS {
             self.write_only.push(fd);
         }
     }
 
     fn closed(&mut self, fds: RangeInclusive<i64>, at: Interval, context: &mut Context<'_>) {
         self.advance(at.start, context);
-        let through = |exchange: &Exchange| fds.contains(&i64::from(exchange.fd));
+        let known = !self.fds.is_empty();
+        self.fds.retain(|fd| !fds.contains(&i64::from(*fd)));
+        // Through another descriptor the program may go on.
+        let through = |exchange: &Exchange| self.fds.is_empty() && fds.contains(&i64::from(exchange.fd));
+        let mut over = Vec::new();
         while let Some(exchange) = self.requests.take_where(through) {
-            self.end(exchange, at.start, context);
+            over.push(exchange);
         }
-        if let Some(exchange) = self.aside.take_if(|exchange| through(exchange)) {
-            self.end(exchange, at.start, context);
+        over.extend(self.aside.take_if(|exchange| through(exchange)));
+        for (place, exchange) in over.into_iter().enumerate() {
+            match place {
+                0 => self.end(exchange, at.start, context),
+                // Nobody waited for those that were not next.
+                _ => self.finish(exchange, End::Regular, context),
+            }
         }
         if self.input.is_through(&fds) {
             self.input.flush(context);
         }
         self.write_only.retain(|fd| !fds.contains(&i64::from(*fd)));
+        if known && self.fds.is_empty() && self.open() == 0 {
+            *self = Self::default();
+        }
+    }
+
+    fn duplicated(&mut self, fd: i32, new_fd: i32) {
+        self.uses(fd);
+        self.uses(new_fd);
+        if self.write_only.contains(&fd) && self.write_only.len() < DESCRIPTORS {
+            self.write_only.push(new_fd);
+        }
     }
 
     fn tick(&mut self, now: Timestamp, context: &mut Context<'_>) {
@@ -330,6 +355,13 @@ impl Line {
         self.finish(first, end, context);
         if owed {
             self.requests.owe(at);
+        }
+    }
+
+    /// A descriptor of the line is in use.
+    fn uses(&mut self, fd: i32) {
+        if !self.fds.contains(&fd) && self.fds.len() < DESCRIPTORS {
+            self.fds.push(fd);
         }
     }
 

@@ -59,9 +59,12 @@ impl Exchange {
         awaited: bool,
     ) -> End {
         let answers = self.known().answers;
-        match (self.begun(), self.looked) {
+        // What it saw of the answers to those before is no sign that it waited for this one.
+        let looked = self.looked.filter(|looked| *looked >= self.since);
+        match (self.begun(), looked) {
             (Some(_), _) => End::Regular,
             _ if matches!(answers, Answers::Never | Answers::Perhaps) => End::Regular,
+            (None, Some(_)) if self.waiting => End::Timeout(by.min(self.deadline(settings))),
             (None, Some(looked)) => End::Timeout(looked),
             (None, None) if awaited && by.since(self.written) >= settings.event_silence_ns => {
                 End::Timeout(by)
@@ -132,11 +135,10 @@ impl Exchange {
             (End::Regular, None) => (Status::Ok, at, end_tid),
             // What came says more than that no more came.
             (End::Timeout(until), Some(refusal)) if reply.is_some() => (refused(refusal), until, end_tid),
-            (End::Timeout(at), _) => {
+            (End::Timeout(until), _) => {
                 let what = if reply.is_some() { "the answer broke off" } else { "no answer" };
-                let waited = context.settings.reply_timeout_ns.saturating_mul(u64::from(known.patience));
-                let message = format!("{what} within {} ms", waited / 1_000_000);
-                (Status::Error { kind: "timeout".into(), message }, at, end_tid)
+                let message = format!("{what} within {} ms", until.since(self.since) / 1_000_000);
+                (Status::Error { kind: "timeout".into(), message }, until, end_tid)
             }
             (End::Failed(status, at, tid), _) => (status, at, tid.unwrap_or(end_tid)),
         };

@@ -1,6 +1,6 @@
 //! One line of G-code: its name, its number, its check, and how long a machine may take for it.
 
-use super::GRBL;
+use super::{GRBL, SPOKEN};
 use crate::device::tty::protocol::Integrity;
 
 /// How many reply timeouts movements may take. A planner that is full takes a line when a movement is over.
@@ -80,7 +80,7 @@ impl Code {
             let patience = patience(&name, b"", dialect);
             return Some(Self { name, number, integrity, patience });
         }
-        let word = if spoken { extended(words)? } else { return None };
+        let word = if dialect == Some(SPOKEN) { extended(words)? } else { return None };
         Some(Self { name: String::from_utf8_lossy(word).into_owned(), number, integrity, patience: LASTS })
     }
 }
@@ -90,7 +90,7 @@ fn extended(words: &[u8]) -> Option<&[u8]> {
     let word = words.split(|byte| *byte == b' ').next()?;
     let fits = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
     let named = (3..=EXTENDED).contains(&word.len()) && word.first().is_some_and(u8::is_ascii_uppercase);
-    (named && word.iter().all(fits)).then_some(word)
+    (named && word.contains(&b'_') && word.iter().all(fits)).then_some(word)
 }
 
 /// The name of a `$` command of Grbl 1.1: `$`, `$$`, `$H`, `$J`, `$100`.

@@ -135,14 +135,16 @@ fn lines_that_are_wanted_again_are_told_from_those_before() {
         180-190 read "ok N2 P15 B3\nok N4 P15 B3\n"
         "#,
         expect![[r#"
-            0 command G1 0..70 "N2 G1 X1*99\n" → "Error:checksum mismatch, Last Line: 1\nResend: 2\nok\n" error checksum line=2 integrity=checksum bad
-            1 command G1 20..80 "N3 G1 X2*97\n" error resend line=3 integrity=checksum bad
-            2 command G1 40..80 "N4 G1 X3*103\n" error resend line=4 integrity=checksum bad
-            3 command G1 80..110 "N2 G1 X1*99\n" → "Error:Line Number is not Last Line Number+1, Last Line: 1\nResend: 2\nok\n" error line_number line=2 integrity=checksum bad
-            4 event ok 130..130 "ok\n"
-            7 event ok 190..190 "ok N2 P15 B3\n"
-            5 command G1 140..150 "N3 G1 X2*97\n" error checksum line=3 integrity=checksum bad
-            6 command G1 160..190 "N4 G1 X3*103\n" → "ok N4 P15 B3\n" error checksum line=4 integrity=checksum bad
+            0 command G1 0..70 "N2 G1 X1*100\n" → "Error:checksum mismatch, Last Line: 1\nResend: 2\nok\n" error checksum line=2 integrity=checksum bad
+            1 command G1 20..80 "N3 G1 X2*97\n" error resend line=3 integrity=checksum ok
+            2 command G1 40..80 "N4 G1 X3*103\n" error resend line=4 integrity=checksum ok
+            4 event Error 110..110 "Error:Line Number is not Last Line Number+1, Last Line: 1\n" error line_number
+            5 event resend 110..110 "Resend: 2\n"
+            6 event ok 110..110 "ok\n"
+            3 command G1 80..130 "N2 G1 X1*99\n" → "ok\n" line=2 integrity=checksum ok
+            9 event ok 190..190 "ok N2 P15 B3\n"
+            7 command G1 140..150 "N3 G1 X2*97\n" line=3 integrity=checksum ok
+            8 command G1 160..190 "N4 G1 X3*103\n" → "ok N4 P15 B3\n" line=4 integrity=checksum ok
         "#]],
     );
 }
@@ -194,7 +196,7 @@ fn what_may_be_late_is_said() {
         "#,
         expect![[r#"
             0 command V? 0..1000010 "V?\n" error timeout
-            1 command I? 1100000..1100030 "I?\n" → "3.3\n"
+            1 command I? 1100000..1100030 "I?\n" → "3.3\n" pairing=uncertain
             2 event line 1100050..1100050 "1.0\n"
             3 command I? 1200000..1200030 "I?\n" → "1.0\n"
             4 command V? 1300000..2300010 "V?\n" error timeout
@@ -217,8 +219,8 @@ fn where_the_beginning_was_not_seen_order_tells_little() {
         "#,
         expect![[r#"
             0 event line 10..10 "ok\n"
-            1 command M105 20..50 "N7 M105*32\n" → "ok\n" error checksum line=7 integrity=checksum bad pairing=uncertain
-            2 command M105 2000000..2000030 "N8 M105*47\n" → "ok\n" error checksum line=8 integrity=checksum bad
+            1 command M105 20..50 "N7 M105*32\n" → "ok\n" line=7 integrity=checksum ok pairing=uncertain
+            2 command M105 2000000..2000030 "N8 M105*47\n" → "ok\n" line=8 integrity=checksum ok
         "#]],
     );
 }
