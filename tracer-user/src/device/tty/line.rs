@@ -1,6 +1,7 @@
 //! One process' use of one serial line: which write is answered by which reads, and what came unasked.
 
 mod answers;
+mod requests;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,9 +10,8 @@ use std::ops::RangeInclusive;
 use super::exchange::{End, Exchange};
 use super::input::Input;
 use super::ioctls;
-use super::protocol::{After, Answers, Asked, Order, first_of_many, recognise};
+use super::protocol::{After, Answers, Order};
 use super::queue::Queue;
-use crate::device::buffer::split;
 use crate::device::class::{Aborted, Context, Gone, Ioctl, Moved, Row, Session, failed, killed};
 use crate::device::generic;
 use crate::model::command::Status;
@@ -183,90 +183,6 @@ impl Session for Line {
 }
 
 impl Line {
-    /// Bytes were written: a part of a request, or several.
-    fn write(&mut self, call: &Moved, context: &mut Context<'_>) {
-        self.writer = Some(call.tid);
-        // Another thread may have read the answer before this write returned.
-        let answers = self.input.claim(call.at.start);
-        self.advance(call.at.start, context);
-        self.requests.used(call.at.start, context.settings.reply_timeout_ns);
-        if std::mem::take(&mut self.input.past.reset) {
-            self.requests.starts_anew();
-        }
-        let asked = Asked { request: &call.payload.captured, past: &self.input.past, cut: false };
-        match recognise(asked, 0).1.is_stream() {
-            // A sentence that had begun before goes on after.
-            true => self.input.flush_but_sentence(context),
-            false => self.input.flush(context),
-        }
-        let mut rest = call.payload.clone();
-        while let Some(end) = first_of_many(&rest.captured, &self.input.past) {
-            let (part, behind) = split(&rest, end);
-            self.write_part(&of_payload(call, part), context);
-            rest = behind;
-        }
-        self.write_part(&of_payload(call, rest), context);
-        for piece in answers {
-            let (at, tid) = (Interval { start: piece.first, end: piece.last }, piece.end_tid);
-            self.take(&read_of(call.fd, tid, at), piece.bytes.into_payload(), context);
-        }
-    }
-
-    /// Bytes of one request were written.
-    fn write_part(&mut self, call: &Moved, context: &mut Context<'_>) {
-        if self.requests.last().is_some_and(|exchange| exchange.goes_on(call, context.settings)) {
-            self.requests.write(call);
-            return;
-        }
-        self.ignored = None;
-        let asked = Asked { request: &call.payload.captured, past: &self.input.past, cut: false };
-        let known = recognise(asked, 0).2;
-        if known.order != Order::Aside {
-            self.make_way(call, context);
-            self.requests.push(Exchange::new(call, &self.input.past, context));
-            self.input.past.heard = None;
-            return;
-        }
-        let exchange = Exchange::new(call, &self.input.past, context);
-        if known.answers == Answers::Never {
-            self.finish(exchange, End::Regular, context);
-        } else if let Some(before) = self.aside.replace(exchange) {
-            self.end(before, call.at.start, context);
-        }
-    }
-
-    /// A request begins: what does not stay open for it is over.
-    fn make_way(&mut self, call: &Moved, context: &mut Context<'_>) {
-        if self.requests.first().is_some_and(Exchange::is_paused) {
-            self.finish_first(End::Regular, context);
-        }
-        if self.resend {
-            let mut again = Vec::new();
-            let is_again = |exchange: &Exchange| exchange.is_repeated_by(&call.payload.captured);
-            while self.requests.last().is_some_and(is_again) {
-                again.extend(self.requests.take_last());
-            }
-            for exchange in again.into_iter().rev() {
-                let message = "the machine wants an earlier line again".into();
-                let status = Status::Error { kind: "resend".into(), message };
-                self.finish(exchange, End::Failed(status, call.at.start, None), context);
-            }
-            self.resend = false;
-        }
-        let elsewhere = self.is_read_elsewhere();
-        let stays = |last: &Exchange| {
-            !self.write_only.contains(&last.fd) && last.stays_open(call.at.start, elsewhere, context.settings)
-        };
-        if self.requests.last().is_some_and(|last| !stays(last)) {
-            self.supersede(call.at.start, context);
-        }
-        while let Some(oldest) = self.requests.give_way() {
-            context.counts.crowded = context.counts.crowded.saturating_add(1);
-            self.requests.owe(call.at.start);
-            self.finish(oldest, End::Regular, context);
-        }
-    }
-
     /// A read failed: the line was hung up or worse.
     fn read_failed(&mut self, call: Moved, error: u32, context: &mut Context<'_>) {
         self.advance(call.at.end, context);
@@ -286,14 +202,6 @@ impl Line {
             self.finish(exchange, end, context);
         }
         any
-    }
-
-    /// A write failed, and with it the request that it is the end of.
-    fn write_failed(&mut self, call: &Moved, error: u32, context: &mut Context<'_>) {
-        self.write(call, context);
-        if let Some(exchange) = self.requests.take_last() {
-            self.finish(exchange, End::Failed(failed(error), call.at.end, Some(call.tid)), context);
-        }
     }
 
     /// The program tried to read.
@@ -434,11 +342,6 @@ impl Line {
 /// Whether only their order tells which answer is whose.
 fn is_ordered(exchange: &Exchange) -> bool {
     matches!(exchange.known().order, Order::Ahead | Order::Pipelined)
-}
-
-/// The same call with a part of its bytes.
-fn of_payload(call: &Moved, payload: Payload) -> Moved {
-    Moved { payload, offset: None, ..*call }
 }
 
 /// A read, as the input takes it.
