@@ -2,14 +2,14 @@
 
 use anyhow::{Context as _, Result};
 use nix::{
-    pty::{OpenptyResult, openpty},
+    fcntl::OFlag,
+    pty::{grantpt, posix_openpt, ptsname_r, unlockpt},
     sys::termios::{self, SetArg},
-    unistd::ttyname,
 };
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{BufRead as _, BufReader, Write as _},
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt as _},
     path::PathBuf,
 };
 
@@ -30,12 +30,17 @@ impl Line {
     /// # Errors
     /// When the kernel has no pseudo-terminal to give.
     pub fn open() -> Result<Self> {
-        let OpenptyResult { master, slave } = openpty(None, None).context("cannot open a pseudo-terminal")?;
+        // No program that is started meanwhile gets an end of it: the line would never be hung up.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let master = posix_openpt(flags).context("cannot open a pseudo-terminal")?;
+        grantpt(&master).and_then(|()| unlockpt(&master)).context("cannot unlock the line")?;
+        let path = PathBuf::from(ptsname_r(&master).context("the line has no name")?);
+        let slave = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(&path);
+        let slave = OwnedFd::from(slave.with_context(|| format!("cannot open {}", path.display()))?);
         let mut mode = termios::tcgetattr(&slave).context("cannot read the line's mode")?;
         termios::cfmakeraw(&mut mode);
         termios::tcsetattr(&slave, SetArg::TCSANOW, &mode).context("cannot make the line raw")?;
-        let path = ttyname(&slave).context("the line has no name")?;
-        Ok(Self { path, far: File::from(master), near: slave })
+        Ok(Self { path, far: File::from(OwnedFd::from(master)), near: slave })
     }
 
     /// Answers each request line with what `answer` makes of it (`None`: no answer) until the line fails.

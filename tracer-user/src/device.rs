@@ -100,6 +100,8 @@ pub struct Counts {
     pub excluded: u64,
     /// Captures of kinds that say nothing of a device.
     pub foreign: u64,
+    /// Serial requests that were written so far ahead of their answers that they gave way: they came out without.
+    pub crowded: u64,
     /// Sessions that gave way to others; what they had under way came out as it was.
     pub evicted: u64,
 }

@@ -100,6 +100,7 @@ impl Totals {
             ("refused", self.refused),
             ("device.would_block", self.device.would_block),
             ("device.descriptor_calls", self.device.descriptor_calls),
+            ("device.crowded", self.device.crowded),
             ("device.evicted", self.device.evicted),
             ("proto.frames", self.proto.frames),
             ("proto.invalid", self.proto.invalid),

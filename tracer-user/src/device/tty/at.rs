@@ -10,8 +10,8 @@ use std::borrow::Cow;
 mod codes;
 
 use super::protocol::{
-    Answers, Asked, Event, Extent, Failure, Known, Past, Protocol, Verdict, ends_line, is_text_line, lines,
-    token,
+    Answers, Asked, Event, Extent, Failure, Known, Order, Past, Protocol, Verdict, ends_line, is_text_line,
+    lines, token,
 };
 
 /// The AT command set.
@@ -21,8 +21,8 @@ pub(crate) struct At;
 const SPOKEN: &str = "at";
 
 /// How many times longer than others a command may take that has to do with the network: V.250 allows a call 60 s, TS
-/// 27.005 names no time for sending a message.
-const SLOW: u32 = 60;
+/// 27.005 names no time for sending a message, makers of modules allow up to 180 s for the list of networks.
+const SLOW: u32 = 180;
 
 /// What ends the text behind a prompt: Ctrl-Z, Escape.
 const TEXT_ENDS: [u8; 2] = [0x1a, 0x1b];
@@ -36,7 +36,7 @@ impl Protocol for At {
         let name = name(line)?;
         let name = name.to_ascii_uppercase();
         let patience = if is_slow(&name) { SLOW } else { 1 };
-        Some(Known { name: Cow::Owned(name), answers: Answers::Always, patience })
+        Some(Known { name: Cow::Owned(name), answers: Answers::Always, patience, order: Order::Pipelined })
     }
 
     fn extent(&self, asked: Asked<'_>, reply: &[u8], seen: usize) -> Extent {
@@ -121,6 +121,16 @@ fn is_slow(name: &str) -> bool {
             | "AT+CGACT"
             | "AT+CUSD"
             | "AT+CFUN"
+            | "AT+CLCK"
+            | "AT+CCFC"
+            | "AT+CIICR"
+            | "AT+CIPSTART"
+            | "AT+CIPSEND"
+            | "AT+CIPSHUT"
+            | "AT+SAPBR"
+            | "AT+HTTPACTION"
+            | "AT+CWJAP"
+            | "AT+CWLAP"
     )
 }
 

@@ -1,15 +1,13 @@
 //! One request on a serial line, and the answer to it as far as it has come.
 
-use std::sync::Arc;
+mod end;
 
 use super::line::read_of;
-use super::protocol::{
-    Answers, Asked, Extent, Known, Past, Protocol, Verdict, ends_line, is_text, recognise,
-};
+use super::protocol::{After, Asked, Extent, Known, Order, Past, Protocol, ends_line, is_text, recognise};
 use crate::device::buffer::Buffer;
 use crate::device::class::Context;
 use crate::device::{Settings, class::Moved};
-use crate::model::command::{Command, Status};
+use crate::model::command::Status;
 use crate::model::payload::Payload;
 use crate::model::time::{Interval, Timestamp};
 
@@ -24,15 +22,19 @@ const BUSY_NS: u64 = 60_000_000_000;
 /// A request that has begun.
 pub(super) struct Exchange {
     serial: u64,
-    tid: u32,
+    pub(super) tid: u32,
     pub(super) fd: i32,
     start: Timestamp,
     /// Exit of the last write.
     pub(super) written: Timestamp,
+    /// Since when it is the next to be answered.
+    since: Timestamp,
     request: Buffer,
     past: Past,
     /// Exit of the last attempt to read since, that found nothing.
     looked: Option<Timestamp>,
+    /// It only showed that the program began to wait.
+    waiting: bool,
     answer: Option<Answer>,
 }
 
@@ -65,6 +67,8 @@ pub(super) struct Left {
     pub(super) spoken: Option<&'static str>,
     /// Whether the line echoes, if it showed.
     pub(super) echoes: Option<bool>,
+    /// What becomes of the requests behind.
+    pub(super) after: After,
 }
 
 /// What a read brought apart from more of the answer.
@@ -87,9 +91,11 @@ impl Exchange {
             fd: call.fd,
             start: call.at.start,
             written: call.at.end,
+            since: call.at.end,
             request,
             past: past.clone(),
             looked: None,
+            waiting: false,
             answer: None,
         }
     }
@@ -210,7 +216,7 @@ impl Exchange {
     /// When an answer has to be there.
     fn deadline(&self, settings: &Settings) -> Timestamp {
         let patience = u64::from(self.known().patience);
-        self.written.plus(settings.reply_timeout_ns.saturating_mul(patience))
+        self.written.max(self.since).plus(settings.reply_timeout_ns.saturating_mul(patience))
     }
 
     /// The program tried to read.
@@ -218,12 +224,84 @@ impl Exchange {
         let deadline = self.deadline(settings);
         if at.end >= self.written && at.start <= deadline {
             self.looked = Some(at.end.min(deadline));
+            self.waiting = at.start == at.end;
         }
     }
 
     /// Whether the program looked for an answer.
     pub(super) fn is_looked_for(&self) -> bool {
         self.looked.is_some()
+    }
+
+    /// When its answer, or else it, moved last.
+    pub(super) fn seen(&self) -> Timestamp {
+        self.answer.as_ref().map_or(self.written, |answer| answer.last)
+    }
+
+    /// How many bytes of the request are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.request.kept().len()
+    }
+
+    /// What the line has shown since it was written.
+    pub(super) fn learn(&mut self, past: &Past) {
+        if self.answer.is_none() {
+            (self.past.spoken, self.past.echoes) = (past.spoken, past.echoes);
+        }
+    }
+
+    /// It is the next to be answered: the device turns to it at `at`.
+    pub(super) fn is_next(&mut self, at: Timestamp) {
+        self.since = self.since.max(at);
+    }
+
+    /// Whether it stays open though the program writes the next request at `by`. `elsewhere`: another thread reads.
+    pub(super) fn stays_open(&self, by: Timestamp, elsewhere: bool, settings: &Settings) -> bool {
+        let waited = || self.looked.is_some() && !elsewhere;
+        let promptly = || by.since(self.written) < settings.event_silence_ns;
+        match self.known().order {
+            _ if self.is_paused() => false,
+            Order::Alone | Order::Aside => false,
+            Order::Ahead => true,
+            Order::AheadIfSo => !waited(),
+            Order::Pipelined | Order::Matched => elsewhere || promptly() && !waited(),
+        }
+    }
+
+    /// Whether the answer may be over, which silence or the next request tells.
+    pub(super) fn is_paused(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.extent == Extent::Pause)
+    }
+
+    /// Whether a later request begins with `written`, which the device wanted again from here on.
+    pub(super) fn is_repeated_by(&self, written: &[u8]) -> bool {
+        let (_, protocol, _) = recognise(self.asked(), 0);
+        protocol.is_repeated_by(self.asked(), Asked { request: written, ..self.asked() })
+    }
+
+    /// Whether the guess at the protocol is wrong now that `more` was read.
+    pub(super) fn is_denied_by(&self, more: &[u8]) -> bool {
+        let (_, protocol, known) = recognise(self.asked(), 0);
+        if known.order != Order::AheadIfSo {
+            return false;
+        }
+        let kept = self.answer.as_ref().map_or(&[][..], |answer| answer.bytes.kept());
+        protocol.confirms(self.asked(), &[kept, more].concat()) == Some(false)
+    }
+
+    /// Whether what the one before has read is the answer to this one.
+    pub(super) fn is_answered_by(&self, before: &Self) -> bool {
+        let Some(answer) = before.answer.as_ref().filter(|answer| answer.bytes.is_whole()) else {
+            return false;
+        };
+        let (_, protocol, known) = recognise(self.asked(), 0);
+        let whole = |extent| matches!(extent, Extent::Done(1..));
+        known.order == Order::Matched && whole(protocol.extent(self.asked(), answer.bytes.kept(), 0))
+    }
+
+    /// Whether any of what was read is its own so far.
+    pub(super) fn has_begun(&self) -> bool {
+        self.answer.is_some()
     }
 
     /// Whether an answer has begun.
@@ -238,7 +316,16 @@ impl Exchange {
 
     /// Takes back what was read, if it turns out not to have been asked for.
     pub(super) fn unclaimed(&mut self) -> Option<Moved> {
-        let answer = self.answer.take_if(|answer| answer.is_unclaimed())?;
+        self.retract_if(Answer::is_unclaimed)
+    }
+
+    /// Takes back what was read: it is another request's.
+    pub(super) fn retract(&mut self) -> Option<Moved> {
+        self.retract_if(|_| true)
+    }
+
+    fn retract_if(&mut self, chosen: impl Fn(&Answer) -> bool) -> Option<Moved> {
+        let answer = self.answer.take_if(|answer| chosen(answer))?;
         let at = Interval { start: answer.first, end: answer.last };
         Some(Moved { payload: answer.bytes.into_payload(), ..read_of(self.fd, answer.tid, at) })
     }
@@ -249,139 +336,6 @@ impl Exchange {
             Some(answer) => answer.known.clone(),
             None => recognise(self.asked(), 0).2,
         }
-    }
-
-    /// Whether and how it is over at `now`. `awaited` tells whether an answer is waited for though nobody was seen to
-    /// look.
-    pub(super) fn over(
-        &self,
-        now: Timestamp,
-        settings: &Settings,
-        awaited: impl Fn() -> bool,
-    ) -> Option<End> {
-        let known = self.known();
-        if known.answers == Answers::Never {
-            return (now.since(self.written) >= settings.event_silence_ns).then_some(End::Regular);
-        }
-        let Some(answer) = self.begun() else {
-            let deadline = self.deadline(settings);
-            if now < deadline {
-                return None;
-            }
-            if known.answers != Answers::Perhaps && (self.looked.is_some() || awaited()) {
-                return Some(End::Timeout(deadline));
-            }
-            // A read that waits as long as we do (`VTIME`) is seen when it is over, which is a little later.
-            return (now >= deadline.plus(settings.reply_timeout_ns / 4)).then_some(End::Regular);
-        };
-        let silent = now.since(answer.last);
-        let patience = match answer.extent {
-            Extent::Busy => BUSY_NS.max(settings.reply_timeout_ns),
-            _ => settings.reply_timeout_ns.saturating_mul(u64::from(known.patience)),
-        };
-        match answer.extent {
-            Extent::Done(_) => Some(End::Regular),
-            Extent::More | Extent::Busy if known.patience > 1 && silent < patience => None,
-            Extent::Busy if silent < patience => None,
-            _ if now.since(answer.first) >= LONGEST_NS && answer.extent != Extent::Busy => Some(End::Regular),
-            Extent::Pause => (silent >= settings.event_silence_ns).then_some(End::Regular),
-            Extent::Prompt => (silent >= LONGEST_NS).then_some(End::Regular),
-            _ if silent < patience => None,
-            _ if answer.protocol.is_strict() => Some(End::Timeout(answer.last.plus(patience))),
-            _ => Some(End::Regular),
-        }
-    }
-
-    /// How it ends now that the program turns to the next thing on this line, at `by`.
-    pub(super) fn superseded(&self, by: Timestamp, settings: &Settings, awaited: bool) -> End {
-        let answers = self.known().answers;
-        match (self.begun(), self.looked) {
-            (Some(_), _) => End::Regular,
-            _ if matches!(answers, Answers::Never | Answers::Perhaps) => End::Regular,
-            (None, Some(looked)) => End::Timeout(looked),
-            (None, None) if awaited && by.since(self.written) >= settings.event_silence_ns => {
-                End::Timeout(by)
-            }
-            (None, None) => End::Regular,
-        }
-    }
-
-    /// Whether it may be over as far as thread `tid` knows, which turned to something else.
-    pub(super) fn may_be_over_for(&self, tid: u32) -> bool {
-        match &self.answer {
-            Some(answer) => answer.tid == tid && answer.extent == Extent::Pause,
-            None => self.tid == tid && self.known().answers == Answers::Never,
-        }
-    }
-
-    /// Whether the answer lacks something for sure.
-    pub(super) fn is_incomplete(&self) -> bool {
-        self.begun()
-            .is_none_or(|answer| matches!(answer.extent, Extent::More | Extent::Busy | Extent::Prompt))
-    }
-
-    /// What request and answer say, and the command in the protocol that they are in.
-    fn judge(&self, end: End) -> (Known, Verdict, End) {
-        let reply = self.answer.as_ref().map(|answer| answer.bytes.kept());
-        let (mut place, mut protocol, mut known) = match &self.answer {
-            Some(answer) => (answer.place, answer.protocol, answer.known.clone()),
-            None => recognise(self.asked(), 0),
-        };
-        let guessed = place;
-        let mut verdict = protocol.verdict(self.asked(), reply);
-        while verdict.wrong {
-            (place, protocol, known) = recognise(self.asked(), place + 1);
-            verdict = protocol.verdict(self.asked(), reply);
-        }
-        // A guess that was wrong was wrong about where the answer ends too.
-        let end = match end {
-            End::Timeout(_) if guessed != place && reply.is_some() && !protocol.is_strict() => End::Regular,
-            end => end,
-        };
-        (known, verdict, end)
-    }
-
-    /// The finished command.
-    pub(super) fn finish(self, end: End, context: &mut Context<'_>) -> Left {
-        let (known, verdict, end) = self.judge(end);
-        let Verdict { spoken, error: refusal, args, echoes, .. } = verdict;
-        let (at, end_tid, reply) = match self.answer {
-            Some(answer) => (answer.last, answer.tid, Some(answer.bytes.into_payload())),
-            None => (self.written, self.tid, None),
-        };
-        let refused = |(kind, message): (_, std::borrow::Cow<'static, str>)| Status::Error {
-            kind,
-            message: message.into_owned(),
-        };
-        let (status, at, end_tid) = match (end, refusal) {
-            (End::Regular, Some(refusal)) => (refused(refusal), at, end_tid),
-            (End::Regular, None) => (Status::Ok, at, end_tid),
-            // What came says more than that no more came.
-            (End::Timeout(until), Some(refusal)) if reply.is_some() => (refused(refusal), until, end_tid),
-            (End::Timeout(at), _) => {
-                let what = if reply.is_some() { "the answer broke off" } else { "no answer" };
-                let waited = context.settings.reply_timeout_ns.saturating_mul(u64::from(known.patience));
-                let message = format!("{what} within {} ms", waited / 1_000_000);
-                (Status::Error { kind: "timeout".into(), message }, at, end_tid)
-            }
-            (End::Failed(status, at, tid), _) => (status, at, tid.unwrap_or(end_tid)),
-        };
-        context.emit(Command {
-            unsolicited: false,
-            name: known.name,
-            device: Arc::clone(context.device),
-            process: context.process,
-            tid: self.tid,
-            end_tid,
-            at: Interval { start: self.start, end: at.max(self.written) },
-            serial: self.serial,
-            status,
-            request: self.request.into_payload(),
-            reply,
-            bus: Vec::new(),
-            args,
-        });
-        Left { spoken, echoes }
     }
 }
 

@@ -248,11 +248,12 @@ impl Piece {
             return;
         }
         let known = if self.bytes.is_whole() { protocol::event(self.bytes.kept(), past) } else { None };
-        let Event { name, args, error, spoken, asks } = known.unwrap_or_else(|| Event {
+        let Event { name, args, error, spoken, asks, resets } = known.unwrap_or_else(|| Event {
             name: if self.is_line() { "line" } else { "input" }.into(),
             ..Event::default()
         });
         past.spoken = spoken.or(past.spoken);
+        past.reset |= resets;
         past.heard = asks.then(|| self.bytes.kept().to_vec());
         let status = match error {
             Some((kind, message)) => Status::Error { kind, message: message.into_owned() },

@@ -4,6 +4,8 @@
 mod serial;
 
 use super::termios::{self, TERMIOS, TERMIOS2};
+use crate::device::class::Ioctl;
+use crate::device::fields::{by_value, choice, flags};
 use crate::device::ioc::{Args, Argument, Row, int_at, io, ior, iow, iowr, no_args, u16_at, u32_at};
 use crate::model::command::Value;
 
@@ -109,7 +111,7 @@ pub(super) static TABLE: &[Row] = &[
 ];
 
 /// `TIOCM_*`.
-const MODEM: &[(u32, &str)] = &[
+const MODEM: &[(u64, &str)] = &[
     (0x001, "LE"),
     (0x002, "DTR"),
     (0x004, "RTS"),
@@ -176,21 +178,17 @@ const SUBCODES: &[(u8, &str)] = &[
     (17, "GETKMSGREDIRECT"),
 ];
 
-/// The names of the bits that are set, joined by `|`; `0` for none.
-fn flags(bits: u32, names: &[(u32, &str)]) -> Value {
-    let set: Vec<&str> = names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect();
-    Value::Text(if set.is_empty() { "0".into() } else { set.join("|").into() })
-}
-
-/// One of a few numbers that have names, else the number.
-fn choice(value: u64, names: &[&'static str]) -> Value {
-    let name = usize::try_from(value).ok().and_then(|index| names.get(index));
-    name.map_or(Value::Int(value.cast_signed()), |name| Value::Text((*name).into()))
-}
-
-fn by_value(key: &'static str, argument: &Argument<'_>, args: &mut Args) {
-    // It is an `int`, whatever the upper half of the register holds.
-    args.push((key, Value::Int(i64::from((argument.value as u32).cast_signed()))));
+/// Whether what had come and was not read is thrown away: `tcflush`, and settings "after a flush".
+pub(super) fn flushes_input(call: &Ioctl<'_>) -> bool {
+    const TCSETAF: u32 = 0x5408;
+    const TCSETSF: u32 = 0x5404;
+    const TCSETSF2: u32 = iow(b'T', 0x2d, termios::TERMIOS2);
+    let flushes = match call.command {
+        0x540b => call.value as u32 != 1,
+        TCSETAF | TCSETSF | TCSETSF2 => true,
+        _ => false,
+    };
+    flushes && call.error.is_none()
 }
 
 fn int_in(key: &'static str, argument: &Argument<'_>, args: &mut Args) {
@@ -234,7 +232,7 @@ fn modem(bytes: &[u8], args: &mut Args) {
 }
 
 fn lines(bits: u32, args: &mut Args) {
-    args.push(("lines", flags(bits, MODEM)));
+    args.push(("lines", flags(bits.into(), MODEM)));
 }
 
 fn discipline(bytes: &[u8], args: &mut Args) {

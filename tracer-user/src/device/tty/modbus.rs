@@ -21,7 +21,7 @@ mod tests;
 use std::ops::Range;
 
 use super::protocol::{
-    Answers, Asked, Event, Extent, Failure, Integrity, Known, Past, Protocol, Verdict, checksum,
+    Answers, Asked, Event, Extent, Failure, Integrity, Known, Order, Past, Protocol, Verdict, checksum,
 };
 use crate::device::ioc::Args;
 use crate::model::command::Value;
@@ -125,7 +125,8 @@ fn command(framing: &Framing, asked: Asked<'_>) -> Option<Known> {
         () if pdu::is_user_defined(*pdu.first()?) => Answers::IfAwaited,
         () => Answers::Always,
     };
-    Some(Known::new(pdu::command(pdu)?, answers))
+    let order = if answers == Answers::Always { Order::Matched } else { Order::Alone };
+    Some(Known { order, ..Known::new(pdu::command(pdu)?, answers) })
 }
 
 /// How far the answer has come, and where it lies.
@@ -306,5 +307,6 @@ fn event(framing: &Framing, sentence: &[u8], past: &Past) -> Option<Event> {
         error: if right { exception(pdu) } else { Some(checksum()) },
         spoken: right.then_some(SPOKEN),
         asks: right && role == Role::Request && body.first() != Some(&0),
+        resets: false,
     })
 }

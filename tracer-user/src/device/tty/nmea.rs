@@ -217,6 +217,7 @@ impl Protocol for Nmea {
             error: sentence.failure(),
             spoken: (sentence.integrity == Integrity::Ok).then_some(SPOKEN),
             asks: false,
+            resets: false,
         })
     }
 }

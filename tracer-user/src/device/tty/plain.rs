@@ -27,8 +27,9 @@ impl Protocol for Text {
     }
 
     fn verdict(&self, _asked: Asked<'_>, reply: Option<&[u8]>) -> Verdict {
-        let error = lines(reply.unwrap_or_default()).find_map(error_line).map(refused);
-        Verdict { error, ..Verdict::default() }
+        let said = || lines(reply.unwrap_or_default());
+        let error = said().find_map(error_line).map(refused);
+        Verdict { error, spoken: said().find_map(super::gcode::greeting), ..Verdict::default() }
     }
 
     fn is_strict(&self) -> bool {

@@ -15,13 +15,45 @@ pub(crate) struct Known {
     pub(crate) answers: Answers,
     /// How many reply timeouts the device may take for it: 1 unless the protocol has commands that last.
     pub(crate) patience: u32,
+    /// What a later request says of it.
+    pub(crate) order: Order,
 }
 
 impl Known {
-    /// A command that takes no longer than others.
+    /// A command that takes no longer than others, and that the next one ends.
     pub(crate) fn new(name: impl Into<Cow<'static, str>>, answers: Answers) -> Self {
-        Self { name: name.into(), answers, patience: 1 }
+        Self { name: name.into(), answers, patience: 1, order: Order::Alone }
     }
+}
+
+/// What becomes of a request without an answer when the next one is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// It is over.
+    Alone,
+    /// It stays open: programs write ahead, and the n-th answer is the n-th request's.
+    Ahead,
+    /// As above, if the guess is right ([`Protocol::confirms`]).
+    AheadIfSo,
+    /// It stays open if the program did not wait for an answer before it went on, or if another thread reads; answers
+    /// come in order.
+    Pipelined,
+    /// As above, but answers tell whose they are.
+    Matched,
+    /// It is answered beside the others, whatever their order.
+    Aside,
+}
+
+/// What an answer does to the requests that were written ahead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The device started anew: none of them is answered.
+    Reset,
+    /// The device wants a request again, and those behind it.
+    Resend,
 }
 
 /// Whether a request is answered.
@@ -77,6 +109,8 @@ pub(crate) struct Past {
     pub(crate) heard: Option<Vec<u8>>,
     /// Whether the line reads back what is written to it (RS-485 with its receiver left on), once that was seen.
     pub(crate) echoes: Option<bool>,
+    /// The device started anew, and nothing was written since.
+    pub(crate) reset: bool,
 }
 
 /// What a request and its answer say, once both are over.
@@ -92,6 +126,8 @@ pub(crate) struct Verdict {
     pub(crate) args: Args,
     /// Whether the line reads back what is written, if this shows it.
     pub(crate) echoes: Option<bool>,
+    /// What becomes of the requests behind.
+    pub(crate) after: After,
 }
 
 /// `error.type` and a sentence for people.
@@ -143,6 +179,8 @@ pub(crate) struct Event {
     pub(crate) spoken: Option<&'static str>,
     /// Whether what the program writes next may answer it ([`Past::heard`]).
     pub(crate) asks: bool,
+    /// The device starts anew: no earlier request will be answered.
+    pub(crate) resets: bool,
 }
 
 /// A language of requests and answers. All of it is pure; bytes may be cut off at any place.
@@ -164,6 +202,17 @@ pub(crate) trait Protocol: Sync {
 
     /// What it all says. `None`: there was no answer.
     fn verdict(&self, asked: Asked<'_>, reply: Option<&[u8]>) -> Verdict;
+
+    /// Whether an answer to a request of [`Order::AheadIfSo`] shows that the guess was right; `None` while its first
+    /// line is not whole.
+    fn confirms(&self, _asked: Asked<'_>, _reply: &[u8]) -> Option<bool> {
+        Some(true)
+    }
+
+    /// Whether a `later` request is this one, or one before it, again, after the device wanted that.
+    fn is_repeated_by(&self, _asked: Asked<'_>, _later: Asked<'_>) -> bool {
+        false
+    }
 
     /// Whether an answer that breaks off half-way is a failure.
     fn is_strict(&self) -> bool {
@@ -201,6 +250,12 @@ pub(crate) fn recognise(asked: Asked<'_>, from: usize) -> (usize, &'static dyn P
         .skip(from)
         .find_map(|(place, protocol)| Some((place, *protocol, protocol.command(asked)?)))
         .unwrap_or_else(|| (PROTOCOLS.len(), &plain::Binary, plain::unrecognised()))
+}
+
+/// Where the first of several requests ends that were written at once and are answered each for itself; `None` if
+/// there is one.
+pub(crate) fn first_of_many(written: &[u8], past: &Past) -> Option<usize> {
+    gcode::first_of_many(written, past)
 }
 
 /// The event that an unsolicited sentence or frame is.
@@ -275,7 +330,7 @@ pub(crate) fn token(text: &[u8]) -> String {
 /// A request on a line that has shown nothing yet.
 #[cfg(test)]
 pub(crate) fn asked(request: &[u8]) -> Asked<'_> {
-    static NOTHING: Past = Past { spoken: None, heard: None, echoes: None };
+    static NOTHING: Past = Past { spoken: None, heard: None, echoes: None, reset: false };
     Asked { request, past: &NOTHING, cut: false }
 }
 

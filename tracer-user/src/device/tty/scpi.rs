@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use super::plain::{error_line, text_extent};
 use super::protocol::{
-    Answers, Asked, Extent, Failure, Known, Protocol, Verdict, ends_line, is_text, lines, refused,
+    Answers, Asked, Extent, Failure, Known, Order, Protocol, Verdict, ends_line, is_text, lines, refused,
 };
 use crate::model::command::Value;
 
@@ -28,7 +28,9 @@ impl Protocol for Scpi {
         let line = lines(request).next()?;
         let header = header(line);
         let answers = if queries(request) > 0 { Answers::Always } else { Answers::IfAwaited };
-        is_header(header).then(|| Known::new(String::from_utf8_lossy(header).to_ascii_uppercase(), answers))
+        let order = if answers == Answers::Always { Order::Pipelined } else { Order::Alone };
+        let name = || String::from_utf8_lossy(header).to_ascii_uppercase();
+        is_header(header).then(|| Known { order, ..Known::new(name(), answers) })
     }
 
     fn extent(&self, asked: Asked<'_>, reply: &[u8], seen: usize) -> Extent {

@@ -1,5 +1,6 @@
 //! One script per rule of the serial lines.
 
+mod ahead;
 mod events;
 mod failures;
 mod hostile;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Extent, Failure, STATUS};
+use super::{After, Code, Extent, Failure, GRBL, Integrity, SPOKEN, STATUS, decimal};
 use crate::device::tty::protocol::{checksum, lines};
 
 /// One line of a machine.
@@ -28,8 +28,8 @@ pub(super) enum Line<'a> {
     Status,
     /// Grbl's `ALARM:1`.
     Alarm(&'a [u8]),
-    /// The greeting after a reset: `Grbl 1.1h ['$' for help]`, Marlin's `start`.
-    Greeting,
+    /// The greeting after a reset: `Grbl 1.1h ['$' for help]` (`true`), Marlin's `start`.
+    Greeting(bool),
     /// `[MSG:…]`, `//action:…` and the like.
     Message(&'static str),
     /// `echo:…`, `[…]`, `$100=…`, `FIRMWARE_NAME:`: answers of several lines.
@@ -69,8 +69,10 @@ impl<'a> Line<'a> {
             Self::Status
         } else if let Some(code) = behind("ALARM:") {
             Self::Alarm(code.trim_ascii())
-        } else if behind("Grbl ").is_some_and(|rest| rest.contains(&b'[')) || line == b"start" {
-            Self::Greeting
+        } else if behind("Grbl ").is_some_and(|rest| rest.contains(&b'[')) {
+            Self::Greeting(true)
+        } else if line == b"start" {
+            Self::Greeting(false)
         } else if behind("[MSG:").is_some() {
             Self::Message("MSG")
         } else if behind("//action:").or_else(|| behind("// action:")).is_some() {
@@ -98,7 +100,7 @@ impl<'a> Line<'a> {
             Self::Alarm(code) if spoken || !code.is_empty() && code.iter().all(u8::is_ascii_digit) => "ALARM",
             Self::Busy => "busy",
             Self::Message(name) => name,
-            Self::Greeting if spoken => "reset",
+            Self::Greeting(certain) if certain || spoken => "reset",
             Self::Ok if spoken => "ok",
             Self::Refused(_) if spoken => "error",
             Self::Trouble(_) | Self::Halted if spoken => "Error",
@@ -130,7 +132,7 @@ impl<'a> Line<'a> {
             }
             Self::Trouble(_) => said("Error".into(), "the machine reported an error"),
             Self::Unknown => said("unknown_command".into(), "the machine does not know the command"),
-            Self::Greeting => said("reset".into(), "the machine started anew"),
+            Self::Greeting(_) => said("reset".into(), "the machine started anew"),
             Self::Resend => said("resend".into(), "the machine wants the line again"),
             _ => None,
         }
@@ -172,8 +174,70 @@ pub(super) fn refusal<'a>(lines: impl Iterator<Item = Line<'a>>) -> Option<Failu
     lines.filter(|line| line.failure().is_some()).min_by_key(rank).and_then(Line::failure)
 }
 
-/// How far the answer to `open` lines, the first called `name`, has come. `certain`: they are G-code.
-pub(super) fn extent(name: &str, request: &[u8], reply: &[u8], open: usize, certain: bool) -> Extent {
+/// What becomes of the lines that were written ahead.
+pub(super) fn after<'a>(mut lines: impl Iterator<Item = Line<'a>>) -> After {
+    let of = |line| match line {
+        Line::Greeting(_) => Some(After::Reset),
+        Line::Resend => Some(After::Resend),
+        _ => None,
+    };
+    lines.find_map(of).unwrap_or_default()
+}
+
+/// Who answers so: what `known` says, unless a line is the way of one or the other.
+pub(super) fn dialect<'a>(
+    lines: impl Iterator<Item = &'a [u8]>,
+    known: Option<&'static str>,
+) -> &'static str {
+    let of = |line: &'a [u8]| match Line::of(line) {
+        Line::Status | Line::Message("MSG") => Some(GRBL),
+        Line::Refused([b'0'..=b'9', ..]) | Line::Alarm([b'0'..=b'9', ..]) => Some(GRBL),
+        Line::Greeting(true) => Some(GRBL),
+        Line::Trouble(_) | Line::Resend | Line::Busy | Line::Unknown | Line::Temperature => Some(SPOKEN),
+        _ => None,
+    };
+    lines.filter_map(of).last().or(known).unwrap_or(SPOKEN)
+}
+
+/// The line that an `ok N10 P15 B3` is about (Marlin's `ADVANCED_OK`).
+fn number_of(ok: &[u8]) -> Option<i64> {
+    let rest = ok.strip_prefix(b"ok ")?.trim_ascii_start().strip_prefix(b"N")?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    decimal(rest.get(..digits)?)
+}
+
+/// Whether a complaint cannot be about the line `code`: it says which number is due, and `code` has that.
+fn is_of_another(complaint: Line<'_>, code: Option<&Code>) -> bool {
+    let (Line::Trouble(text), Some(code)) = (complaint, code) else { return false };
+    let due = text
+        .strip_prefix(b"Line Number")
+        .and_then(|rest| rest.rsplit(|byte| *byte == b' ').next().and_then(decimal))
+        .map(|last| last.saturating_add(1));
+    due.is_some() && due == code.number && code.integrity == Integrity::Ok
+}
+
+/// Where the answer ends that begins at `start` with a complaint.
+fn complaint_end(reply: &[u8], start: usize) -> Option<usize> {
+    let mut end = start;
+    for line in reply.get(start..)?.split_inclusive(|byte| *byte == b'\n') {
+        end += line.len();
+        if line.ends_with(b"\n") && Line::of(line.trim_ascii()) == Line::Ok {
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// How far the answer to `open` lines, the first of which is `code`, has come. `certain`: they are G-code.
+pub(super) fn extent(
+    code: Option<&Code>,
+    request: &[u8],
+    reply: &[u8],
+    open: usize,
+    certain: bool,
+) -> Extent {
+    let single = code.filter(|_| open == 1);
+    let name = code.map_or("", |code| &code.name);
     let heats =
         matches!(name, "M104" | "M105" | "M109" | "M116" | "M140" | "M155" | "M190" | "M191" | "M303");
     let (mut start, mut open) = (0, open);
@@ -196,6 +260,17 @@ pub(super) fn extent(name: &str, request: &[u8], reply: &[u8], open: usize, cert
         let what = Line::of(text);
         match what {
             _ if text.is_empty() || lines(request).any(|sent| sent == text) => {}
+            Line::Ok
+                if let Some(code) = single
+                    && let (Some(own), Some(of)) = (code.number, number_of(text))
+                    && of != own =>
+            {
+                // A late one, or the own one was lost.
+                return if of < own { Extent::Foreign(start..end) } else { Extent::Done(start) };
+            }
+            Line::Trouble(_) if is_of_another(what, single) => {
+                return complaint_end(reply, end).map_or(Extent::More, |end| Extent::Foreign(start..end));
+            }
             Line::Ok | Line::Refused(_) => {
                 open = open.saturating_sub(1);
                 if open == 0 {
@@ -203,7 +278,7 @@ pub(super) fn extent(name: &str, request: &[u8], reply: &[u8], open: usize, cert
                 }
                 so_far = Extent::More;
             }
-            Line::Halted | Line::Greeting => return Extent::Done(end),
+            Line::Halted | Line::Greeting(_) => return Extent::Done(end),
             Line::Status => return Extent::Foreign(start..end),
             Line::Temperature if !heats => return Extent::Foreign(start..end),
             // Heating takes minutes; as long as it reports it lasts.

@@ -36,7 +36,7 @@ fn lines_are_recognised() {
         ("X10 Y5", true, Some(("X", None, Integrity::Absent))),
         ("", true, None),
     ] {
-        let code = Code::of(line.as_bytes(), spoken);
+        let code = Code::of(line.as_bytes(), spoken.then_some(SPOKEN));
         let found = code.as_ref().map(|code| (code.name.as_str(), code.number, code.integrity));
         assert_eq!(found, expected, "{line}");
     }
@@ -72,6 +72,7 @@ fn a_printer_is_talked_to() {
     check(
         "tty",
         r#"
+        0 open
         0-10 write "N1 M110 N1*125\n"
         20-30 read "ok\n"
         40-50 write "N2 G28*17\n"
@@ -133,21 +134,20 @@ fn a_mill_is_talked_to() {
         9900000 tick
         "#,
         expect![[r#"
-            0 event line 10..10 "\r\nGrbl 1.1h [\'$\' for help]\r\n"
+            0 event reset 10..10 "\r\nGrbl 1.1h [\'$\' for help]\r\n"
             1 command $$ 20..50 "$$\n" → "$0=10\r\n$1=25\r\nok\r\n" integrity=checksum absent
             2 command ? 60..90 "?" → "<Idle|MPos:0.000,0.000,0.000|FS:0,0>\r\n"
-            3 command G1 100..110 "G1 X10 F100\n" integrity=checksum absent
-            5 event ok 150..150 "ok\r\n"
+            3 command G1 100..150 "G1 X10 F100\n" → "ok\r\n" integrity=checksum absent
             4 command ? 120..150 "?" → "<Run|MPos:1.000,0.000,0.000|FS:100,0>\r\n"
-            6 command feed_hold 160..170 "!"
-            7 command cycle_start 180..190 "~"
-            8 command G1 200..230 "G1 X9999\n" → "error:15\r\n" error error:15 integrity=checksum absent
-            9 command X 240..270 "X10 Y20\n" → "ok\r\n" integrity=checksum absent
-            10 command $H 280..9000000 "$H\n" → "ALARM:9\r\n\r\nGrbl 1.1h [\'$\' for help]\r\n" error ALARM:9 integrity=checksum absent
-            11 command soft_reset 9000010..9000020 "\x18"
-            12 event reset 9000040..9000040 "\r\nGrbl 1.1h [\'$\' for help]\r\n"
-            13 event MSG 9000040..9000040 "[MSG:\'$H\'|\'$X\' to unlock]\r\n"
-            14 event ALARM 9100010..9100010 "ALARM:1\r\n" error ALARM:1
+            5 command feed_hold 160..170 "!"
+            6 command cycle_start 180..190 "~"
+            7 command G1 200..230 "G1 X9999\n" → "error:15\r\n" error error:15 integrity=checksum absent
+            8 command X 240..270 "X10 Y20\n" → "ok\r\n" integrity=checksum absent
+            9 command $H 280..9000000 "$H\n" → "ALARM:9\r\n\r\nGrbl 1.1h [\'$\' for help]\r\n" error ALARM:9 integrity=checksum absent
+            10 command soft_reset 9000010..9000020 "\x18"
+            11 event reset 9000040..9000040 "\r\nGrbl 1.1h [\'$\' for help]\r\n"
+            12 event MSG 9000040..9000040 "[MSG:\'$H\'|\'$X\' to unlock]\r\n"
+            13 event ALARM 9100010..9100010 "ALARM:1\r\n" error ALARM:1
         "#]],
     );
 }

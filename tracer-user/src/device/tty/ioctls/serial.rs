@@ -1,7 +1,7 @@
 //! What serial ports are set to and have counted: `include/uapi/linux/serial.h`, `tty_flags.h`.
 
-use super::{choice, flags};
-use crate::device::ioc::{Args, Argument, int_at, u16_at, u32_at};
+use crate::device::fields::{As, Fields, choice, fields, flags};
+use crate::device::ioc::{Args, Argument, int_at, u32_at};
 use crate::model::command::Value;
 
 /// `PORT_*`, in the order of their numbers.
@@ -14,7 +14,7 @@ const PORTS: &[&str] = &[
 const ACCESS: &[&str] = &["port", "hub6", "mem", "mem32", "au", "tsi", "mem32be", "mem16"];
 
 /// `ASYNC_*` that programs may set, but for the speeds.
-const FLAGS: &[(u32, &str)] = &[
+const FLAGS: &[(u64, &str)] = &[
     (1 << 0, "HUP_NOTIFY"),
     (1 << 1, "FOURPORT"),
     (1 << 2, "SAK"),
@@ -35,7 +35,7 @@ const FLAGS: &[(u32, &str)] = &[
 const SPEED: u32 = 0x1030;
 
 /// `SER_RS485_*`.
-const RS485_FLAGS: &[(u32, &str)] = &[
+const RS485_FLAGS: &[(u64, &str)] = &[
     (1 << 0, "ENABLED"),
     (1 << 1, "RTS_ON_SEND"),
     (1 << 2, "RTS_AFTER_SEND"),
@@ -51,11 +51,9 @@ const RS485_FLAGS: &[(u32, &str)] = &[
 /// mapped in comes behind.
 pub(super) fn serial(bytes: &[u8], args: &mut Args) {
     args.extend(u32_at(bytes, 0).map(|number| ("type", choice(u64::from(number), PORTS))));
-    for (key, offset) in [("line", 4), ("port", 8), ("irq", 12)] {
-        args.extend(int_at(bytes, offset).map(|value| (key, value)));
-    }
+    fields(bytes, &[("line", 4, As::Int), ("port", 8, As::Int), ("irq", 12, As::Int)], args);
     if let Some(bits) = u32_at(bytes, 16) {
-        args.push(("flags", flags(bits, FLAGS)));
+        args.push(("flags", flags((bits & !SPEED).into(), FLAGS)));
         let speed = match bits & SPEED {
             0 => None,
             0x10 => Some("57600"),
@@ -67,22 +65,22 @@ pub(super) fn serial(bytes: &[u8], args: &mut Args) {
         };
         args.extend(speed.map(|speed| ("speed", Value::Text(speed.into()))));
     }
-    for (key, offset) in [("fifo_size", 20), ("custom_divisor", 24), ("baud_base", 28)] {
-        args.extend(int_at(bytes, offset).map(|value| (key, value)));
-    }
-    let short = |offset| u16_at(bytes, offset).map(|value| Value::Int(i64::from(value)));
-    args.extend(short(32).map(|value| ("close_delay_cs", value)));
+    const NUMBERS: Fields<'_> = &[
+        ("fifo_size", 20, As::Int),
+        ("custom_divisor", 24, As::Int),
+        ("baud_base", 28, As::Int),
+        ("close_delay_cs", 32, As::Short),
+    ];
+    fields(bytes, NUMBERS, args);
     args.extend(bytes.get(34).map(|number| ("access", choice(u64::from(*number), ACCESS))));
-    args.extend(short(40).map(|value| ("closing_wait_cs", value)));
+    fields(bytes, &[("closing_wait_cs", 40, As::Short)], args);
 }
 
 /// `struct serial_rs485`.
 pub(super) fn rs485(bytes: &[u8], args: &mut Args) {
     let Some(bits) = u32_at(bytes, 0) else { return };
-    args.push(("flags", flags(bits, RS485_FLAGS)));
-    for (key, offset) in [("delay_before_ms", 4), ("delay_after_ms", 8)] {
-        args.extend(int_at(bytes, offset).map(|value| (key, value)));
-    }
+    args.push(("flags", flags(bits.into(), RS485_FLAGS)));
+    fields(bytes, &[("delay_before_ms", 4, As::Int), ("delay_after_ms", 8, As::Int)], args);
     for (bit, key, offset) in [(1 << 7, "address_received", 12), (1 << 8, "address_sent", 13)] {
         let address = bytes.get(offset).filter(|_| bits & bit != 0);
         args.extend(address.map(|address| (key, Value::Int(i64::from(*address)))));
@@ -94,14 +92,14 @@ pub(super) fn iso7816(bytes: &[u8], args: &mut Args) {
     let Some(bits) = u32_at(bytes, 0) else { return };
     args.push(("enabled", Value::Bool(bits & 1 != 0)));
     args.push(("protocol", Value::Text(format!("T={}", bits >> 4 & 0xf).into())));
-    for (key, offset) in [("guard_time", 4), ("fi", 8), ("di", 12), ("clock", 16)] {
-        args.extend(int_at(bytes, offset).map(|value| (key, value)));
-    }
+    let numbers =
+        [("guard_time", 4, As::Int), ("fi", 8, As::Int), ("di", 12, As::Int), ("clock", 16, As::Int)];
+    fields(bytes, &numbers, args);
 }
 
 /// `struct serial_icounter_struct`.
 pub(super) fn icounter(argument: &Argument<'_>, args: &mut Args) {
-    let fields = [
+    let keys = [
         "cts",
         "dsr",
         "ring",
@@ -114,7 +112,7 @@ pub(super) fn icounter(argument: &Argument<'_>, args: &mut Args) {
         "break",
         "buffer_overrun",
     ];
-    for (index, key) in fields.into_iter().enumerate() {
+    for (index, key) in keys.into_iter().enumerate() {
         args.extend(int_at(argument.answered, index * 4).map(|value| (key, value)));
     }
 }

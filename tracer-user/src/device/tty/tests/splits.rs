@@ -120,7 +120,74 @@ const PIECES: &[&[u8]] = &[
     b"#13a\nb\n",
 ];
 
+/// Sessions of programs that write ahead: `true` is written, `false` read. Every line is written for itself.
+const SESSIONS: &[&[(bool, &[u8])]] = &[
+    &[
+        (false, b"\r\nGrbl 1.1h ['$' for help]\r\n"),
+        (true, b"G21\n"),
+        (true, b"G1 X1 ; aside\n"),
+        (true, b"\n"),
+        (false, b"ok\r\n"),
+        (true, b"?"),
+        (true, b"G99\n"),
+        (false, b"<Run|MPos:1.000,0.000,0.000|FS:0,0>\r\nok\r\nok\r\nerror:20\r\n[MSG:Pgm End]\r\n"),
+        (true, b"!"),
+        (true, b"G1 X2\n"),
+        (true, b"$H\n"),
+        (false, b"ok\r\nALARM:9\r\n\r\nGrbl 1.1h ['$' for help]\r\n"),
+    ],
+    &[
+        (true, b"N1 M110*34\n"),
+        (true, b"N2 G1 X1*99\n"),
+        (true, b"N3 G1 X2*98\n"),
+        (false, b"ok\nok\nError:checksum mismatch, Last Line: 2\nResend: 3\nok\n"),
+        (true, b"N3 G1 X2*97\n"),
+        (true, b"N4 G28*23\n"),
+        (false, b"Error:Line Number is not Last Line Number+1, Last Line: 2\nResend: 3\nok\nok N2\nok N3\n"),
+        (false, b"echo:busy: processing\nX:0.00 Y:0.00\nok\nT:20.1 /0.0 B:20.0 /0.0\n"),
+    ],
+    &[(true, b"*IDN?\n"), (true, b"C?\n"), (true, b"*OPC?\n"), (false, b"ACME,1\n#15\n\n\n\n\n\n1\nafter\n")],
+    &[(true, b"AT\r"), (true, b"AT+CPIN?\r"), (false, b"\r\nOK\r\n\r\n+CME ERROR: 10\r\n\r\nRING\r\n")],
+    &[(true, b"T1 5\n"), (true, b"M2 3\n"), (true, b"V?\n"), (false, b"3.3\nmore\n")],
+    &[(true, b"G21\n"), (true, b"G90\n"), (false, b"ok\nok\n"), (true, b"G91\n"), (false, b"ok\n")],
+];
+
+/// Plays a session, each piece split at `cuts`. Calls follow each other at once.
+fn split_session(session: &[(bool, &[u8])], cuts: &[usize]) -> Vec<Command> {
+    let mut devices = Devices::new(Settings::default());
+    let mut out = Vec::new();
+    let tty = device("tty");
+    let mut time = 0;
+    for (writes, bytes) in session {
+        let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % bytes.len()).chain([bytes.len()]).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        let mut start = 0;
+        for end in ends.into_iter().filter(|end| *end > 0) {
+            time += 10;
+            let piece = &bytes[start..end];
+            let call = if *writes { Call::Write } else { Call::Read };
+            let size = piece.len() as u64;
+            devices.feed(&data(call, (time, time + 5), size as i64, piece, size), PROCESS, &tty, &mut out);
+            start = end;
+        }
+    }
+    devices.tick(Timestamp(5_000_000_000_000), &mut out);
+    assert_eq!(devices.open(), 0);
+    out.sort_by_key(|one| one.serial);
+    out
+}
+
 proptest! {
+    #[test]
+    fn any_split_of_a_session_is_the_same_spans(
+        session in proptest::sample::select(SESSIONS),
+        cuts in proptest::collection::vec(0..1000_usize, 0..6),
+    ) {
+        let (whole, pieces) = (split_session(session, &[]), split_session(session, &cuts));
+        prop_assert_eq!(essence(&whole), essence(&pieces));
+    }
+
     #[test]
     fn any_split_of_the_answer_is_the_same_command(
         request in proptest::sample::select(REQUESTS),
