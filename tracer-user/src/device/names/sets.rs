@@ -158,7 +158,7 @@ pub(super) static CLASSES: &[Class] = &[
             (&["radeon"], &[&graphics::DRM_RADEON_DRM]),
             (&["savage"], &[&graphics::DRM_SAVAGE_DRM]),
             (&["sis"], &[&graphics::DRM_SIS_DRM]),
-            (&["tegra", "drm", "tegra-drm"], &[&graphics::DRM_TEGRA_DRM]),
+            (&["tegra", "tegra-drm"], &[&graphics::DRM_TEGRA_DRM]),
             (&["v3d"], &[&graphics::DRM_V3D_DRM]),
             (&["vc4", "vc4-drm", "vc4_drm"], &[&graphics::DRM_VC4_DRM]),
             (&["vgem"], &[&graphics::DRM_VGEM_DRM]),
