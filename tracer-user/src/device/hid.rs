@@ -25,6 +25,9 @@ use bytes::Bytes;
 pub(crate) const CLASS: Class =
     Class { name: "hid", ioctls: TABLE, session: || Box::new(Reports::default()) };
 
+/// The commands of its older nodes, some of which have the numbers of other ones.
+pub(crate) static OTHERS: &[Row] = hiddev::TABLE;
+
 /// `struct hidraw_report_descriptor`: size, `HID_MAX_DESCRIPTOR_SIZE` bytes.
 const DESCRIPTOR_BYTES: u16 = 4100;
 
