@@ -6,8 +6,8 @@ use tracer_common::config::FAMILY_SHIFT;
 use tracer_common::counter::Counter;
 use tracer_common::limits::CAPTURE_MAX;
 use tracer_common::recipe::{
-    AT_MOST, BEHIND, BUFFERS, Condition, ELEMENT, ELEMENT_BYTES, ELEMENTS, ENTRY, EXIT, FD_IS_RESULT, Field, NO_FD,
-    PIECE_HEADER_BYTES, PieceHeader, Place, Recipe, RecipeKey, without_size,
+    AT_MOST, BEHIND, BUFFERS, Condition, ELEMENT, ELEMENT_BYTES, ELEMENTS, ENTRY, EXIT, FD_IS_RESULT, Field,
+    NO_FD, PIECE_HEADER_BYTES, PieceHeader, Place, Recipe, RecipeKey, without_size,
 };
 use tracer_common::record::{Fault, Kind};
 

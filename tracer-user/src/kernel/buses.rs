@@ -22,8 +22,14 @@ impl Buses {
         }
         let mut seen = Vec::new();
         for (bus, attached) in self.0.iter_mut().filter(|(bus, attached)| **attached < bus.hooks().len()) {
+            // All of its programs are loaded, so that the verifier is done with them when the driver comes.
+            let programs = bus.hooks().iter().map(|(program, _)| load_once(bpf, program));
+            if let Err(error) = programs.collect::<Result<(), _>>() {
+                tracing::debug!("bus {}: {error}", bus.name());
+                continue;
+            }
             for (program, hook) in &bus.hooks()[*attached..] {
-                if let Err(error) = load_once(bpf, program).and_then(|()| attach_raw(bpf, program, hook)) {
+                if let Err(error) = attach_raw(bpf, program, hook) {
                     tracing::debug!("bus {}: {error}", bus.name());
                     break;
                 }

@@ -79,8 +79,8 @@ pub(super) static TABLE: &[Row] = &[
     }),
     Row::new(ior(b'H', 0x12, 0), "HIDIOCGPHYS", |argument, args| string("phys", argument.answered, args))
         .any_size(),
-    Row::new(iowr(b'H', 0x13, 4124), "HIDIOCGUSAGES", |argument, args| several(argument, args)),
-    Row::new(iow(b'H', 0x14, 4124), "HIDIOCSUSAGES", |argument, args| several(argument, args)),
+    Row::new(iowr(b'H', 0x13, 4124), "HIDIOCGUSAGES", several),
+    Row::new(iow(b'H', 0x14, 4124), "HIDIOCSUSAGES", several),
 ];
 
 /// `HIDIOCSFLAG`.
