@@ -37,9 +37,9 @@ pub struct Field {
     pub at: u16,
     /// How many bytes it has: 1, 2, 4 or 8; 0: it is [`Self::constant`].
     pub bytes: u8,
-    /// Padding, zero.
-    pub pad: u8,
-    /// The number, if it is no field.
+    /// As a [`Buffer::length`]: bytes of each of the things that it counts; 0 and 1 are the same.
+    pub times: u8,
+    /// The number, if it is no field. Of a field that is a [`Buffer::length`] the bits that count; 0: all.
     pub constant: u32,
 }
 
@@ -47,25 +47,39 @@ impl Field {
     /// A number of one byte.
     #[must_use]
     pub const fn u8(at: u16) -> Self {
-        Self { at, bytes: 1, pad: 0, constant: 0 }
+        Self { at, bytes: 1, times: 0, constant: 0 }
     }
 
     /// A number of two bytes.
     #[must_use]
     pub const fn u16(at: u16) -> Self {
-        Self { at, bytes: 2, pad: 0, constant: 0 }
+        Self { at, bytes: 2, times: 0, constant: 0 }
     }
 
     /// A number of four bytes.
     #[must_use]
     pub const fn u32(at: u16) -> Self {
-        Self { at, bytes: 4, pad: 0, constant: 0 }
+        Self { at, bytes: 4, times: 0, constant: 0 }
     }
 
     /// A known number.
     #[must_use]
     pub const fn known(constant: u32) -> Self {
-        Self { at: 0, bytes: 0, pad: 0, constant }
+        Self { at: 0, bytes: 0, times: 0, constant }
+    }
+
+    /// A length of which only some bits of the field count.
+    #[must_use]
+    pub const fn masked(mut self, bits: u32) -> Self {
+        self.constant = bits;
+        self
+    }
+
+    /// A length that the field gives in things of so many bytes.
+    #[must_use]
+    pub const fn times(mut self, bytes: u8) -> Self {
+        self.times = bytes;
+        self
     }
 }
 
@@ -117,13 +131,17 @@ pub const ENTRY: u8 = 1;
 /// Bit of `when`: what the driver answers, copied when it returns without an error.
 pub const EXIT: u8 = 2;
 
+/// Bit of [`Buffer::when`]: the length is the most that there may be, the truth is known elsewhere. What lies beyond is
+/// neither cut nor unreadable.
+pub const AT_MOST: u8 = 4;
+
 /// Memory that an element points to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Buffer {
-    /// [`ENTRY`], [`EXIT`], both, or 0: there is no such buffer.
+    /// [`ENTRY`], [`EXIT`], both, or 0: there is no such buffer. With [`AT_MOST`] it may be shorter.
     pub when: u8,
-    /// Size of the pointer: 4 or 8.
+    /// Size of the pointer: 4 or 8; [`BEHIND`]: there is none, the buffer itself lies there.
     pub pointer_bytes: u8,
     /// Where the pointer is in the element.
     pub pointer_at: u16,
@@ -132,6 +150,9 @@ pub struct Buffer {
     /// Whether it is one.
     pub condition: Condition,
 }
+
+/// [`Buffer::pointer_bytes`] of an array that lies in or behind its element.
+pub const BEHIND: u8 = 0;
 
 /// Where the elements are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -307,7 +328,7 @@ impl Recipe {
         condition: Condition,
     ) -> Self {
         self.buffers[index] = Buffer { when, pointer_bytes, pointer_at, length, condition };
-        self.when |= when;
+        self.when |= when & (ENTRY | EXIT);
         self
     }
 }

@@ -6,8 +6,8 @@ use tracer_common::config::FAMILY_SHIFT;
 use tracer_common::counter::Counter;
 use tracer_common::limits::CAPTURE_MAX;
 use tracer_common::recipe::{
-    BUFFERS, Condition, ELEMENT, ELEMENT_BYTES, ELEMENTS, ENTRY, EXIT, FD_IS_RESULT, Field, NO_FD,
-    PIECE_HEADER_BYTES, PieceHeader, Place, Recipe, RecipeKey, without_size,
+    AT_MOST, BEHIND, BUFFERS, Condition, ELEMENT, ELEMENT_BYTES, ELEMENTS, ENTRY, EXIT, FD_IS_RESULT, Field,
+    NO_FD, PIECE_HEADER_BYTES, PieceHeader, Place, Recipe, RecipeKey, without_size,
 };
 use tracer_common::record::{Fault, Kind};
 
@@ -306,20 +306,39 @@ unsafe extern "C" fn step(index: u64, cpu: *mut u32) -> i64 {
                 return 0;
             }
         }
-        let pointer =
-            element_number(stage, u64::from((*buffer).pointer_at), u64::from((*buffer).pointer_bytes));
-        let length = &raw const (*buffer).length;
-        let length = if (*length).bytes == 0 {
-            u64::from((*length).constant)
+        let at = u64::from((*buffer).pointer_at);
+        let pointer = if (*buffer).pointer_bytes == BEHIND {
+            (*nested).base + element * u64::from((*nested).recipe.elements.bytes) + at
         } else {
-            element_number(stage, u64::from((*length).at), u64::from((*length).bytes))
+            element_number(stage, at, u64::from((*buffer).pointer_bytes))
         };
+        let length = buffer_length(stage, &raw const (*buffer).length);
         if pointer == 0 || length == 0 {
             return 0;
         }
-        piece(stage, element << 8 | (part - 1), pointer, length)
+        let most = if (*buffer).when & AT_MOST != 0 { MOST } else { 0 };
+        piece(stage, most | element << 8 | (part - 1), pointer, length)
     }
 }
+
+/// Bytes of a buffer of the element that is being followed.
+#[inline(always)]
+fn buffer_length(stage: *mut Stage, length: *const Field) -> u64 {
+    // SAFETY: the caller's field is in a map.
+    unsafe {
+        if (*length).bytes == 0 {
+            return u64::from((*length).constant);
+        }
+        let number = element_number(stage, u64::from((*length).at), u64::from((*length).bytes));
+        let bits = u64::from((*length).constant);
+        let number = if bits != 0 { number & bits } else { number };
+        let times = u64::from((*length).times);
+        if times > 1 { number.wrapping_mul(times) } else { number }
+    }
+}
+
+/// Bit of a piece's name: its length is the most that there may be.
+const MOST: u64 = 1 << 32;
 
 /// Goes on to an element.
 #[inline(always)]
@@ -379,6 +398,9 @@ fn piece(stage: *mut Stage, name: u64, pointer: u64, length: u64) -> i64 {
         (*nested).offset = start + ((captured + 7) & !7);
         if !of_element {
             (*nested).left = left - captured;
+        }
+        if name & MOST != 0 {
+            return 0;
         }
         if captured < wanted {
             (*nested).unreadable = 1;

@@ -381,7 +381,8 @@ pub fn classes() -> impl Iterator<Item = &'static str> {
 /// row of consecutive ones the first.
 #[must_use]
 pub fn commands(class: &str, compat: bool) -> Vec<u32> {
-    class::find(class).ioctls.iter().map(|row| row.number(compat)).collect()
+    let others = if class == hid::CLASS.name { hid::OTHERS } else { &[] };
+    class::find(class).ioctls.iter().chain(others).map(|row| row.number(compat)).collect()
 }
 
 /// The family of the `ioctl` commands of a class, 0 if it has none of its own.

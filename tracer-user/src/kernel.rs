@@ -4,6 +4,7 @@
 //! what they are to look at, [`rings`] brings the records out, [`features`] says what this kernel allows.
 
 pub mod btf;
+mod buses;
 mod each;
 pub mod features;
 pub mod load;

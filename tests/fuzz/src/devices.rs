@@ -37,13 +37,15 @@ struct World {
 }
 
 pub(crate) fn run(class: &'static str, data: &[u8]) {
-    let node = |minor| {
-        let kind = if class == "block" { DeviceKind::Block } else { DeviceKind::Char };
-        let number = DeviceNumber { kind, major: 188, minor };
-        Arc::new(Device::new(number, class, "/dev/x", "x"))
-    };
     let mut input = Input::new(data);
     let presume_awaited = input.flag();
+    let numbers = numbers(class);
+    let (major, first) = numbers[input.below(numbers.len())];
+    let node = |minor| {
+        let kind = if class == "block" { DeviceKind::Block } else { DeviceKind::Char };
+        let number = DeviceNumber { kind, major, minor: first + minor };
+        Arc::new(Device::new(number, class, "/dev/x", "x"))
+    };
     let mut world = World {
         devices: Devices::new(Settings { presume_awaited, ..Settings::default() }),
         nodes: [node(0), node(1)],
@@ -62,6 +64,17 @@ pub(crate) fn run(class: &'static str, data: &[u8]) {
     }
     world.end();
     world.check(class);
+}
+
+/// Majors and first minors of the kinds of nodes that a class' decoder tells apart by their number.
+fn numbers(class: &str) -> &'static [(u32, u32)] {
+    match class {
+        // hidraw, uhid, hiddev.
+        "hid" => &[(188, 0), (10, 239), (180, 96)],
+        // evdev, uinput, joysticks, mice.
+        "input" => &[(13, 64), (10, 223), (13, 0), (13, 32)],
+        _ => &[(188, 0)],
+    }
 }
 
 impl World {
@@ -152,7 +165,13 @@ impl World {
         if known.is_empty() || input.byte() == 0xff {
             return input.u64() as u32;
         }
-        known[input.below(known.len())]
+        let command = known[input.below(known.len())];
+        // Some have any size: the number says it.
+        match input.byte() {
+            0xff => command & !(0x3fff << 16) | (input.u64() as u32 & 0x3fff) << 16,
+            small @ 0xc0.. => command & !(0x3fff << 16) | u32::from(small & 0x3f) << 18,
+            _ => command,
+        }
     }
 
     fn ioctl(&self, input: &mut Input<'_>, compat: bool) -> Body {

@@ -2,7 +2,9 @@
 
 use iotrail::model::capture::Body;
 use tracer_common::call::Call;
-use tracer_common::recipe::{EXIT, Field, Recipe, RecipeKey};
+use tracer_common::recipe::{
+    AT_MOST, BEHIND, Condition, ENTRY, EXIT, Field, Recipe, RecipeKey, without_size,
+};
 use tracer_common::record::{Fault, Kind};
 use tracer_tests::instrument::Line;
 
@@ -290,6 +292,43 @@ fn what_a_program_gives_elsewhere_is_followed() {
         // A call that failed answers nothing; what could not be read at entry is tried again.
         let Body::Ioctl { answered, .. } = &exit.capture.body else { panic!("{exit:#?}") };
         assert!(answered.iter().all(|piece| piece.buffer != Some(1)), "{answered:#?}");
+        probe.end();
+    }
+}
+
+#[test]
+fn lengths_may_be_counts_bits_and_bounds() {
+    for mode in BOTH {
+        let mut probe = Probe::start();
+        let mut selection = device(probe.pid(), "/dev/ptmx");
+        // Nobody's command, of 8 bytes; what is copied lies behind them.
+        let command: u64 = 0xc008_7afd;
+        let behind = |at| (at, BEHIND);
+        let recipe = Recipe::PLAIN
+            .argument(8)
+            .buffer(0, ENTRY, behind(8), Field::u16(0).times(3), Condition::ALWAYS)
+            .buffer(1, ENTRY, behind(9), Field::u16(2).masked(3), Condition::ALWAYS)
+            .buffer(2, ENTRY | AT_MOST, behind(10), Field::known(1 << 16), Condition::ALWAYS);
+        let key = RecipeKey { command: without_size(command as u32), ..RecipeKey::default() };
+        selection.ioctls.push((key, recipe));
+        let mut rig = Rig::new(mode, selection);
+        let fd = open(&mut rig, &mut probe, "/dev/ptmx");
+        let mut argument = tracer_tests::probe::pattern(64);
+        argument[..4].copy_from_slice(&[4, 0, 0xfe, 0xff]);
+        let (_, _, seen) = ioctl(&mut rig, &mut probe, fd, command, &argument);
+        let [entry, _] = seen.as_slice() else { panic!("{mode:?}: {seen:#?}") };
+        let Body::Ioctl { given, .. } = &entry.capture.body else { panic!("{entry:#?}") };
+        let buffer = |index| {
+            let piece = given.iter().find(|piece| piece.buffer == Some(index)).expect("a piece");
+            (piece.payload.size, &piece.payload.captured[..])
+        };
+        assert_eq!(buffer(0), (12, &argument[8..20]), "{mode:?}");
+        assert_eq!(buffer(1), (2, &argument[9..11]), "{mode:?}");
+        let (size, captured) = buffer(2);
+        assert_eq!((size, &captured[..54]), (1 << 16, &argument[10..]), "{mode:?}");
+        // Nobody said that there is so much.
+        assert_eq!((rig.count("capture_cut"), rig.count("unreadable")), (0, 0), "{mode:?}");
+        assert_eq!(entry.header.fault, Fault::None as u16, "{mode:?}");
         probe.end();
     }
 }

@@ -7,6 +7,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::ioc::Argument;
 pub(crate) use super::ioc::Row;
 use super::{
     Counts, Settings, block, dri, fuse, generic, gpio, hid, i2c, input, kvm, media, mtd, nvme, ptp, rtc,
@@ -116,6 +117,22 @@ pub(crate) struct Ioctl<'a> {
     pub(crate) answered: &'a [Piece],
     /// The errno, if it failed.
     pub(crate) error: Option<u32>,
+}
+
+impl Ioctl<'_> {
+    /// What its argument holds and points to.
+    pub(crate) fn argument(&self) -> Argument<'_> {
+        Argument {
+            command: self.command,
+            compat: self.compat,
+            result: self.result,
+            value: self.value,
+            given: self.before.unwrap_or(self.after),
+            answered: if self.error.is_none() { self.after } else { &[] },
+            before: self.given,
+            after: self.answered,
+        }
+    }
 }
 
 /// A call that its thread did not survive.

@@ -77,6 +77,16 @@ pub(crate) fn fields(bytes: &[u8], fields: Fields<'_>, args: &mut Args) {
     }
 }
 
+/// Adds the `int` that the program gives.
+pub(crate) fn given(key: &'static str, argument: &Argument<'_>, args: &mut Args) {
+    args.extend(int_at(argument.given, 0).map(|value| (key, value)));
+}
+
+/// Adds the `int` that the driver answers.
+pub(crate) fn answered(key: &'static str, argument: &Argument<'_>, args: &mut Args) {
+    args.extend(int_at(argument.answered, 0).map(|value| (key, value)));
+}
+
 /// Adds the argument itself, an `int` whatever the upper half of the register holds.
 pub(crate) fn by_value(key: &'static str, argument: &Argument<'_>, args: &mut Args) {
     args.push((key, Value::Int(i64::from((argument.value as u32).cast_signed()))));

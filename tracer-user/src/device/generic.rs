@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use super::class::{Aborted, Class, Context, Ioctl, Moved, Session, killed, outcome};
-use super::ioc::{Argument, Number, Row};
+use super::ioc::{Number, Row};
 use super::names;
 use crate::model::command::{Command, Device, Value};
 use crate::model::errno;
@@ -76,17 +76,7 @@ pub(crate) fn ioctl_command(
     let given = call.before.unwrap_or(call.after);
     match row {
         Some(row) => {
-            let answered: &[u8] = if call.error.is_none() { call.after } else { &[] };
-            let argument = Argument {
-                command: call.command,
-                compat: call.compat,
-                result: call.result,
-                value: call.value,
-                given,
-                answered,
-                before: call.given,
-                after: call.answered,
-            };
+            let argument = call.argument();
             (row.args)(&argument, &mut command.args);
             if let Some(finish) = row.finish {
                 finish(&argument, &mut command);
@@ -114,7 +104,8 @@ pub(crate) fn ioctl_command(
 /// What a command is called: as its class' row says, else as the kernel's headers say for such a device, else by the
 /// parts of its number.
 fn name(command: u32, compat: bool, row: Option<&'static Row>, device: &Device) -> Cow<'static, str> {
-    let in_headers = || names::find(device.class, names::node_kind(&device.path), compat, command);
+    let drivers = [device.identity.driver.as_deref(), names::node_kind(&device.path)];
+    let in_headers = || names::find(device.class, &drivers, compat, command);
     row.map(|row| row.name).or_else(in_headers).map_or_else(|| Number::of(command).name(), Cow::Borrowed)
 }
 

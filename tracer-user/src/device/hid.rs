@@ -4,8 +4,10 @@
 //! Span rule of hidraw: each report that is read is an event `input_report`; every other call is one command. A `write`
 //! is an output report. In what is written, and in the reports that `ioctl`s carry, the first byte is the report's
 //! number, 0 if the device does not number them; reports that are read begin with one only if it does, which is known
-//! once the program has asked for the report descriptor. `uhid` has its own rule, in `uhid.rs`.
+//! once the program has asked for the report descriptor. `uhid` and the older `/dev/usb/hiddevN` have their own rules, in
+//! `uhid.rs` and `hiddev.rs`.
 
+mod hiddev;
 #[cfg(test)]
 mod tests;
 mod uhid;
@@ -22,6 +24,9 @@ use bytes::Bytes;
 /// The class.
 pub(crate) const CLASS: Class =
     Class { name: "hid", ioctls: TABLE, session: || Box::new(Reports::default()) };
+
+/// The commands of its older nodes, some of which have the numbers of other ones.
+pub(crate) static OTHERS: &[Row] = hiddev::TABLE;
 
 /// `struct hidraw_report_descriptor`: size, `HID_MAX_DESCRIPTOR_SIZE` bytes.
 const DESCRIPTOR_BYTES: u16 = 4100;
@@ -118,12 +123,20 @@ fn numbers_reports(descriptor: &Payload) -> Option<bool> {
 struct Reports {
     /// Whether its reports begin with a number; `None`: not known.
     numbered: Option<bool>,
+    /// Of hiddev: whether reads bring references to usages.
+    references: bool,
 }
 
 impl Session for Reports {
     fn moved(&mut self, call: Moved, context: &mut Context<'_>) {
         if uhid::is_uhid(context.device) {
             return uhid::moved(call, context);
+        }
+        if hiddev::is_hiddev(context.device) {
+            if !hiddev::moved(&call, self.references, context) {
+                generic::moved(call, context);
+            }
+            return;
         }
         let first = call.payload.captured.first().map(|id| ("report_id", Value::Int((*id).into())));
         if call.direction == Direction::Outward {
@@ -140,6 +153,12 @@ impl Session for Reports {
     }
 
     fn ioctl(&mut self, call: &Ioctl<'_>, row: Option<&'static Row>, context: &mut Context<'_>) {
+        if hiddev::is_hiddev(context.device) {
+            if call.command == hiddev::SET_FLAG && call.error.is_none() {
+                self.references = hiddev::references(call.argument().given).unwrap_or(self.references);
+            }
+            return generic::ioctl(call, hiddev::row(call.command, call.compat), context);
+        }
         // A device that does not answer in time can make these fail with `EAGAIN`.
         let command = generic::ioctl_command(call, row, context);
         if command.name == "HIDIOCGRDESC"
@@ -151,6 +170,10 @@ impl Session for Reports {
     }
 
     fn aborted(&mut self, call: &Aborted, context: &mut Context<'_>) {
+        if hiddev::is_hiddev(context.device) {
+            let row = hiddev::row(call.command, call.compat);
+            return unsolicited::aborted(&Aborted { row, ..*call }, context);
+        }
         unsolicited::aborted(call, context);
     }
 }

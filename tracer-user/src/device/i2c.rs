@@ -248,7 +248,7 @@ struct Bus {
 
 impl Bus {
     fn address(&self, fd: i32) -> Option<(&'static str, Value)> {
-        // A duplicate shares its target with the one that was set.
+        // A duplicate that was not seen being made shares its target with the one that was set.
         let only = || if self.targets.len() == 1 { self.targets.values().next() } else { None };
         self.targets.get(&fd).or_else(only).map(|address| ("address", Value::Int(*address)))
     }
@@ -275,6 +275,19 @@ impl Session for Bus {
             command.args.extend(self.address(call.fd));
         }
         context.emit(command);
+    }
+
+    fn opened(&mut self, fd: i32, _write_only: bool) {
+        self.targets.remove(&fd);
+    }
+
+    fn duplicated(&mut self, fd: i32, new_fd: i32) {
+        // Both are one file, with one target.
+        if let Some(target) = self.targets.get(&fd).copied()
+            && (self.targets.len() < DESCRIPTORS || self.targets.contains_key(&new_fd))
+        {
+            self.targets.insert(new_fd, target);
+        }
     }
 
     fn closed(&mut self, fds: std::ops::RangeInclusive<i64>, _at: Interval, _context: &mut Context<'_>) {

@@ -1,16 +1,17 @@
 //! Media controllers, `/dev/mediaN`: `include/uapi/linux/media.h`.
 //!
 //! Span rule: one command per call. A request that a controller hands out is a descriptor of its own; its calls belong
-//! to the controller.
+//! to the controller and say which (`request_fd`), as buffers and controls of video nodes do that are put into it.
 
-use super::class::{Class, Row};
+use super::class::{Class, Context, Ioctl, Row, Session};
+use super::fields::{As, Fields, answered, fields};
 use super::generic;
-use super::ioc::{Nested, int_at, io, ior, iowr, no_args, text, u32_at};
+use super::ioc::{Nested, io, ior, iowr, no_args};
 use crate::model::command::Value;
 use tracer_common::recipe::Recipe;
 
 /// The class.
-pub(crate) const CLASS: Class = Class { name: "media", ioctls: TABLE, session: generic::CLASS.session };
+pub(crate) const CLASS: Class = Class { name: "media", ioctls: TABLE, session: || Box::new(Controller) };
 
 /// The driver writes the new descriptor to where the argument points.
 static REQUEST: Nested =
@@ -18,34 +19,52 @@ static REQUEST: Nested =
 
 static TABLE: &[Row] = &[
     Row::new(iowr(b'|', 0, 256), "MEDIA_IOC_DEVICE_INFO", |argument, args| {
-        text("driver", argument.answered, 0..16, args);
-        text("model", argument.answered, 16..48, args);
-        text("serial", argument.answered, 48..88, args);
-        text("bus", argument.answered, 88..120, args);
+        const INFO: Fields<'_> = &[
+            ("driver", 0, As::Text(16)),
+            ("model", 16, As::Text(32)),
+            ("serial", 48, As::Text(40)),
+            ("bus", 88, As::Text(32)),
+        ];
+        fields(argument.answered, INFO, args);
     }),
     Row::new(iowr(b'|', 1, 256), "MEDIA_IOC_ENUM_ENTITIES", |argument, args| {
-        args.extend(u32_at(argument.answered, 0).map(|id| ("entity", Value::Int(id.into()))));
-        text("name", argument.answered, 4..36, args);
+        fields(argument.answered, &[("entity", 0, As::Number), ("name", 4, As::Text(32))], args);
     }),
     Row::new(iowr(b'|', 2, 40), "MEDIA_IOC_ENUM_LINKS", |argument, args| {
-        args.extend(u32_at(argument.given, 0).map(|id| ("entity", Value::Int(id.into()))));
+        fields(argument.given, &[("entity", 0, As::Number)], args);
     })
     .compat(iowr(b'|', 2, 28)),
     Row::new(iowr(b'|', 3, 52), "MEDIA_IOC_SETUP_LINK", |argument, args| {
-        for (name, at) in [("source", 0), ("sink", 20), ("flags", 40)] {
-            args.extend(u32_at(argument.given, at).map(|number| (name, Value::Int(number.into()))));
-        }
+        const LINK: Fields<'_> =
+            &[("source", 0, As::Number), ("sink", 20, As::Number), ("flags", 40, As::Number)];
+        fields(argument.given, LINK, args);
     }),
     Row::new(iowr(b'|', 4, 72), "MEDIA_IOC_G_TOPOLOGY", |argument, args| {
-        args.extend(u32_at(argument.answered, 8).map(|count| ("entities", Value::Int(count.into()))));
+        fields(argument.answered, &[("entities", 8, As::Number)], args);
     }),
     Row::new(ior(b'|', 5, 4), "MEDIA_IOC_REQUEST_ALLOC", |argument, args| {
-        args.extend(int_at(argument.answered, 0).map(|fd| ("fd", fd)));
+        answered("fd", argument, args);
     })
     .follow(&REQUEST),
-    Row::new(io(b'|', 0x80), "MEDIA_REQUEST_IOC_QUEUE", no_args),
-    Row::new(io(b'|', 0x81), "MEDIA_REQUEST_IOC_REINIT", no_args),
+    Row::new(QUEUE, "MEDIA_REQUEST_IOC_QUEUE", no_args),
+    Row::new(REINIT, "MEDIA_REQUEST_IOC_REINIT", no_args),
 ];
+
+const QUEUE: u32 = io(b'|', 0x80);
+const REINIT: u32 = io(b'|', 0x81);
+
+/// Remembers nothing.
+struct Controller;
+
+impl Session for Controller {
+    fn ioctl(&mut self, call: &Ioctl<'_>, row: Option<&'static Row>, context: &mut Context<'_>) {
+        let mut command = generic::ioctl_command(call, row, context);
+        if matches!(call.command, QUEUE | REINIT) {
+            command.args.push(("request_fd", Value::Int(call.fd.into())));
+        }
+        context.emit(command);
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -66,10 +85,10 @@ mod tests {
             Ioctl::new(0x7c80).fd(9),
         ];
         expect![[r#"
-            0 command MEDIA_IOC_DEVICE_INFO 0..10 driver=vimc model=VIMC serial= bus=
+            0 command MEDIA_IOC_DEVICE_INFO 0..10 driver=vimc model=VIMC
             1 command MEDIA_IOC_SETUP_LINK 0..10 error EBUSY source=1 sink=2 flags=1
             2 command MEDIA_IOC_REQUEST_ALLOC 0..10 fd=9
-            3 command MEDIA_REQUEST_IOC_QUEUE 0..10
+            3 command MEDIA_REQUEST_IOC_QUEUE 0..10 request_fd=9
         "#]]
         .assert_eq(&rendered("media", calls));
     }

@@ -91,7 +91,7 @@ static TABLE: &[Row] = &[
         result("locked", argument, args);
     }),
     Row::new(iowr(b'M', 24, 48), "MEMWRITE", both_areas).follow(&WRITE).finish(transferred),
-    // Its size is a multiple of eight in 64-bit programs only.
+    // Its size is a multiple of eight but in i386 programs.
     Row::new(iowr(b'M', 26, 64), "MEMREAD", |argument, args| {
         both_areas(argument, args);
         const ERRORS: Fields<'_> = &[
@@ -102,6 +102,7 @@ static TABLE: &[Row] = &[
         fields(argument.answered, ERRORS, args);
     })
     .compat(iowr(b'M', 26, 60))
+    .any_size()
     .follow(&READ)
     .finish(transferred),
 ];

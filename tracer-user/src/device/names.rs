@@ -25,13 +25,22 @@ const UNKNOWN: &str = "other";
 
 /// The name of `command` on a device of `class`, driven by `driver`; `None` if no header about them has it.
 ///
-/// `driver` is the kernel driver's name or the kind of node ([`node_kind`]). `compat` says that the program is a 32-bit
-/// one; where that is not known, say no: what only 32-bit programs have is found all the same. On a device of no known
-/// class the command has a name if no two headers disagree about it.
-pub(crate) fn find(class: &str, driver: Option<&str>, compat: bool, command: u32) -> Option<&'static str> {
+/// `drivers` are the kernel driver's name and the kind of node ([`node_kind`]), as far as they are known; the first that
+/// has headers of its own counts. `compat` says that the program is a 32-bit one; where that is not known, say no: what
+/// only 32-bit programs have is found all the same. On a device of no known class the command has a name if no two headers
+/// disagree about it.
+pub(crate) fn find(
+    class: &str,
+    drivers: &[Option<&str>],
+    compat: bool,
+    command: u32,
+) -> Option<&'static str> {
     let class = CLASSES.iter().find(|known| known.name == class)?;
-    let is_for = |(drivers, _): &&(&[&str], _)| driver.is_some_and(|driver| drivers.contains(&driver));
-    let own = class.drivers.iter().find(is_for).map(|(_, headers)| *headers);
+    let headers_of = |driver: &&str| {
+        let is_for = |(drivers, _): &&(&[&str], _)| drivers.contains(driver);
+        class.drivers.iter().find(is_for).map(|(_, headers)| *headers)
+    };
+    let own = drivers.iter().flatten().find_map(headers_of);
     if class.name == UNKNOWN && own.is_none() {
         return undisputed(compat, command);
     }
@@ -107,13 +116,11 @@ pub(crate) fn input_type(kind: u16) -> Option<&'static str> {
 }
 
 /// The name of a property of an input device (`EVIOCGPROP`): `INPUT_PROP_POINTER`.
-#[allow(dead_code, reason = "for decoders")]
 pub(crate) fn input_property(property: u16) -> Option<&'static str> {
     named(input_codes::PROPERTIES, property.into())
 }
 
 /// The name of an input device's bus (`input_id.bustype`): `BUS_USB`.
-#[allow(dead_code, reason = "for decoders")]
 pub(crate) fn input_bus(bus: u16) -> Option<&'static str> {
     named(input_codes::BUSES, bus.into())
 }

@@ -1,27 +1,68 @@
 //! Sound cards, `/dev/snd/*`: `include/uapi/sound/asound.h`.
 //!
-//! Span rule: one command per call. `…_WRITEI_FRAMES` and `…_READI_FRAMES` say how many frames moved; how long a frame
-//! is depends on the stream's parameters, so their bytes are not copied. An overrun or underrun (`EPIPE`) is an error.
+//! Span rule: one command per call. `…_WRITEI_FRAMES` and `…_READI_FRAMES` say how many frames moved. Their bytes are the
+//! request or the reply where the stream's parameters are known, that is if `…_HW_PARAMS` was seen on the descriptor: the
+//! call itself does not say how long a frame is. An overrun or underrun (`EPIPE`) is an error.
 
 #[cfg(test)]
 mod tests;
 
-use super::class::{Class, Row};
+use std::collections::BTreeMap;
+
+use super::class::{Class, Context, Ioctl, Row, Session};
+use super::fields::{As, Fields, answered, fields, given, text_at};
 use super::generic;
-use super::ioc::{Args, Argument, int_at, io, ior, iow, iowr, no_args, text, u32_at};
+use super::ioc::{Args, Argument, Nested, Number, io, ior, iow, iowr, no_args, u32_at};
 use crate::model::command::{Command, Status, Value};
+use crate::model::errno;
+use crate::model::payload::Payload;
+use crate::model::time::Interval;
+use bytes::Bytes;
+use tracer_common::recipe::{AT_MOST, Condition, ENTRY, EXIT, Field, Recipe};
 
 /// The class.
-pub(crate) const CLASS: Class = Class { name: "sound", ioctls: TABLE, session: generic::CLASS.session };
+pub(crate) const CLASS: Class =
+    Class { name: "sound", ioctls: TABLE, session: || Box::new(Streams::default()) };
 
-/// `struct snd_xferi`, and `snd_xfern`: result, pointer, frames. The driver writes the result back whatever the
-/// command's number says.
-const fn frames(number: u8, reads: bool, name: &'static str) -> Row {
-    let (native, compat) = match reads {
+/// Bytes of a frame that are copied, for the kernel side does not know how long it is: two channels of 32 bits. Of
+/// longer frames the beginning of the transfer is there.
+const FRAME: u8 = 8;
+
+const HW_PARAMS: u8 = 0x11;
+const HW_FREE: u8 = 0x12;
+const WRITEI: u8 = 0x50;
+const READI: u8 = 0x51;
+
+/// `struct snd_xferi`: result, pointer, frames. The driver writes the result back whatever the command's number says.
+const fn interleaved(reads: bool) -> Nested {
+    const fn recipe(reads: bool, word: u8) -> Recipe {
+        let (word16, all) = (word as u16, 3 * word as u16);
+        let recipe = Recipe::PLAIN.sized(all, all).argument(all);
+        let at = (word16, word);
+        match reads {
+            // What was read, not what there was room for.
+            true => recipe.buffer(0, EXIT | AT_MOST, at, Field::u32(0).times(FRAME), Condition::ALWAYS),
+            false => {
+                recipe.buffer(0, ENTRY | AT_MOST, at, Field::u32(2 * word16).times(FRAME), Condition::ALWAYS)
+            }
+        }
+    }
+    Nested { native: recipe(reads, 8), compat: recipe(reads, 4), alternative: None }
+}
+
+static WRITTEN: Nested = interleaved(false);
+static READ: Nested = interleaved(true);
+
+/// `struct snd_xfern`: as above, but the pointer is to pointers, one for each channel, which are not followed.
+static APART: Nested =
+    Nested { native: Recipe::PLAIN.sized(24, 24), compat: Recipe::PLAIN.sized(12, 12), alternative: None };
+
+const fn frames(number: u8, nested: &'static Nested, name: &'static str) -> Row {
+    let (native, compat) = match number & 1 == 1 {
         true => (ior(b'A', number, 24), ior(b'A', number, 12)),
         false => (iow(b'A', number, 24), iow(b'A', number, 12)),
     };
-    Row::legacy(native, name, (24, 24), transfer).compat(compat).finish(xrun)
+    Row::new(native, name, transfer).compat(compat).follow(nested).finish(xrun)
 }
 
 const fn plain(number: u8, name: &'static str) -> Row {
@@ -31,8 +72,7 @@ const fn plain(number: u8, name: &'static str) -> Row {
 static TABLE: &[Row] = &[
     Row::new(ior(b'A', 0x00, 4), "SNDRV_PCM_IOCTL_PVERSION", no_args),
     Row::new(ior(b'A', 0x01, 288), "SNDRV_PCM_IOCTL_INFO", |argument, args| {
-        text("id", argument.answered, 16..80, args);
-        text("name", argument.answered, 80..160, args);
+        fields(argument.answered, &[("id", 16, As::Text(64)), ("name", 80, As::Text(80))], args);
     }),
     Row::new(iow(b'A', 0x02, 4), "SNDRV_PCM_IOCTL_TSTAMP", |argument, args| given("on", argument, args)),
     Row::new(iow(b'A', 0x03, 4), "SNDRV_PCM_IOCTL_TTSTAMP", |argument, args| given("type", argument, args)),
@@ -41,14 +81,19 @@ static TABLE: &[Row] = &[
     Row::new(iowr(b'A', 0x11, 608), "SNDRV_PCM_IOCTL_HW_PARAMS", hw_params).compat(iowr(b'A', 0x11, 604)),
     plain(0x12, "SNDRV_PCM_IOCTL_HW_FREE"),
     Row::new(iowr(b'A', 0x13, 136), "SNDRV_PCM_IOCTL_SW_PARAMS", sw_params).compat(iowr(b'A', 0x13, 104)),
-    Row::new(ior(b'A', 0x20, 152), "SNDRV_PCM_IOCTL_STATUS", status).compat(ior(b'A', 0x20, 108)),
+    Row::new(ior(b'A', 0x20, 152), "SNDRV_PCM_IOCTL_STATUS", status).compat(ior(b'A', 0x20, 108)).any_size(),
     Row::new(ior(b'A', 0x21, 8), "SNDRV_PCM_IOCTL_DELAY", |argument, args| {
-        args.extend(int_at(argument.answered, 0).map(|frames| ("frames", frames)));
+        answered("frames", argument, args);
     })
     .compat(ior(b'A', 0x21, 4))
     .finish(xrun),
     plain(0x22, "SNDRV_PCM_IOCTL_HWSYNC"),
-    Row::new(iowr(b'A', 0x23, 136), "SNDRV_PCM_IOCTL_SYNC_PTR", no_args).compat(iowr(b'A', 0x23, 132)),
+    Row::new(iowr(b'A', 0x23, 136), "SNDRV_PCM_IOCTL_SYNC_PTR", no_args)
+        .compat(iowr(b'A', 0x23, 132))
+        .any_size(),
+    Row::new(iowr(b'A', 0x24, 152), "SNDRV_PCM_IOCTL_STATUS_EXT", status)
+        .compat(iowr(b'A', 0x24, 108))
+        .any_size(),
     plain(0x40, "SNDRV_PCM_IOCTL_PREPARE"),
     plain(0x41, "SNDRV_PCM_IOCTL_RESET"),
     plain(0x42, "SNDRV_PCM_IOCTL_START"),
@@ -58,50 +103,54 @@ static TABLE: &[Row] = &[
         // A number where a pointer to one is announced.
         args.push(("on", Value::Int(argument.value.cast_signed())));
     }),
-    Row::new(iow(b'A', 0x46, 8), "SNDRV_PCM_IOCTL_REWIND", |argument, args| given("frames", argument, args))
-        .compat(iow(b'A', 0x46, 4)),
+    Row::new(iow(b'A', 0x46, 8), "SNDRV_PCM_IOCTL_REWIND", skipped).compat(iow(b'A', 0x46, 4)),
     plain(0x47, "SNDRV_PCM_IOCTL_RESUME"),
     plain(0x48, "SNDRV_PCM_IOCTL_XRUN"),
-    Row::new(iow(b'A', 0x49, 8), "SNDRV_PCM_IOCTL_FORWARD", |argument, args| {
-        given("frames", argument, args);
-    })
-    .compat(iow(b'A', 0x49, 4)),
-    frames(0x50, false, "SNDRV_PCM_IOCTL_WRITEI_FRAMES"),
-    frames(0x51, true, "SNDRV_PCM_IOCTL_READI_FRAMES"),
-    frames(0x52, false, "SNDRV_PCM_IOCTL_WRITEN_FRAMES"),
-    frames(0x53, true, "SNDRV_PCM_IOCTL_READN_FRAMES"),
+    Row::new(iow(b'A', 0x49, 8), "SNDRV_PCM_IOCTL_FORWARD", skipped).compat(iow(b'A', 0x49, 4)),
+    frames(WRITEI, &WRITTEN, "SNDRV_PCM_IOCTL_WRITEI_FRAMES"),
+    frames(READI, &READ, "SNDRV_PCM_IOCTL_READI_FRAMES"),
+    frames(0x52, &APART, "SNDRV_PCM_IOCTL_WRITEN_FRAMES"),
+    frames(0x53, &APART, "SNDRV_PCM_IOCTL_READN_FRAMES"),
     Row::by_value(iow(b'A', 0x60, 4), "SNDRV_PCM_IOCTL_LINK", |argument, args| {
         args.push(("fd", Value::Int(argument.value.cast_signed())));
     }),
     plain(0x61, "SNDRV_PCM_IOCTL_UNLINK"),
     Row::new(ior(b'U', 0x00, 4), "SNDRV_CTL_IOCTL_PVERSION", no_args),
     Row::new(ior(b'U', 0x01, 376), "SNDRV_CTL_IOCTL_CARD_INFO", |argument, args| {
-        args.extend(int_at(argument.answered, 0).map(|card| ("card", card)));
-        text("id", argument.answered, 8..24, args);
-        text("driver", argument.answered, 24..40, args);
-        text("name", argument.answered, 40..72, args);
+        answered("card", argument, args);
+        const INFO: Fields<'_> =
+            &[("id", 8, As::Text(16)), ("driver", 24, As::Text(16)), ("name", 40, As::Text(32))];
+        fields(argument.answered, INFO, args);
     }),
     Row::new(iowr(b'U', 0x10, 80), "SNDRV_CTL_IOCTL_ELEM_LIST", |argument, args| {
         args.extend(u32_at(argument.answered, 12).map(|count| ("elements", Value::Int(count.into()))));
     })
     .compat(iowr(b'U', 0x10, 72)),
     Row::new(iowr(b'U', 0x11, 272), "SNDRV_CTL_IOCTL_ELEM_INFO", element),
-    Row::new(iowr(b'U', 0x12, 1224), "SNDRV_CTL_IOCTL_ELEM_READ", element).compat(iowr(b'U', 0x12, 708)),
-    Row::new(iowr(b'U', 0x13, 1224), "SNDRV_CTL_IOCTL_ELEM_WRITE", element).compat(iowr(b'U', 0x13, 708)),
+    Row::new(iowr(b'U', 0x12, 1224), "SNDRV_CTL_IOCTL_ELEM_READ", element)
+        .compat(iowr(b'U', 0x12, 708))
+        .any_size(),
+    Row::new(iowr(b'U', 0x13, 1224), "SNDRV_CTL_IOCTL_ELEM_WRITE", element)
+        .compat(iowr(b'U', 0x13, 708))
+        .any_size(),
     Row::new(iowr(b'U', 0x16, 4), "SNDRV_CTL_IOCTL_SUBSCRIBE_EVENTS", |argument, args| {
         given("on", argument, args);
     }),
 ];
 
-fn given(name: &'static str, argument: &Argument<'_>, args: &mut Args) {
-    args.extend(int_at(argument.given, 0).map(|value| (name, value)));
+/// Frames that the program goes back or on.
+fn skipped(argument: &Argument<'_>, args: &mut Args) {
+    args.extend(uframes(argument.given, 0, argument.compat).map(|frames| ("frames", frames)));
+    if argument.result >= 0 {
+        args.push(("moved", Value::Int(argument.result)));
+    }
 }
 
 /// `struct snd_ctl_elem_id`, with which elements, infos and values begin.
 fn element(argument: &Argument<'_>, args: &mut Args) {
     let id = if argument.answered.is_empty() { argument.given } else { argument.answered };
     args.extend(u32_at(id, 0).map(|number| ("numid", Value::Int(number.into()))));
-    text("element", id, 16..60, args);
+    args.extend(text_at(id, 16, 44).map(|name| ("element", Value::Text(name.into()))));
     args.extend(u32_at(id, 60).filter(|index| *index != 0).map(|index| ("index", Value::Int(index.into()))));
 }
 
@@ -226,7 +275,7 @@ fn sw_params(argument: &Argument<'_>, args: &mut Args) {
     }
 }
 
-/// `struct snd_pcm_status`.
+/// `struct snd_pcm_status`, in three layouts: 64-bit programs, 32-bit ones, and those with 64-bit time.
 fn status(argument: &Argument<'_>, args: &mut Args) {
     const STATES: &[(u32, &str)] = &[
         (0, "OPEN"),
@@ -241,7 +290,104 @@ fn status(argument: &Argument<'_>, args: &mut Args) {
     ];
     let compat = argument.compat;
     args.extend(u32_at(argument.answered, 0).map(|state| ("state", word(STATES, state))));
-    let (delay, available) = if compat { (28, 32) } else { (56, 64) };
+    let (delay, available) = match Number::of(argument.command).size {
+        _ if !compat => (56, 64),
+        // The times before them have 64 bits.
+        128 => (48, 52),
+        _ => (28, 32),
+    };
     args.extend(uframes(argument.answered, delay, compat).map(|frames| ("delay", frames)));
     args.extend(uframes(argument.answered, available, compat).map(|frames| ("available", frames)));
+}
+
+/// Descriptors of one process whose streams are known: a card has a few, each of one direction.
+const DESCRIPTORS: usize = 64;
+
+/// How long the frames of each descriptor's stream are, in bits.
+#[derive(Default)]
+struct Streams {
+    frame_bits: BTreeMap<i32, u32>,
+}
+
+impl Streams {
+    fn learn(&mut self, call: &Ioctl<'_>) {
+        match call.command as u8 {
+            HW_PARAMS => {
+                // `SNDRV_PCM_HW_PARAM_FRAME_BITS`, the second interval.
+                let at = INTERVALS + INTERVAL;
+                let (low, high) = (u32_at(call.after, at), u32_at(call.after, at + 4));
+                match low.filter(|low| *low != 0 && Some(*low) == high) {
+                    Some(bits)
+                        if self.frame_bits.len() < DESCRIPTORS || self.frame_bits.contains_key(&call.fd) =>
+                    {
+                        self.frame_bits.insert(call.fd, bits);
+                    }
+                    _ => {
+                        self.frame_bits.remove(&call.fd);
+                    }
+                }
+            }
+            HW_FREE => {
+                self.frame_bits.remove(&call.fd);
+            }
+            _ => {}
+        }
+    }
+
+    /// The bytes of so many frames, of which the kernel side copied as many as there could have been.
+    fn bytes(&self, fd: i32, frames: Option<Value>, copied: Option<&Payload>) -> Option<Payload> {
+        let Some(Value::Int(frames)) = frames else { return None };
+        let bits = u64::from(*self.frame_bits.get(&fd)?);
+        let size = u64::try_from(frames).ok()?.checked_mul(bits)? / 8;
+        let mut bytes =
+            Payload { captured: copied.map_or_else(Bytes::new, |copied| copied.captured.clone()), size };
+        bytes.limit();
+        Some(bytes)
+    }
+}
+
+impl Session for Streams {
+    fn ioctl(&mut self, call: &Ioctl<'_>, row: Option<&'static Row>, context: &mut Context<'_>) {
+        if call.error == Some(errno::EAGAIN) {
+            return generic::ioctl(call, row, context);
+        }
+        let mut command = generic::ioctl_command(call, row, context);
+        let of_stream = row.is_some() && call.command >> 8 & 0xff == u32::from(b'A');
+        match call.command as u8 {
+            WRITEI if of_stream => {
+                let argument = call.argument();
+                let frames = uframes(argument.given, if call.compat { 8 } else { 16 }, call.compat);
+                if let Some(bytes) = self.bytes(call.fd, frames, argument.given_buffer(0, 0)) {
+                    command.request = bytes;
+                }
+            }
+            READI if of_stream && call.error.is_none() => {
+                let argument = call.argument();
+                let frames = uframes(argument.answered, 0, call.compat);
+                command.reply = self.bytes(call.fd, frames, argument.answered_buffer(0, 0));
+            }
+            _ if of_stream && call.error.is_none() => self.learn(call),
+            _ => {}
+        }
+        context.emit(command);
+    }
+
+    fn opened(&mut self, fd: i32, _write_only: bool) {
+        self.frame_bits.remove(&fd);
+    }
+
+    fn duplicated(&mut self, fd: i32, new_fd: i32) {
+        match self.frame_bits.get(&fd).copied() {
+            Some(bits) if self.frame_bits.len() < DESCRIPTORS || self.frame_bits.contains_key(&new_fd) => {
+                self.frame_bits.insert(new_fd, bits);
+            }
+            _ => {
+                self.frame_bits.remove(&new_fd);
+            }
+        }
+    }
+
+    fn closed(&mut self, fds: std::ops::RangeInclusive<i64>, _at: Interval, _context: &mut Context<'_>) {
+        self.frame_bits.retain(|fd, _| !fds.contains(&i64::from(*fd)));
+    }
 }

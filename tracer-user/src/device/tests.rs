@@ -217,6 +217,25 @@ fn other_classes_make_a_command_of_each_call() {
 }
 
 #[test]
+fn a_command_is_named_by_the_driver_of_its_device() {
+    for (class, driver, command, expected) in [
+        ("dri", "i915", 0xc010_645b, "DRM_IOCTL_I915_GEM_CREATE"),
+        ("dri", "amdgpu", 0xc020_6440, "DRM_IOCTL_AMDGPU_GEM_CREATE"),
+        ("dri", "virtio_gpu", 0xc010_6443, "DRM_IOCTL_VIRTGPU_GETPARAM"),
+        ("sound", "snd_hdsp", 0x83b0_4840, "SNDRV_HDSP_IOCTL_GET_PEAK_RMS"),
+        ("other", "nvidia", 0xc020_462a, "ioctl F:0x2a"),
+    ] {
+        let mut described = (*device(class)).clone();
+        described.identity.driver = Some(driver.into());
+        described.path = "/dev/dri/card1".into();
+        let mut devices = Devices::new(Settings::default());
+        let mut out = Vec::new();
+        devices.feed(&ioctl(command, 0, 0, None, b""), PROCESS, &Arc::new(described), &mut out);
+        assert_eq!(out[0].name, expected, "{class} {driver}");
+    }
+}
+
+#[test]
 fn calls_about_the_descriptor_make_no_spans() {
     let (devices, out) = play(
         "i2c",

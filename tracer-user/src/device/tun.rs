@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::class::{Class, Context, Ioctl, Moved, Row, Session};
-use super::fields::{by_value, flags, result, text_at};
+use super::fields::{answered, by_value, flags, given, result, text_at};
 use super::generic;
-use super::ioc::{Args, Argument, Nested, int_at, io, ior, iow, u16_at, u32_at};
+use super::ioc::{Args, Argument, Nested, io, ior, iow, u16_at, u32_at};
 use crate::model::command::Value;
 use crate::model::time::Interval;
 use packet::Framing;
@@ -125,14 +125,6 @@ const OFFLOAD: &[(u64, &str)] = &[
     (0x20, "USO4"),
     (0x40, "USO6"),
 ];
-
-fn given(key: &'static str, argument: &Argument<'_>, args: &mut Args) {
-    args.extend(int_at(argument.given, 0).map(|value| (key, value)));
-}
-
-fn answered(key: &'static str, argument: &Argument<'_>, args: &mut Args) {
-    args.extend(int_at(argument.answered, 0).map(|value| (key, value)));
-}
 
 /// What was asked for, with the name that the kernel chose (`tun%d`).
 fn set_interface(argument: &Argument<'_>, args: &mut Args) {

@@ -21,8 +21,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::class::{Aborted, Class, Context, Gone, Ioctl, Moved, Row, Session};
+use super::fields::{As, fields};
 use super::generic;
-use super::ioc::{Args, Argument, Nested, int_at, io, ior, iow, iowr, join, no_args, u16_at, u32_at};
+use super::ioc::{Args, Argument, Nested, Number, io, ior, iow, iowr, join, no_args, u16_at, u32_at};
 use super::words::{identity, string};
 use crate::model::command::{Command, Value};
 use crate::model::errno;
@@ -53,10 +54,10 @@ static TABLE: &[Row] = &[
     Row::legacy(ior(b'U', 3, 4), "USBDEVFS_RESETEP", (4, 0), endpoint),
     Row::legacy(ior(b'U', 4, 8), "USBDEVFS_SETINTERFACE", (8, 0), |argument, args| {
         interface(argument, args);
-        number("setting", argument.given, 4, args);
+        fields(argument.given, &[("setting", 4, As::Int)], args);
     }),
     Row::legacy(ior(b'U', 5, 4), "USBDEVFS_SETCONFIGURATION", (4, 0), |argument, args| {
-        number("configuration", argument.given, 0, args);
+        fields(argument.given, &[("configuration", 0, As::Int)], args);
     }),
     Row::legacy(iow(b'U', 8, 260), "USBDEVFS_GETDRIVER", (4, 260), |argument, args| {
         interface(argument, args);
@@ -69,28 +70,29 @@ static TABLE: &[Row] = &[
     Row::new(iow(b'U', 12, 8), REAP, no_args).compat(iow(b'U', 12, 4)).follow(&urb::REAP),
     Row::new(iow(b'U', 13, 8), REAP_NDELAY, no_args).compat(iow(b'U', 13, 4)).follow(&urb::REAP),
     Row::new(ior(b'U', 14, 16), "USBDEVFS_DISCSIGNAL", |argument, args| {
-        number("signal", argument.given, 0, args);
+        fields(argument.given, &[("signal", 0, As::Int)], args);
     })
     .compat(ior(b'U', 14, 8))
     .follow(&DISCSIGNAL),
     Row::legacy(ior(b'U', 15, 4), "USBDEVFS_CLAIMINTERFACE", (4, 0), interface),
     Row::legacy(ior(b'U', 16, 4), "USBDEVFS_RELEASEINTERFACE", (4, 0), interface),
     Row::legacy(iow(b'U', 17, 8), "USBDEVFS_CONNECTINFO", (0, 8), |argument, args| {
-        number("device_number", argument.answered, 0, args);
+        fields(argument.answered, &[("device_number", 0, As::Int)], args);
         if let Some(slow) = argument.answered.get(4) {
             args.push(("slow", Value::Bool(*slow != 0)));
         }
     }),
     Row::new(iowr(b'U', 18, 16), "USBDEVFS_IOCTL", |argument, args| {
-        number("interface", argument.given, 0, args);
+        fields(argument.given, &[("interface", 0, As::Int)], args);
         if let Some(command) = u32_at(argument.given, 4) {
             let row = TABLE.iter().find(|row| row.matches(command, argument.compat));
-            let name = row.map_or_else(|| super::ioc::Number::of(command).name(), |row| row.name.into());
+            let name = row.map_or_else(|| Number::of(command).name(), |row| row.name.into());
             args.push(("ioctl", Value::Text(name)));
         }
     })
     .compat(iowr(b'U', 18, 12))
-    .follow(&DRIVER_IOCTL),
+    .follow(&DRIVER_IOCTL)
+    .finish(driver_ioctl),
     Row::legacy(ior(b'U', 19, 128), "USBDEVFS_HUB_PORTINFO", (0, 128), no_args),
     Row::new(io(b'U', 20), "USBDEVFS_RESET", no_args),
     Row::legacy(ior(b'U', 21, 4), "USBDEVFS_CLEAR_HALT", (4, 0), endpoint),
@@ -111,17 +113,17 @@ static TABLE: &[Row] = &[
         }
     }),
     Row::legacy(ior(b'U', 28, 8), "USBDEVFS_ALLOC_STREAMS", (8, 0), |argument, args| {
-        number("streams", argument.given, 0, args);
-        number("endpoints", argument.given, 4, args);
+        fields(argument.given, &[("streams", 0, As::Int)], args);
+        fields(argument.given, &[("endpoints", 4, As::Int)], args);
         if argument.result >= 0 {
             args.push(("allocated", Value::Int(argument.result)));
         }
     }),
     Row::legacy(ior(b'U', 29, 8), "USBDEVFS_FREE_STREAMS", (8, 0), |argument, args| {
-        number("endpoints", argument.given, 4, args);
+        fields(argument.given, &[("endpoints", 4, As::Int)], args);
     }),
     Row::legacy(iow(b'U', 30, 4), "USBDEVFS_DROP_PRIVILEGES", (4, 0), |argument, args| {
-        number("interfaces", argument.given, 0, args);
+        fields(argument.given, &[("interfaces", 0, As::Int)], args);
     }),
     Row::new(io(b'U', 31), "USBDEVFS_GET_SPEED", |argument, args| {
         let known = u32::try_from(argument.result).ok().and_then(speed);
@@ -133,20 +135,16 @@ static TABLE: &[Row] = &[
     Row::new(io(b'U', 35), "USBDEVFS_WAIT_FOR_RESUME", no_args),
 ];
 
-fn number(name: &'static str, bytes: &[u8], offset: usize, args: &mut Args) {
-    args.extend(int_at(bytes, offset).map(|value| (name, value)));
-}
-
 fn interface(argument: &Argument<'_>, args: &mut Args) {
-    number("interface", argument.given, 0, args);
+    fields(argument.given, &[("interface", 0, As::Int)], args);
 }
 
 fn endpoint(argument: &Argument<'_>, args: &mut Args) {
-    number("endpoint", argument.given, 0, args);
+    fields(argument.given, &[("endpoint", 0, As::Int)], args);
 }
 
 fn port(argument: &Argument<'_>, args: &mut Args) {
-    number("port", argument.given, 0, args);
+    fields(argument.given, &[("port", 0, As::Int)], args);
 }
 
 /// `USBDEVFS_CAP_*`, from bit 0 on.
@@ -182,8 +180,8 @@ fn speed(number: u32) -> Option<&'static str> {
 /// `struct usbdevfs_conninfo_ex`.
 fn connection(argument: &Argument<'_>, args: &mut Args) {
     let answered = argument.answered;
-    number("bus", answered, 4, args);
-    number("device_number", answered, 8, args);
+    fields(answered, &[("bus", 4, As::Int)], args);
+    fields(answered, &[("device_number", 8, As::Int)], args);
     let speed = u32_at(answered, 12).and_then(speed);
     args.extend(speed.map(|speed| ("speed", Value::Text(speed.into()))));
     let ports = answered.get(16).and_then(|count| answered.get(17..)?.get(..usize::from(*count).min(7)));
@@ -220,8 +218,35 @@ static BULK: Nested = Nested {
 /// `struct usbdevfs_disconnectsignal`.
 static DISCSIGNAL: Nested = plain(16, 8);
 
-/// `struct usbdevfs_ioctl`. How large its data are is in a part of a field, which a recipe cannot say.
-static DRIVER_IOCTL: Nested = plain(16, 12);
+/// `struct usbdevfs_ioctl`: interface, number of a command, pointer to its data. How large these are and which way they
+/// go is in the command's number.
+static DRIVER_IOCTL: Nested = Nested {
+    native: driver_data(Recipe::PLAIN.sized(16, 0).argument(16), 8),
+    compat: driver_data(Recipe::PLAIN.sized(12, 0).argument(12), 4),
+    alternative: None,
+};
+
+const fn driver_data(recipe: Recipe, pointer: u8) -> Recipe {
+    let (upper, length) = (Field::u16(6), Field::u16(6).masked(0x3fff));
+    recipe.buffer(0, ENTRY, (8, pointer), length, Condition::any(upper, 0x4000)).buffer(
+        1,
+        EXIT,
+        (8, pointer),
+        length,
+        Condition::any(upper, 0x8000),
+    )
+}
+
+/// `USBDEVFS_IOCTL`: a command for the driver of an interface.
+fn driver_ioctl(argument: &Argument<'_>, command: &mut Command) {
+    let Some(number) = u32_at(argument.given, 4).map(Number::of) else { return };
+    if number.size != 0 && number.reads() {
+        command.request = join([(argument.given_buffer(0, 0), number.size.into())]);
+    }
+    if number.size != 0 && number.writes() && argument.result >= 0 {
+        command.reply = Some(join([(argument.answered_buffer(0, 1), number.size.into())]));
+    }
+}
 
 /// A structure that the kernel only reads.
 const fn plain(native: u16, compat: u16) -> Nested {
@@ -235,7 +260,7 @@ fn control(argument: &Argument<'_>, command: &mut Command) {
         setup.describe(&mut command.args);
         moved(argument, command, setup.reads(), setup.length.into());
     }
-    number("timeout_ms", argument.given, 8, &mut command.args);
+    fields(argument.given, &[("timeout_ms", 8, As::Int)], &mut command.args);
 }
 
 /// `USBDEVFS_BULK`: a whole bulk or interrupt transfer.
@@ -247,7 +272,7 @@ fn bulk(argument: &Argument<'_>, command: &mut Command) {
         command.args.push(("length", Value::Int(length.into())));
         moved(argument, command, reads, length.into());
     }
-    number("timeout_ms", argument.given, 8, &mut command.args);
+    fields(argument.given, &[("timeout_ms", 8, As::Int)], &mut command.args);
 }
 
 /// The data of a transfer in one call, which returns how many there were.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::ioc::Args;
+use super::names;
 use crate::model::command::Value;
 
 /// Adds the C string at the front of `bytes`, if there is one.
@@ -21,33 +22,9 @@ pub(crate) fn identity(bus: Option<u32>, vendor: Option<u16>, product: Option<u1
     }
 }
 
-/// `BUS_*`, `include/uapi/linux/input.h`.
+/// `BUS_*` without its beginning, in small letters: `usb`.
 fn bus_name(number: u32) -> Cow<'static, str> {
-    const NAMES: &[(u32, &str)] = &[
-        (0x01, "pci"),
-        (0x02, "isapnp"),
-        (0x03, "usb"),
-        (0x04, "hil"),
-        (0x05, "bluetooth"),
-        (0x06, "virtual"),
-        (0x10, "isa"),
-        (0x11, "i8042"),
-        (0x12, "xtkbd"),
-        (0x13, "rs232"),
-        (0x14, "gameport"),
-        (0x15, "parport"),
-        (0x16, "amiga"),
-        (0x17, "adb"),
-        (0x18, "i2c"),
-        (0x19, "host"),
-        (0x1a, "gsc"),
-        (0x1b, "atari"),
-        (0x1c, "spi"),
-        (0x1d, "rmi"),
-        (0x1e, "cec"),
-        (0x1f, "intel_ishtp"),
-        (0x20, "amd_sfh"),
-    ];
-    let known = NAMES.iter().find(|(known, _)| *known == number);
-    known.map_or_else(|| format!("0x{number:02x}").into(), |(_, name)| Cow::Borrowed(*name))
+    let name = u16::try_from(number).ok().and_then(names::input_bus);
+    let name = name.map(|name| name.trim_start_matches("BUS_").to_ascii_lowercase());
+    name.unwrap_or_else(|| format!("0x{number:02x}")).into()
 }

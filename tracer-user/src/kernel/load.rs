@@ -17,6 +17,7 @@ use tracer_common::config::{Config, map};
 use tracer_common::counter::COUNTERS;
 
 use super::btf::{self, BtfError, Layout, RdonlyCast};
+use super::buses::Buses;
 use super::each::{self, End};
 use super::object;
 use super::rings::{Counters, Reader};
@@ -145,6 +146,7 @@ pub struct Attachment {
     bpf: Ebpf,
     /// Links to the tracepoints of single calls.
     links: Vec<TracePointLink>,
+    buses: Buses,
     /// Whether 32-bit programs are seen.
     pub sees_compat: bool,
 }
@@ -169,6 +171,12 @@ impl Attachment {
             Map::Array(data) | Map::HashMap(data) | Map::PerCpuArray(data) => Some(data.fd().as_fd()),
             _ => None,
         }
+    }
+
+    /// Attaches the tracepoints of the selected buses, and of these, that were not there before: a driver may have been
+    /// loaded. Returns the buses that are seen from now on.
+    pub fn attach_buses(&mut self, more: &BTreeSet<Bus>) -> Vec<Bus> {
+        self.buses.attach(&mut self.bpf, more)
     }
 
     /// Attaches the tracepoints that also show 32-bit programs, unless they are attached.
@@ -275,7 +283,8 @@ fn load_reading(
     let devices = DeviceFilter::take(&mut bpf)?;
     let mut links = Vec::new();
     attach(&mut bpf, hooks, options, config.fork_child != 0, &mut links)?;
-    let buses = attach_buses(&mut bpf, &options.selection.buses);
+    let mut buses = Buses::default();
+    buses.attach(&mut bpf, &options.selection.buses);
     let programs = bpf.programs().filter_map(|(name, program)| {
         let info = program.info().ok()?;
         Some((name.to_owned(), info.verified_instruction_count().unwrap_or(0)))
@@ -287,10 +296,15 @@ fn load_reading(
         counters: Counters::new(counters, COUNTERS),
         live,
         devices,
-        buses,
+        buses: buses.outcomes(),
         programs,
         plain_loads: cast.is_some(),
-        attachment: Attachment { bpf, links, sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each },
+        attachment: Attachment {
+            bpf,
+            links,
+            buses,
+            sees_compat: hooks != Hooks::Auto && hooks != Hooks::Each,
+        },
     })
 }
 
@@ -355,33 +369,7 @@ fn attach_calls(
     }
 }
 
-/// A driver that is not there has no tracepoints either; that costs the transactions of its bus and nothing else.
-fn attach_buses(bpf: &mut Ebpf, buses: &BTreeSet<Bus>) -> Vec<(Bus, Option<String>)> {
-    let mut outcomes = Vec::new();
-    for bus in buses {
-        let mut missing = None;
-        for (program, hook) in bus.hooks() {
-            let attached = load_once(bpf, program).and_then(|()| match missing {
-                None => attach_raw(bpf, program, hook),
-                Some(_) => Ok(()),
-            });
-            if let Err(error) = attached {
-                tracing::debug!("bus {}: {error}", bus.name());
-                missing = Some(format!("no tracepoint {hook}: its driver is not loaded, or tells nothing"));
-            }
-        }
-        outcomes.push((*bus, missing));
-    }
-    outcomes
-}
-
-/// One program may serve several tracepoints.
-fn load_once(bpf: &mut Ebpf, program: &'static str) -> Result<(), LoadError> {
-    let found: &mut RawTracePoint = typed_program(bpf, program)?;
-    if found.fd().is_ok() { Ok(()) } else { load_raw(bpf, program) }
-}
-
-fn load_raw(bpf: &mut Ebpf, program: &'static str) -> Result<(), LoadError> {
+pub(super) fn load_raw(bpf: &mut Ebpf, program: &'static str) -> Result<(), LoadError> {
     let found: &mut RawTracePoint = typed_program(bpf, program)?;
     found.load().map_err(|source| LoadError::Program { program, source })
 }
@@ -391,7 +379,7 @@ fn raw(bpf: &mut Ebpf, program: &'static str, hook: &str) -> Result<(), LoadErro
     attach_raw(bpf, program, hook)
 }
 
-fn attach_raw(bpf: &mut Ebpf, program: &'static str, hook: &str) -> Result<(), LoadError> {
+pub(super) fn attach_raw(bpf: &mut Ebpf, program: &'static str, hook: &str) -> Result<(), LoadError> {
     let found: &mut RawTracePoint = typed_program(bpf, program)?;
     found.attach(hook).map_err(|source| LoadError::Attach { program, hook: hook.to_owned(), source })?;
     Ok(())
@@ -429,7 +417,7 @@ fn each(
     Ok(())
 }
 
-fn typed_program<'a, P>(bpf: &'a mut Ebpf, program: &'static str) -> Result<&'a mut P, LoadError>
+pub(super) fn typed_program<'a, P>(bpf: &'a mut Ebpf, program: &'static str) -> Result<&'a mut P, LoadError>
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
 {

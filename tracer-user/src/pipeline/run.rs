@@ -1,17 +1,20 @@
 //! One run, from attaching to the last flush.
 
+use std::collections::BTreeSet;
 use std::process::{Child, Command as Program};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tracer_common::bus::Bus;
 use tracer_common::record::Kind;
 
 use super::engine::{self, Engine};
 use super::follow::Follower;
 use super::hotplug::{Hotplug, Notice};
 use super::report::Report;
+use super::select::buses_of;
 use crate::decode::Decoder;
 use crate::export::Exporters;
 use crate::export::mask::Masks;
@@ -94,16 +97,25 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
         }
         let now = clock::monotonic_ns();
         taken = reader.read(now, stopping, &mut records);
+        // With a device its driver may have come, and with that the tracepoints of its bus.
+        let mut came: Option<BTreeSet<Bus>> = None;
         while let Some(notice) = hotplug.as_ref().and_then(Hotplug::next) {
             match notice {
-                Notice::Came(number) => engine.plugged(number),
+                Notice::Came(number) => {
+                    engine.plugged(number);
+                    came.get_or_insert_default();
+                }
                 Notice::Went(number, at) => engine.unplugged(number, decoder.time(at)),
                 Notice::Selected(rows) => {
+                    came.get_or_insert_default().append(&mut buses_of(&rows));
                     if let Some(follower) = engine.follower() {
                         follower.select(rows);
                     }
                 }
             }
+        }
+        for bus in came.map_or_else(Vec::new, |buses| attachment.attach_buses(&buses)) {
+            tracing::info!("what drivers do on the {} bus is seen from now on", bus.name());
         }
         for pid in reader.take_compat() {
             attend_compat(&mut attachment, pid);

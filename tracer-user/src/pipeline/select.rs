@@ -154,7 +154,7 @@ pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Plan, SelectError
         selection.comms =
             request.comms.iter().map(|comm| padded(&comm.as_bytes()[..comm.len().min(15)])).collect();
     }
-    selection.buses = rows.values().flat_map(|class| buses(class)).copied().collect();
+    selection.buses = buses_of(&rows);
     selection.awaits_devices = !patterns.is_empty();
     choose(&mut selection, rows.clone());
     Ok(Plan { selection, ports, devices: patterns, rows })
@@ -164,6 +164,11 @@ pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Plan, SelectError
 pub(super) fn choose(selection: &mut Selection, rows: Rows) {
     selection.families = rows.iter().map(|(row, class)| (*row, device::family(class))).collect();
     selection.devices = rows.into_keys().collect();
+}
+
+/// The buses that these devices may hang on.
+pub(super) fn buses_of(rows: &Rows) -> BTreeSet<Bus> {
+    rows.values().flat_map(|class| buses(class)).copied().collect()
 }
 
 /// The buses that devices of a class may hang on.

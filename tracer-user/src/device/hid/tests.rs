@@ -137,8 +137,13 @@ fn numbers_are_those_of_the_header() {
 
 /// What comes out of these calls on `/dev/uhid`.
 fn uhid(calls: impl IntoIterator<Item = Capture>) -> String {
+    on(10, calls)
+}
+
+/// What comes out of these calls on a node of this major.
+fn on(major: u32, calls: impl IntoIterator<Item = Capture>) -> String {
     let mut devices = Devices::new(Settings::default());
-    let number = DeviceNumber { major: 10, minor: 239, ..device("hid").number };
+    let number = DeviceNumber { major, minor: 239, ..device("hid").number };
     let uhid = Arc::new(Device { number, ..(*device("hid")).clone() });
     let mut out = Vec::new();
     for call in calls {
@@ -212,4 +217,73 @@ fn a_cut_event_keeps_the_size_of_its_report() {
         1 command UHID_INPUT2 1..2 "\t"/64
     "#]]
     .assert_eq(&uhid([read, created]));
+}
+
+#[test]
+fn the_older_interface_speaks_of_usages() {
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let mut info = [0; 28];
+    (info[0], info[16], info[18], info[24]) = (3, 0x6d, 0x34, 1);
+    let mut text = [0; 260];
+    text[0] = 2;
+    text[4..7].copy_from_slice(b"UPS");
+    let usage = words(&[1, 2, 0, 1, 0x0085_0044, u32::MAX]);
+    let calls = [
+        Ioctl::new(0x8004_4801).argument(&words(&[0x01_0004])).into(),
+        Ioctl::new(0x801c_4803).argument(&info).into(),
+        Ioctl::new(0x8104_4804).argument(&text).into(),
+        Ioctl::new(0x8040_4806).argument(b"Back-UPS\0").returns(9).into(),
+        Ioctl::new(0xc018_480b).argument(&usage).into(),
+        Ioctl::new(0x400c_4808).argument(&words(&[3, 7, 0])).returns(-22).into(),
+        read(&words(&[0x0085_0044, 1, 0x0085_0045, 0])),
+        Ioctl::new(0x4004_480f).argument(&words(&[1])).into(),
+        read(&usage),
+        read(b"odd"),
+        Ioctl::new(0xd01c_4813).argument(&words(&[1, 2, 0, 1, 0x0085_0044, 0, 300])).into(),
+    ];
+    expect![[r#"
+        0 command HIDIOCGVERSION 0..10 version=0x10004
+        1 command HIDIOCGDEVINFO 0..10 bus=usb vendor=006d product=0034 applications=1
+        2 command HIDIOCGSTRING 0..10 index=2 text=UPS
+        3 command HIDIOCGNAME 0..10 name=Back-UPS
+        4 command HIDIOCGUSAGE 0..10 report_type=1 report_id=0x2 field=0 index=1 usage=0x850044 value=-1
+        5 command HIDIOCSREPORT 0..10 error EINVAL report_type=3 report_id=0x7 fields=0
+        6 event usage 9..9 "D\x00\x85\x00\x01\x00\x00\x00" usage=0x850044 value=1
+        7 event usage 9..9 "E\x00\x85\x00\x00\x00\x00\x00" usage=0x850045 value=0
+        8 command HIDIOCSFLAG 0..10 flags=1
+        9 event usage 9..9 "\x01\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00D\x00\x85\x00\xff\xff\xff\xff" report_type=1 report_id=0x2 field=0 index=1 usage=0x850044 value=-1
+        10 command read 5..9 → "odd"
+        11 command HIDIOCGUSAGES 0..10 report_type=1 report_id=0x2 field=0 index=1 usage=0x850044 count=300
+    "#]]
+    .assert_eq(&on(180, calls));
+}
+
+#[test]
+fn the_older_interfaces_numbers_are_those_of_the_header() {
+    // `linux/hiddev.h`, printed by a C program.
+    for (name, number) in [
+        ("HIDIOCGVERSION", 0x8004_4801),
+        ("HIDIOCAPPLICATION", 0x4802),
+        ("HIDIOCGDEVINFO", 0x801c_4803),
+        ("HIDIOCGSTRING", 0x8104_4804),
+        ("HIDIOCINITREPORT", 0x4805),
+        ("HIDIOCGNAME", 0x8000_4806),
+        ("HIDIOCGREPORT", 0x400c_4807),
+        ("HIDIOCSREPORT", 0x400c_4808),
+        ("HIDIOCGREPORTINFO", 0xc00c_4809),
+        ("HIDIOCGFIELDINFO", 0xc038_480a),
+        ("HIDIOCGUSAGE", 0xc018_480b),
+        ("HIDIOCSUSAGE", 0x4018_480c),
+        ("HIDIOCGUCODE", 0xc018_480d),
+        ("HIDIOCGFLAG", 0x8004_480e),
+        ("HIDIOCSFLAG", 0x4004_480f),
+        ("HIDIOCGCOLLECTIONINDEX", 0x4018_4810),
+        ("HIDIOCGCOLLECTIONINFO", 0xc010_4811),
+        ("HIDIOCGPHYS", 0x8000_4812),
+        ("HIDIOCGUSAGES", 0xd01c_4813),
+        ("HIDIOCSUSAGES", 0x501c_4814),
+    ] {
+        assert_eq!(super::hiddev::row(number, false).map(|row| row.name), Some(name));
+    }
+    assert_eq!(super::hiddev::TABLE.len(), 20);
 }

@@ -1,7 +1,9 @@
 //! What programs do on I2C buses.
 
 use crate::device::tests::calls::{Ioctl, rendered};
+use crate::model::capture::{Body, Capture};
 use expect_test::expect;
+use tracer_common::call::Call;
 
 const RDWR: u32 = 0x0707;
 const SMBUS: u32 = 0x0720;
@@ -118,4 +120,22 @@ fn each_descriptor_has_its_own_target() {
     let addresses: Vec<_> =
         text.lines().skip(2).map(|line| line.split_once("address=").map(|(_, address)| address)).collect();
     assert_eq!(addresses, [Some("72"), Some("73"), None]);
+}
+
+#[test]
+fn a_duplicate_has_the_target_of_its_original() {
+    let on = |fd| smbus(1, 7, 2).fd(fd);
+    let mut duplicate: Capture = Ioctl::new(0).into();
+    (duplicate.call, duplicate.body, duplicate.result) = (Call::Dup, Body::Dup { new_fd: 5 }, 5);
+    let calls: [Capture; 5] = [
+        Ioctl::new(0x0703).value(0x50).into(),
+        Ioctl::new(0x0703).value(0x51).fd(4).into(),
+        duplicate,
+        on(5).into(),
+        on(4).into(),
+    ];
+    let text = rendered("i2c", calls);
+    let addresses: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once("address=")).map(|(_, address)| address).collect();
+    assert_eq!(addresses, ["80", "81", "80", "81"], "{text}");
 }

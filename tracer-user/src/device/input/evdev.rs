@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::event::{self, code_name, type_name};
 use crate::device::ioc::{Args, Argument, Nested, int_at, u16_at, u32_at};
+use crate::device::names;
 use crate::device::words::{identity, string};
 use crate::model::command::Value;
 use tracer_common::recipe::{Condition, ENTRY, EXIT, Field, Recipe};
@@ -85,10 +86,8 @@ pub(super) fn text(name: &'static str, argument: &Argument<'_>, args: &mut Args)
 
 /// `EVIOCGPROP`.
 pub(super) fn properties(argument: &Argument<'_>, args: &mut Args) {
-    const NAMES: &[&str] =
-        &["POINTER", "DIRECT", "BUTTONPAD", "SEMI_MT", "TOPBUTTONPAD", "POINTING_STICK", "ACCELEROMETER"];
-    list("properties", set_bits(answered(argument)), args, |bit| match NAMES.get(usize::from(bit)) {
-        Some(name) => Cow::Borrowed(name),
+    list("properties", set_bits(answered(argument)), args, |bit| match names::input_property(bit) {
+        Some(name) => Cow::Borrowed(name.trim_start_matches("INPUT_PROP_")),
         None => format!("0x{bit:02x}").into(),
     });
 }

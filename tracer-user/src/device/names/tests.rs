@@ -64,7 +64,7 @@ fn commands_have_the_name_that_their_class_gives_them() {
         ("fuse", None, 0x8004_e500, "FUSE_DEV_IOC_CLONE"),
         ("vhost", None, 0xaf01, "VHOST_SET_OWNER"),
     ] {
-        assert_eq!(find(class, driver, false, command), Some(expected), "{class} {driver:?} {command:#x}");
+        assert_eq!(find(class, &[driver], false, command), Some(expected), "{class} {driver:?} {command:#x}");
     }
 }
 
@@ -83,7 +83,7 @@ fn programs_of_32_bits_have_numbers_of_their_own() {
         ("tty", 0x5401, "TCGETS"),
     ] {
         for compat in [true, false] {
-            assert_eq!(find(class, None, compat, command), Some(expected), "{class} {command:#x}");
+            assert_eq!(find(class, &[], compat, command), Some(expected), "{class} {command:#x}");
         }
     }
 }
@@ -110,14 +110,14 @@ fn a_number_that_two_headers_claim_goes_by_the_device() {
     ] {
         for (class, driver, _) in names {
             assert_ne!(
-                find("other", None, false, command),
-                find(class, Some(driver), false, command),
+                find("other", &[], false, command),
+                find(class, &[Some(driver)], false, command),
                 "{command:#x}"
             );
         }
         for (class, driver, expected) in names {
             assert_eq!(
-                find(class, Some(driver), false, command),
+                find(class, &[Some(driver)], false, command),
                 Some(expected),
                 "{class} {driver} {command:#x}"
             );
@@ -127,23 +127,23 @@ fn a_number_that_two_headers_claim_goes_by_the_device() {
 
 #[test]
 fn a_device_without_a_class_has_what_nobody_disputes() {
-    assert_eq!(find("other", None, false, 0x8178_5501), Some("SNDRV_CTL_IOCTL_CARD_INFO"));
-    assert_eq!(find("i2c", None, false, 0x8178_5501), None, "a known class has no other's commands");
-    assert_eq!(find("tty", Some("tty"), false, 0x5606), Some("VT_ACTIVATE"));
-    assert_eq!(find("tty", Some("ttyS"), false, 0x5606), None, "nor has another driver of the class");
-    assert_eq!(find("other", Some("uinput"), false, 0x8178_5501), None, "nor has a known kind of node");
-    assert_eq!(find("other", None, false, 0x5501), None, "disputed");
-    assert_eq!(find("other", None, false, 1), None, "no letter, so anybody's");
-    assert_eq!(find("other", None, false, 0xc020_462a), None, "nobody's");
+    assert_eq!(find("other", &[], false, 0x8178_5501), Some("SNDRV_CTL_IOCTL_CARD_INFO"));
+    assert_eq!(find("i2c", &[], false, 0x8178_5501), None, "a known class has no other's commands");
+    assert_eq!(find("tty", &[Some("tty")], false, 0x5606), Some("VT_ACTIVATE"));
+    assert_eq!(find("tty", &[Some("ttyS")], false, 0x5606), None, "nor has another driver of the class");
+    assert_eq!(find("other", &[Some("uinput")], false, 0x8178_5501), None, "nor has a known kind of node");
+    assert_eq!(find("other", &[], false, 0x5501), None, "disputed");
+    assert_eq!(find("other", &[], false, 1), None, "no letter, so anybody's");
+    assert_eq!(find("other", &[], false, 0xc020_462a), None, "nobody's");
 }
 
 #[test]
 fn graphics_go_by_the_number() {
     // As some later kernel may have it, with a larger structure.
-    assert_eq!(find("dri", None, false, 0xc0ff_6400), Some("DRM_IOCTL_VERSION"));
-    assert_eq!(find("video", None, false, 0xc0ff_5611), None);
+    assert_eq!(find("dri", &[], false, 0xc0ff_6400), Some("DRM_IOCTL_VERSION"));
+    assert_eq!(find("video", &[], false, 0xc0ff_5611), None);
     // More than one command of i915 has this number.
-    assert_eq!(find("dri", Some("i915"), false, 0xc0ff_6469), None);
+    assert_eq!(find("dri", &[Some("i915")], false, 0xc0ff_6469), None);
 }
 
 #[test]
@@ -270,5 +270,23 @@ fn tables_are_sorted_and_have_one_name_for_a_number() {
         for (value, mask, name) in header.families {
             assert_eq!(value & !mask, 0, "{name}");
         }
+    }
+}
+
+#[test]
+fn the_first_driver_with_headers_of_its_own_counts() {
+    let create = 0xc010_645b;
+    for (drivers, expected) in [
+        (&[Some("i915"), Some("card")][..], Some("DRM_IOCTL_I915_GEM_CREATE")),
+        (&[Some("unheard_of"), Some("i915")], Some("DRM_IOCTL_I915_GEM_CREATE")),
+        (&[None, Some("card")], None),
+    ] {
+        assert_eq!(find("dri", drivers, false, create), expected, "{drivers:?}");
+    }
+    // What the core registers for a card without hardware is nobody's.
+    assert_eq!(find("dri", &[Some("drm"), Some("card")], false, 0xc010_6440), None);
+    // What out-of-tree drivers have is not mistaken for frame buffers' with the same letter.
+    for nvidia in [0xc020_462a, 0xc030_464e, 0xc00c_46d1, 0xc048_46d2, 0xc138_4637] {
+        assert_eq!(find("other", &[Some("nvidia-frontend"), Some("nvidia")], false, nvidia), None);
     }
 }

@@ -51,3 +51,61 @@ fn an_xrun_says_so() {
     let Status::Error { kind, message } = &out[0].status else { panic!("{out:#?}") };
     assert_eq!((&**kind, message.starts_with("xrun")), ("EPIPE", true));
 }
+
+/// `struct snd_pcm_hw_params` of which so many bits of a frame are settled.
+fn frame_of(bits: u32) -> [u8; 608] {
+    let mut params = [0; 608];
+    params[272..276].copy_from_slice(&bits.to_le_bytes());
+    params[276..280].copy_from_slice(&bits.to_le_bytes());
+    params
+}
+
+#[test]
+fn frames_are_bytes_once_it_is_known_how_long_they_are() {
+    let write = |frames: u64| Ioctl::new(0x4018_4150).was(&xfer(0, frames)).argument(&xfer(2, frames));
+    let read = Ioctl::new(0x8018_4151).was(&xfer(0, 64)).argument(&xfer(3, 64));
+    let mut small = [0; 12];
+    small[8] = 2;
+    let calls = [
+        // Nothing is known yet, nor is anything of another descriptor.
+        write(2).given(0, Some(0), b"0123456789abcdef"),
+        Ioctl::new(0xc260_4111).argument(&frame_of(32)),
+        write(2).given(0, Some(0), b"0123456789abcdef"),
+        write(5).given(0, Some(0), b"0123456789abcdef"),
+        write(2).given(0, Some(0), b"0123456789abcdef").fd(9),
+        read.clone().answered(0, Some(0), b"0123456789abcdefghijklmn"),
+        read.returns(-32),
+        Ioctl::new(0x400c_4150).compat().was(&small).argument(&small).given(0, Some(0), b"0123456789abcdef"),
+        Ioctl::new(0x4112),
+        write(2).given(0, Some(0), b"0123456789abcdef"),
+    ];
+    expect![[r#"
+        0 command SNDRV_PCM_IOCTL_WRITEI_FRAMES 0..10 frames=2 moved=2
+        1 command SNDRV_PCM_IOCTL_HW_PARAMS 0..10 channels=0 rate=0 period_size=0 periods=0 buffer_size=0
+        2 command SNDRV_PCM_IOCTL_WRITEI_FRAMES 0..10 "01234567" frames=2 moved=2
+        3 command SNDRV_PCM_IOCTL_WRITEI_FRAMES 0..10 "0123456789abcdef"/20 frames=5 moved=2
+        4 command SNDRV_PCM_IOCTL_WRITEI_FRAMES 0..10 frames=2 moved=2
+        5 command SNDRV_PCM_IOCTL_READI_FRAMES 0..10 → "0123456789ab" frames=64 moved=3
+        6 command SNDRV_PCM_IOCTL_READI_FRAMES 0..10 error EPIPE frames=64
+        7 command SNDRV_PCM_IOCTL_WRITEI_FRAMES 0..10 "01234567" frames=2 moved=0
+        8 command SNDRV_PCM_IOCTL_HW_FREE 0..10
+        9 command SNDRV_PCM_IOCTL_WRITEI_FRAMES 0..10 frames=2 moved=2
+    "#]]
+    .assert_eq(&rendered("sound", calls));
+}
+
+#[test]
+fn a_status_is_laid_out_by_its_time() {
+    for (command, compat, size, delay) in
+        [(0x8098_4120, false, 152, 56), (0x806c_4120, true, 108, 28), (0x8080_4120, true, 128, 48)]
+    {
+        let mut status = vec![0; size];
+        (status[0], status[delay], status[delay + if compat { 4 } else { 8 }]) = (3, 21, 42);
+        let call = Ioctl::new(command).argument(&status);
+        let text = rendered("sound", [if compat { call.compat() } else { call }]);
+        assert_eq!(
+            text, "0 command SNDRV_PCM_IOCTL_STATUS 0..10 state=RUNNING delay=21 available=42\n",
+            "{command:x}"
+        );
+    }
+}

@@ -135,7 +135,7 @@ fn a_transfer_lasts_from_its_submit_to_its_reap() {
         .feed(at(inward.submit(0x2000), (4, 6), 100))
         .feed(at(Ioctl::new(REAP_NDELAY).returns(-11), (7, 8), 101))
         .feed(at(out.done(0, 5).reap(0x1000), (5, 20), 101))
-        .feed(at(inward.done(0, 3).reap(0x2000).answered(0, Some(1), b"abc"), (21, 30), 101))
+        .feed(at(inward.done(0, 3).reap(0x2000).answered(0, Some(0), b"abc"), (21, 30), 101))
         .text();
     expect![[r#"
         0 command USBDEVFS_SUBMITURB 0..20 thread 100→101 "hello" type=bulk endpoint=2 direction=out length=5 actual=5
@@ -151,9 +151,9 @@ fn a_control_transfer_shows_its_setup_packet() {
     let answer = [GET_DESCRIPTOR, b"\x12\x01\x00\x02++++++++++++++"].concat();
     let text = Rig::new()
         .feed(read.submit(1).given(0, Some(0), &request))
-        .feed(read.done(0, 4).reap(1).answered(0, Some(2), &answer))
+        .feed(read.done(0, 4).reap(1).answered(0, Some(3), &answer))
         .feed(set.submit(1).given(0, Some(0), b"\x21\x20\x03\x00\x01\x00\x03\x00xyz"))
-        .feed(set.done(-32, 0).reap(1).answered(0, Some(2), b"\x21\x20\x03\x00\x01\x00\x03\x00xyz"))
+        .feed(set.done(-32, 0).reap(1).answered(0, Some(3), b"\x21\x20\x03\x00\x01\x00\x03\x00xyz"))
         .text();
     expect![[r#"
         0 command USBDEVFS_SUBMITURB 0..10 → "\x12\x01\x00\x02" type=control endpoint=0 request=GET_DESCRIPTOR request_type=128 direction=in kind=standard recipient=device value=256 index=0 length=18 descriptor=DEVICE actual=4
@@ -335,7 +335,7 @@ fn numbers_are_those_of_the_header() {
 /// Where the pointers are and how long what they point to is, by `offsetof` in a C program of 64 and of 32 bits.
 #[test]
 fn layouts_are_those_of_the_header() {
-    use tracer_common::recipe::{Field, Recipe};
+    use tracer_common::recipe::{BEHIND, Field, Recipe};
     let buffer = |recipe: &Recipe, index: usize| {
         let buffer = &recipe.buffers[index];
         (buffer.pointer_at, buffer.pointer_bytes, buffer.length)
@@ -345,13 +345,79 @@ fn layouts_are_those_of_the_header() {
     assert_eq!((reap(&reaped.native), reap(&reaped.compat)), ((8, 8, 56), (4, 4, 44)));
     assert_eq!(buffer(&submit.native, 0), (16, 8, Field::u32(24)));
     assert_eq!(buffer(&submit.compat, 0), (12, 4, Field::u32(16)));
-    for (index, native, compat) in [(0, 28, 20), (1, 28, 20), (2, 24, 16), (3, 24, 16)] {
+    for (index, native, compat) in [(0, 28, 20), (3, 24, 16)] {
         assert_eq!(buffer(&reaped.native, index), (16, 8, Field::u32(native)));
         assert_eq!(buffer(&reaped.compat, index), (12, 4, Field::u32(compat)));
+    }
+    // The packets' descriptors are behind the structure, `number_of_packets` in number.
+    for recipe in [submit, reaped].map(|nested| &nested.native) {
+        assert_eq!(buffer(recipe, 1), (56, BEHIND, Field::u32(36).times(12)));
+    }
+    for recipe in [submit, reaped].map(|nested| &nested.compat) {
+        assert_eq!(buffer(recipe, 1), (44, BEHIND, Field::u32(28).times(12)));
     }
     for (nested, length) in [(&super::CONTROL, Field::u16(6)), (&super::BULK, Field::u32(4))] {
         assert_eq!((nested.native.reads, nested.compat.reads), (24, 16));
         assert_eq!(buffer(&nested.native, 0), (16, 8, length));
         assert_eq!(buffer(&nested.compat, 1), (12, 4, length));
     }
+}
+
+/// A `struct usbdevfs_iso_packet_desc` each.
+fn packets(each: &[(u32, u32, i32)]) -> Vec<u8> {
+    let fields = each.iter().flat_map(|(length, actual, status)| [*length, *actual, *status as u32]);
+    fields.flat_map(u32::to_le_bytes).collect()
+}
+
+#[test]
+fn isochronous_packets_have_lengths_and_results() {
+    // As `libusb` does it: the length of the buffer is not said.
+    let (mut inward, mut out) = (urb(ISO, 0x83, 0), urb(ISO, 0x02, 0));
+    (inward.packets, out.packets) = (3, 2);
+    let asked = packets(&[(4, 0, 0), (4, 0, 0), (4, 0, 0)]);
+    let came = packets(&[(4, 2, 0), (4, 0, -71), (4, 4, 0)]);
+    let text = Rig::new()
+        .feed(inward.submit(7).answered(0, Some(1), &asked))
+        .feed(out.submit(8).given(0, Some(1), &packets(&[(3, 0, 0), (2, 0, 0)])).given(
+            0,
+            Some(2),
+            b"abcdefgh",
+        ))
+        .feed(inward.done(0, 6).reap(7).answered(0, Some(1), &came).answered(0, Some(2), b"ab......wxyz++++"))
+        .feed(out.done(0, 5).reap(8).answered(0, Some(1), &packets(&[(3, 3, 0), (2, 2, 0)])))
+        .feed(inward.submit(9))
+        .feed(inward.done(0, 6).reap(9).answered(0, Some(1), &came).answered(0, Some(2), b"ab...."))
+        .text();
+    expect![[r#"
+        0 command USBDEVFS_SUBMITURB 0..10 → "abwxyz" type=iso endpoint=131 direction=in length=12 packets=3 actual=6 packet_errors=0 packet_results=Texts(["2/4", "0/4 EPROTO", "4"])
+        1 command USBDEVFS_SUBMITURB 0..10 "abcde" type=iso endpoint=2 direction=out length=5 packets=2 actual=5 packet_errors=0 packet_results=Texts(["3", "2"])
+        2 command USBDEVFS_SUBMITURB 0..10 → "ab"/6 type=iso endpoint=131 direction=in length=12 packets=3 actual=6 packet_errors=0 packet_results=Texts(["2/4", "0/4 EPROTO", "4"])
+    "#]]
+    .assert_eq(&text);
+}
+
+#[test]
+fn commands_for_drivers_have_data() {
+    let argument = |command: u32| {
+        let mut bytes = [0; 16];
+        bytes[4..8].copy_from_slice(&command.to_le_bytes());
+        bytes
+    };
+    let calls = [
+        Ioctl::new(0xc010_5512).argument(&argument(0x8080_5513)).answered(0, Some(1), &[2; 128]).returns(128),
+        Ioctl::new(0xc010_5512).argument(&argument(0xc004_6601)).given(0, Some(0), b"abcd").answered(
+            0,
+            Some(1),
+            b"wx",
+        ),
+        Ioctl::new(0xc010_5512).argument(&argument(0xc004_6601)).given(0, Some(0), b"abcd").returns(-25),
+        Ioctl::new(0xc010_5512).argument(&argument(0x5516)),
+    ];
+    expect![[r#"
+        0 command USBDEVFS_IOCTL 0..10 → "\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02" interface=0 ioctl=USBDEVFS_HUB_PORTINFO
+        1 command USBDEVFS_IOCTL 0..10 "abcd" → "wx"/4 interface=0 ioctl=ioctl f:0x01
+        2 command USBDEVFS_IOCTL 0..10 "abcd" error ENOTTY interface=0 ioctl=ioctl f:0x01
+        3 command USBDEVFS_IOCTL 0..10 interface=0 ioctl=USBDEVFS_DISCONNECT
+    "#]]
+    .assert_eq(&rendered("usb", calls));
 }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
 use super::setup::Setup;
-use super::urb::{self, Urb};
+use super::urb::{self, Packet, Urb};
 use super::{SUBMIT, status};
 use crate::device::class::{Context, Gone, Ioctl, killed};
-use crate::device::ioc::{Args, Argument, u32_at};
+use crate::device::ioc::{Args, u32_at};
 use crate::model::command::{Command, Status, Value};
 use crate::model::errno;
 use crate::model::payload::Payload;
@@ -58,6 +58,7 @@ struct Submitted {
     file: Option<u64>,
     urb: Option<Urb>,
     setup: Option<Setup>,
+    packets: Vec<Packet>,
 }
 
 /// A transfer that was reaped.
@@ -67,13 +68,14 @@ pub(super) struct Reaped {
     tid: u32,
     urb: Option<Urb>,
     setup: Option<Setup>,
+    packets: Vec<Packet>,
     buffer: Option<Payload>,
 }
 
 impl Reaped {
     /// What a reaping call brought.
     pub(super) fn new(call: &Ioctl<'_>) -> Self {
-        let argument = argument(call);
+        let argument = call.argument();
         let low = u32_at(argument.answered, 0).map_or(0, u64::from);
         let high = if call.compat { 0 } else { u32_at(argument.answered, 4).map_or(0, u64::from) };
         let urb = argument.answered_element(0).and_then(|bytes| Urb::read(bytes, call.compat));
@@ -84,6 +86,7 @@ impl Reaped {
             tid: call.tid,
             urb,
             setup: urb::setup_of(urb, buffer),
+            packets: urb::packets_of(urb, &argument, true),
             buffer: buffer.cloned(),
         }
     }
@@ -279,14 +282,15 @@ impl Transfers {
 impl Submitted {
     /// A transfer as its submit shows it.
     fn new(call: &Ioctl<'_>, mut command: Command) -> Self {
-        let argument = argument(call);
+        let argument = call.argument();
         let urb = Urb::read(argument.given, call.compat);
-        let given = argument.given_buffer(0, 0);
+        let given = urb::submitted_data(urb, &argument);
         let setup = urb::setup_of(urb, given);
+        let packets = urb::packets_of(urb, &argument, false);
         if let Some(urb) = urb {
-            command.request = urb.request(setup, given);
+            command.request = urb.request(setup, &packets, given);
         }
-        Self { command, file: None, urb, setup }
+        Self { command, file: None, urb, setup, packets }
     }
 
     /// The command, when the transfer was reaped.
@@ -294,9 +298,12 @@ impl Submitted {
         self.command.end_tid = reap.tid;
         self.command.at.end = reap.at.end.max(self.command.at.start);
         self.setup = self.setup.or(reap.setup);
+        if !reap.packets.is_empty() {
+            self.packets = reap.packets;
+        }
         if let Some(urb) = reap.urb {
             self.command.status = urb.status();
-            self.command.reply = urb.reply(self.setup, reap.buffer.as_ref());
+            self.command.reply = urb.reply(self.setup, &self.packets, reap.buffer.as_ref());
         }
         self.described(reap.urb)
     }
@@ -314,10 +321,10 @@ impl Submitted {
         let urb = reaped.or(self.urb);
         let mut args = Args::new();
         if let Some(urb) = urb {
-            urb.describe(self.setup, &mut args);
+            urb.describe(self.setup, &self.packets, &mut args);
         }
         if let Some(urb) = reaped {
-            urb.result(&mut args);
+            urb.result(&self.packets, &mut args);
         }
         args.append(&mut self.command.args);
         self.command.args = args;
@@ -329,9 +336,10 @@ impl Reaped {
     /// The command of a transfer whose submit was not seen.
     fn alone(self, context: &mut Context<'_>) {
         let command = context.command(SUBMIT, self.at, self.tid, Status::Ok);
-        let mut submitted = Submitted { command, file: None, urb: None, setup: self.setup };
+        let mut submitted =
+            Submitted { command, file: None, urb: None, setup: self.setup, packets: Vec::new() };
         if let Some(urb) = self.urb.filter(|urb| !urb.reads(self.setup)) {
-            submitted.command.request = urb.request(self.setup, None);
+            submitted.command.request = urb.request(self.setup, &self.packets, None);
         }
         submitted.command.args.push(("submit_seen", Value::Bool(false)));
         context.emit(submitted.complete(self));
@@ -341,20 +349,6 @@ impl Reaped {
 /// The command of a transfer that could not be submitted.
 pub(super) fn refused(call: &Ioctl<'_>, command: Command) -> Command {
     Submitted::new(call, command).described(None)
-}
-
-/// What a call's argument holds; `answered` means something if it succeeded.
-fn argument<'a>(call: &'a Ioctl<'a>) -> Argument<'a> {
-    Argument {
-        command: call.command,
-        compat: call.compat,
-        result: call.result,
-        value: call.value,
-        given: call.before.unwrap_or(call.after),
-        answered: call.after,
-        before: call.given,
-        after: call.answered,
-    }
 }
 
 fn not_reaped(message: &str) -> Status {

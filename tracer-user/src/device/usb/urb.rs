@@ -8,8 +8,10 @@ use super::status;
 use crate::device::buffer;
 use crate::device::ioc::{Args, Argument, Nested, join, u32_at};
 use crate::model::command::{Status, Value};
+use crate::model::errno;
 use crate::model::payload::Payload;
-use tracer_common::recipe::{Condition, ENTRY, EXIT, Field, Recipe};
+use bytes::Bytes;
+use tracer_common::recipe::{AT_MOST, BEHIND, Condition, ENTRY, EXIT, Field, Recipe};
 
 /// `USBDEVFS_URB_TYPE_ISO`.
 const ISO: u8 = 0;
@@ -26,10 +28,17 @@ const fn layout(compat: bool) -> (u16, u16, u8) {
     if compat { (44, 12, 4) } else { (56, 16, 8) }
 }
 
-/// Type and endpoint are the first two bytes: transfers of this type, which way.
-const fn transfers(kind: u8, inward: bool) -> Condition {
-    let (mask, value) = (0x80ff, kind as u32 | if inward { 0x8000 } else { 0 });
-    Condition { field: Field::u16(0), mask, low: value, high: value }
+/// Where the number of packets is.
+const fn packets_at(compat: bool) -> u16 {
+    let (_, pointer_at, pointer) = layout(compat);
+    pointer_at + pointer as u16 + 12
+}
+
+/// The descriptors of the packets of an isochronous transfer, which lie behind the structure.
+const fn packets(recipe: Recipe, when: u8, compat: bool) -> Recipe {
+    let (bytes, ..) = layout(compat);
+    let length = Field::u32(packets_at(compat)).times(PACKET as u8);
+    recipe.buffer(PACKETS as usize, when, (bytes, BEHIND), length, Condition::none(Field::u8(0), 0xff))
 }
 
 /// What goes out, and the setup packet of control transfers. Of these the data come behind the packet, whichever way
@@ -37,17 +46,20 @@ const fn transfers(kind: u8, inward: bool) -> Condition {
 const fn submit(compat: bool) -> Recipe {
     let (bytes, pointer_at, pointer) = layout(compat);
     let (at, length) = ((pointer_at, pointer), Field::u32(pointer_at + pointer as u16));
-    Recipe::PLAIN
+    let recipe = Recipe::PLAIN
         .sized(bytes, 0)
         .only(Condition::none(Field::u16(0), (IN as u32) << 8))
         .argument(bytes)
-        .buffer(0, ENTRY, at, length, Condition::ALWAYS)
+        .buffer(0, ENTRY, at, length, Condition::any(Field::u8(0), 0xff))
+        // How long the data are is the sum of the packets' lengths, and nowhere else.
+        .buffer(ISO_DATA as usize, ENTRY | AT_MOST, at, MOST, Condition::none(Field::u8(0), 0xff));
+    packets(recipe, ENTRY, compat)
 }
 
-/// What comes in needs no more than the structure.
+/// What comes in needs no more than the structure. What is behind it may wait until the call returns.
 const fn submit_inward(compat: bool) -> Recipe {
     let (bytes, ..) = layout(compat);
-    Recipe::PLAIN.sized(bytes, 0).argument(bytes)
+    packets(Recipe::PLAIN.sized(bytes, 0).argument(bytes), EXIT, compat)
 }
 
 /// `USBDEVFS_SUBMITURB`.
@@ -58,25 +70,85 @@ pub(super) static SUBMIT: Nested = Nested {
 };
 
 /// The kernel writes the address of the structure that the program submitted, after it has filled in that structure
-/// and its buffer. What isochronous transfers read lies scattered over the buffer; where, is behind the structure:
-/// it is left.
+/// and its buffer.
 const fn reap(compat: bool) -> Recipe {
     let (bytes, pointer_at, pointer) = layout(compat);
     let at = (pointer_at, pointer);
     let length = Field::u32(pointer_at + pointer as u16);
     let actual = Field::u32(pointer_at + pointer as u16 + 4);
-    Recipe::PLAIN
+    // Type and endpoint are the first two bytes. Only interrupt (1) and bulk (3) have the lowest bit.
+    const fn inward(mask: u32, value: u32) -> Condition {
+        Condition { field: Field::u16(0), mask, low: value, high: value }
+    }
+    let recipe = Recipe::PLAIN
         .sized(0, pointer as u16)
         .pointer(EXIT, (0, pointer), Field::known(1), bytes)
-        .buffer(0, EXIT, at, actual, transfers(1, true))
-        .buffer(1, EXIT, at, actual, transfers(BULK, true))
+        .buffer(0, EXIT, at, actual, inward(0x8001, 0x8001))
         // The setup packet too, of which `actual_length` does not know.
-        .buffer(2, EXIT, at, length, transfers(CONTROL, false))
-        .buffer(3, EXIT, at, length, transfers(CONTROL, true))
+        .buffer(REAPED_CONTROL as usize, EXIT, at, length, inward(0xff, CONTROL as u32))
+        .buffer(ISO_DATA as usize, EXIT | AT_MOST, at, MOST, inward(0x80ff, 0x8000));
+    packets(recipe, EXIT, compat)
 }
+
+/// Buffers of the recipes, beside 0 for data.
+const PACKETS: u8 = 1;
+const ISO_DATA: u8 = 2;
+const REAPED_CONTROL: u8 = 3;
+
+/// Data of an isochronous transfer at most: the kernel takes no more at full speed, and nobody captures more.
+const MOST: Field = Field::known(64 * 1024);
 
 /// `USBDEVFS_REAPURB` and `USBDEVFS_REAPURBNDELAY`.
 pub(super) static REAP: Nested = Nested { native: reap(false), compat: reap(true), alternative: None };
+
+/// Size of a `struct usbdevfs_iso_packet_desc`.
+const PACKET: usize = 12;
+/// Packets of a transfer, `drivers/usb/core/devio.c`.
+const MOST_PACKETS: usize = 128;
+/// Packets that are listed.
+const LISTED: usize = 64;
+
+/// One packet of an isochronous transfer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packet {
+    length: u32,
+    actual: u32,
+    status: i32,
+}
+
+impl Packet {
+    /// The packets whose descriptors were captured behind the structure.
+    pub(super) fn read(descriptors: Option<&Payload>) -> Vec<Self> {
+        let all = descriptors.map_or(&[][..], |descriptors| &descriptors.captured[..]);
+        let each = all.chunks_exact(PACKET).take(MOST_PACKETS).filter_map(|bytes| {
+            let at = |offset| u32_at(bytes, offset);
+            Some(Self { length: at(0)?, actual: at(4)?, status: at(8)?.cast_signed() })
+        });
+        each.collect()
+    }
+
+    /// What came of it: `192` of as many bytes, `100/192` of more, and how it failed.
+    fn text(self) -> Arc<str> {
+        let Self { length, actual, status } = self;
+        let mut text = if actual == length { actual.to_string() } else { format!("{actual}/{length}") };
+        if status != 0 {
+            text.push(' ');
+            text.push_str(&errno::name(status.unsigned_abs()));
+        }
+        text.into()
+    }
+}
+
+/// The packets of a transfer as they were submitted or reaped.
+pub(super) fn packets_of(urb: Option<Urb>, argument: &Argument<'_>, reaped: bool) -> Vec<Packet> {
+    match urb {
+        Some(urb) if urb.kind == ISO => Packet::read(match reaped {
+            true => argument.answered_buffer(0, PACKETS),
+            false => argument.given_buffer(0, PACKETS),
+        }),
+        _ => Vec::new(),
+    }
+}
 
 /// A `struct usbdevfs_urb`.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +208,7 @@ impl Urb {
     }
 
     /// Adds everything that the program asked for.
-    pub(super) fn describe(self, setup: Option<Setup>, args: &mut Args) {
+    pub(super) fn describe(self, setup: Option<Setup>, packets: &[Packet], args: &mut Args) {
         self.name(args);
         match setup {
             Some(setup) if self.is_control() => setup.describe(args),
@@ -147,7 +219,7 @@ impl Urb {
             _ => {
                 let direction = if self.reads(None) { "in" } else { "out" };
                 args.push(("direction", Value::Text(direction.into())));
-                args.push(("length", Value::Int(self.length.into())));
+                args.push(("length", Value::Int(self.asked(packets).cast_signed())));
             }
         }
         if self.kind == ISO {
@@ -160,11 +232,24 @@ impl Urb {
         }
     }
 
+    /// Bytes that it was to move. Of isochronous transfers that is the sum of the packets' lengths: the kernel does not
+    /// look at that of the buffer.
+    fn asked(self, packets: &[Packet]) -> u64 {
+        match packets {
+            [] => self.length.into(),
+            _ => packets.iter().map(|packet| u64::from(packet.length)).sum(),
+        }
+    }
+
     /// Adds what came of it.
-    pub(super) fn result(self, args: &mut Args) {
+    pub(super) fn result(self, packets: &[Packet], args: &mut Args) {
         args.push(("actual", Value::Int(self.actual.into())));
         if self.kind == ISO {
             args.push(("packet_errors", Value::Int(self.errors.into())));
+            if !packets.is_empty() {
+                let listed = packets.iter().take(LISTED).map(|packet| packet.text());
+                args.push(("packet_results", Value::Texts(listed.collect())));
+            }
         }
     }
 
@@ -177,23 +262,55 @@ impl Urb {
     }
 
     /// What the program gave: the data, without the setup packet.
-    pub(super) fn request(self, setup: Option<Setup>, given: Option<&Payload>) -> Payload {
+    pub(super) fn request(
+        self,
+        setup: Option<Setup>,
+        packets: &[Packet],
+        given: Option<&Payload>,
+    ) -> Payload {
         if self.reads(setup) {
             return Payload::default();
         }
-        let given = join([(given, self.length.into())]);
+        let given = join([(given, self.asked(packets))]);
         if self.is_control() { buffer::split(&given, setup::BYTES).1 } else { given }
     }
 
     /// What the device sent, without the setup packet; `None` if it was not to send anything.
-    pub(super) fn reply(self, setup: Option<Setup>, answered: Option<&Payload>) -> Option<Payload> {
+    pub(super) fn reply(
+        self,
+        setup: Option<Setup>,
+        packets: &[Packet],
+        answered: Option<&Payload>,
+    ) -> Option<Payload> {
         if !self.reads(setup) {
             return None;
         }
         let captured = answered.map(|payload| payload.captured.clone()).unwrap_or_default();
+        if self.kind == ISO {
+            return Some(self.scattered(packets, &captured));
+        }
         let skip = if self.is_control() { captured.len().min(setup::BYTES) } else { 0 };
         let end = captured.len().min(skip.saturating_add(self.actual as usize));
         Some(Payload { captured: captured.slice(skip..end), size: self.actual.into() })
+    }
+
+    /// What isochronous packets brought: each has its place in the buffer, however little of it was filled.
+    fn scattered(self, packets: &[Packet], buffer: &Bytes) -> Payload {
+        let mut at = 0_usize;
+        let pieces: Vec<(Payload, u64)> = packets
+            .iter()
+            .map(|packet| {
+                let filled = packet.actual.min(packet.length);
+                let start = at.min(buffer.len());
+                let end = start.saturating_add(filled as usize).min(buffer.len());
+                at = at.saturating_add(packet.length as usize);
+                (Payload::whole(buffer.slice(start..end)), filled.into())
+            })
+            .collect();
+        match packets {
+            [] => Payload { captured: Bytes::new(), size: self.actual.into() },
+            _ => join(pieces.iter().map(|(piece, length)| (Some(piece), *length))),
+        }
     }
 }
 
@@ -202,9 +319,14 @@ pub(super) fn setup_of(urb: Option<Urb>, buffer: Option<&Payload>) -> Option<Set
     urb.filter(|urb| urb.is_control()).and_then(|_| Setup::read(&buffer?.captured))
 }
 
+/// The data that were captured when the transfer was submitted.
+pub(super) fn submitted_data<'a>(urb: Option<Urb>, argument: &Argument<'a>) -> Option<&'a Payload> {
+    argument.given_buffer(0, if urb.is_some_and(|urb| urb.kind == ISO) { ISO_DATA } else { 0 })
+}
+
 /// The buffer that was captured when the transfer was reaped, whichever row of [`reap`] it was for.
 pub(super) fn reaped_buffer<'a>(argument: &Argument<'a>) -> Option<&'a Payload> {
-    (0..4).find_map(|buffer| argument.answered_buffer(0, buffer))
+    [0, REAPED_CONTROL, ISO_DATA].into_iter().find_map(|buffer| argument.answered_buffer(0, buffer))
 }
 
 /// `USBDEVFS_URB_*` flags.

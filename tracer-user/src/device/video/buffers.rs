@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::ioctls::{DQBUF, QBUF, STREAMOFF};
 use crate::device::class::{Context, Gone, Ioctl, Row, Session, failed, killed};
 use crate::device::generic;
-use crate::device::ioc::{Argument, u32_at};
+use crate::device::ioc::{Argument, Number, u32_at};
 use crate::model::command::{Command, Status, Value};
 use crate::model::errno;
 use crate::model::time::Timestamp;
@@ -19,11 +19,17 @@ use crate::model::time::Timestamp;
 /// codec two queues. More are commands that end with their call.
 const BUFFERS: usize = 256;
 
+/// `VIDEO_MAX_PLANES`.
+const PLANES: usize = 8;
+
+/// `V4L2_BUF_FLAG_REQUEST_FD`.
+const REQUEST_FD: u32 = 0x80_0000;
+
 /// `V4L2_BUF_FLAG_ERROR`.
 pub(super) const ERROR: u32 = 0x40;
 
 /// What matters of a `struct v4l2_buffer`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Buffer {
     pub(super) index: u32,
     pub(super) kind: u32,
@@ -31,22 +37,30 @@ pub(super) struct Buffer {
     pub(super) flags: u32,
     pub(super) sequence: u32,
     pub(super) memory: &'static str,
+    /// Bytes used of each plane, if it has several.
+    pub(super) planes: Vec<u32>,
+    /// Descriptor of the request that it belongs to.
+    pub(super) request: Option<i32>,
 }
 
 impl Buffer {
-    /// Reads the structure in the layout that its size tells: 64-bit, 32-bit, and 32-bit with 64-bit times (armhf, i386).
+    /// Reads the structure in the layout that its size tells: 64-bit programs; 32-bit ones; those with 64-bit time, of
+    /// i386 and (the same as 64-bit ones up to the pointer) of arm.
     pub(super) fn read(bytes: &[u8], argument: &Argument<'_>) -> Option<Self> {
-        let at = match argument.command >> 16 & 0x3fff {
-            68 => 44,
-            76 => 52,
-            _ => 56,
+        let (at, request_at) = match Number::of(argument.command).size {
+            68 => (44, 64),
+            76 => (52, 72),
+            80 => (56, 76),
+            _ => (56, 80),
         };
         let (index, kind) = (u32_at(bytes, 0)?, u32_at(bytes, 4)?);
-        let planes = matches!(kind, 9 | 10);
-        let plane = |plane| u32_at(argument.answered_element(plane)?, 0);
-        let used = match planes {
-            true => (0..8).map_while(plane).fold(0, u32::saturating_add),
-            false => u32_at(bytes, 8)?,
+        let plane =
+            |plane| u32_at(argument.answered_element(plane).or_else(|| argument.given_element(plane))?, 0);
+        let planes: Vec<u32> =
+            if matches!(kind, 9 | 10) { (0..PLANES).map_while(plane).collect() } else { Vec::new() };
+        let used = match kind {
+            9 | 10 => planes.iter().copied().fold(0, u32::saturating_add),
+            _ => u32_at(bytes, 8)?,
         };
         let memory = match u32_at(bytes, at + 4)? {
             1 => "mmap",
@@ -56,7 +70,9 @@ impl Buffer {
             _ => "unknown",
         };
         let (flags, sequence) = (u32_at(bytes, 12)?, u32_at(bytes, at)?);
-        Some(Self { index, kind, bytes: used, flags, sequence, memory })
+        let request = if flags & REQUEST_FD != 0 { u32_at(bytes, request_at) } else { None };
+        let request = request.map(u32::cast_signed);
+        Some(Self { index, kind, bytes: used, flags, sequence, memory, planes, request })
     }
 }
 
@@ -93,7 +109,7 @@ impl Session for Queue {
                     Some(mut whole) => {
                         (whole.at.end, whole.end_tid) = (command.at.end, command.tid);
                         whole.status = command.status;
-                        let known = ["type", "index", "memory"];
+                        let known = ["type", "index", "memory", "request_fd"];
                         whole.args.extend(command.args.into_iter().filter(|(key, _)| !known.contains(key)));
                         context.emit(whole);
                     }

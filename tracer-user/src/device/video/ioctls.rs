@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::buffers::{Buffer, ERROR};
-use crate::device::ioc::{Args, Argument, Nested, Row, int_at, ior, iow, iowr, no_args, text, u32_at};
+use crate::device::fields::{As, Fields, answered, byte_at, fields, given, number_at};
+use crate::device::ioc::{Args, Argument, Nested, Row, int_at, ior, iow, iowr, join, no_args, u32_at};
 use crate::device::names;
 use crate::model::command::{Command, Status, Value};
-use tracer_common::recipe::{Condition, ENTRY, EXIT, Field, Recipe};
+use tracer_common::recipe::{Condition, ELEMENTS, ENTRY, EXIT, Field, Recipe};
 
 pub(super) const QBUF: u8 = 15;
 pub(super) const DQBUF: u8 = 17;
@@ -18,20 +19,42 @@ const PLANES: Condition = Condition::between(Field::u32(4), 9, 10);
 /// `struct v4l2_buffer` points to `struct v4l2_plane`s, if it has several.
 static BUFFER: Nested = Nested {
     native: Recipe::PLAIN.pointer(ENTRY | EXIT, (64, 8), Field::u32(72), 64).elements_if(PLANES),
-    compat: Recipe::PLAIN.pointer(ENTRY | EXIT, (52, 4), Field::u32(56), 60).elements_if(PLANES),
-    alternative: None,
+    compat: compat_planes(52).only(OLD_TIME),
+    alternative: Some((Recipe::PLAIN, compat_planes(if cfg!(target_arch = "aarch64") { 64 } else { 60 }))),
 };
 
-/// `struct v4l2_ext_controls` points to `struct v4l2_ext_control`s.
-static CONTROLS: Nested = Nested {
-    native: Recipe::PLAIN.pointer(ENTRY | EXIT, (24, 8), Field::u32(4), 20),
-    compat: Recipe::PLAIN.pointer(ENTRY | EXIT, (20, 4), Field::u32(4), 20),
-    alternative: None,
-};
+/// The planes of 32-bit programs: a pointer, behind it their number.
+const fn compat_planes(pointer: u16) -> Recipe {
+    Recipe::PLAIN.pointer(ENTRY | EXIT, (pointer, 4), Field::u32(pointer + 4), 60).elements_if(PLANES)
+}
+
+/// Programs with 32-bit time have the pointer where those with 64-bit time have the number of the frame, or (arm) a part of
+/// the time code. No memory lies as low as `vm.mmap_min_addr` usually is.
+const OLD_TIME: Condition = Condition::between(Field::u32(52), 0x1_0000, u32::MAX);
+
+/// `struct v4l2_ext_controls` points to `struct v4l2_ext_control`s, and those that have a size to texts, arrays and
+/// structures.
+const fn values(when: u8) -> Nested {
+    const fn recipe(when: u8, pointer_at: u16, pointer: u8) -> Recipe {
+        let sized = Condition::between(Field::u32(4), 1, u32::MAX);
+        Recipe::PLAIN.pointer(ENTRY | EXIT, (pointer_at, pointer), Field::u32(4), 20).buffer(
+            0,
+            when,
+            (12, pointer),
+            Field::u32(4),
+            sized,
+        )
+    }
+    Nested { native: recipe(when, 24, 8), compat: recipe(when, 20, 4), alternative: None }
+}
+
+static GIVEN_VALUES: Nested = values(ENTRY);
+static ANSWERED_VALUES: Nested = values(EXIT);
 
 const fn buffer(number: u8, name: &'static str) -> Row {
     Row::new(iowr(b'V', number, 88), name, no_args)
         .compat(iowr(b'V', number, 68))
+        .any_size()
         .follow(&BUFFER)
         .finish(one_buffer)
 }
@@ -40,15 +63,18 @@ const fn format(number: u8, name: &'static str) -> Row {
     Row::new(iowr(b'V', number, 208), name, picture).compat(iowr(b'V', number, 204))
 }
 
-const fn controls(number: u8, name: &'static str) -> Row {
-    Row::new(iowr(b'V', number, 32), name, several_controls).compat(iowr(b'V', number, 24)).follow(&CONTROLS)
+const fn controls(number: u8, nested: &'static Nested, name: &'static str) -> Row {
+    Row::new(iowr(b'V', number, 32), name, several_controls)
+        .compat(iowr(b'V', number, 24))
+        .follow(nested)
+        .finish(payloads)
 }
 
 pub(super) static TABLE: &[Row] = &[
     Row::new(ior(b'V', 0, 104), "VIDIOC_QUERYCAP", |argument, args| {
-        text("driver", argument.answered, 0..16, args);
-        text("card", argument.answered, 16..48, args);
-        text("bus", argument.answered, 48..80, args);
+        const CAPABILITY: Fields<'_> =
+            &[("driver", 0, As::Text(16)), ("card", 16, As::Text(32)), ("bus", 48, As::Text(32))];
+        fields(argument.answered, CAPABILITY, args);
         args.extend(hex("capabilities", argument.answered, 84));
     }),
     Row::new(iowr(b'V', 2, 64), "VIDIOC_ENUM_FMT", |argument, args| {
@@ -100,9 +126,9 @@ pub(super) static TABLE: &[Row] = &[
         args.extend(number("frequency", argument.given, 8));
     }),
     format(64, "VIDIOC_TRY_FMT"),
-    controls(71, "VIDIOC_G_EXT_CTRLS"),
-    controls(72, "VIDIOC_S_EXT_CTRLS"),
-    controls(73, "VIDIOC_TRY_EXT_CTRLS"),
+    controls(71, &ANSWERED_VALUES, "VIDIOC_G_EXT_CTRLS"),
+    controls(72, &GIVEN_VALUES, "VIDIOC_S_EXT_CTRLS"),
+    controls(73, &GIVEN_VALUES, "VIDIOC_TRY_EXT_CTRLS"),
     Row::new(iowr(b'V', 74, 44), "VIDIOC_ENUM_FRAMESIZES", |argument, args| {
         args.extend(number("index", argument.given, 0));
         args.extend(four_letters("pixel_format", argument.given, 4));
@@ -116,7 +142,8 @@ pub(super) static TABLE: &[Row] = &[
     Row::new(ior(b'V', 89, 136), "VIDIOC_DQEVENT", |argument, args| {
         args.extend(number("type", argument.answered, 0));
     })
-    .compat(ior(b'V', 89, 120)),
+    .compat(ior(b'V', 89, 120))
+    .any_size(),
     Row::new(iow(b'V', 90, 32), "VIDIOC_SUBSCRIBE_EVENT", |argument, args| given("type", argument, args)),
     Row::new(iow(b'V', 91, 32), "VIDIOC_UNSUBSCRIBE_EVENT", |argument, args| given("type", argument, args)),
     Row::new(iowr(b'V', 92, 256), "VIDIOC_CREATE_BUFS", |argument, args| {
@@ -135,19 +162,11 @@ pub(super) static TABLE: &[Row] = &[
 ];
 
 fn number(name: &'static str, bytes: &[u8], at: usize) -> Option<(&'static str, Value)> {
-    u32_at(bytes, at).map(|number| (name, Value::Int(number.into())))
+    number_at(bytes, at).map(|number| (name, number))
 }
 
 fn hex(name: &'static str, bytes: &[u8], at: usize) -> Option<(&'static str, Value)> {
     u32_at(bytes, at).map(|number| (name, Value::Text(format!("0x{number:08x}").into())))
-}
-
-fn given(name: &'static str, argument: &Argument<'_>, args: &mut Args) {
-    args.extend(number(name, argument.given, 0));
-}
-
-fn answered(name: &'static str, argument: &Argument<'_>, args: &mut Args) {
-    args.extend(number(name, argument.answered, 0));
 }
 
 /// A control's id, by name if it has one.
@@ -182,6 +201,10 @@ fn picture(argument: &Argument<'_>, args: &mut Args) {
         args.extend(number("width", bytes, at));
         args.extend(number("height", bytes, at + 4));
         args.extend(four_letters("pixel_format", bytes, at + 8));
+        if matches!(kind, 9 | 10) {
+            // `v4l2_pix_format_mplane.num_planes`.
+            args.extend(byte_at(bytes, at + 180).map(|planes| ("planes", planes)));
+        }
     }
 }
 
@@ -197,7 +220,7 @@ fn interval(argument: &Argument<'_>, args: &mut Args) {
 /// `struct v4l2_queryctrl` and `v4l2_query_ext_ctrl`.
 fn query_control(argument: &Argument<'_>, args: &mut Args) {
     args.extend(control(argument.given));
-    text("name", argument.answered, 8..40, args);
+    fields(argument.answered, &[("name", 8, As::Text(32))], args);
 }
 
 /// `struct v4l2_selection`: target of the request, rectangle.
@@ -223,6 +246,37 @@ fn several_controls(argument: &Argument<'_>, args: &mut Args) {
         })
     });
     args.push(("values", Value::Texts(listed.collect())));
+    if u32_at(argument.given, 0) == Some(OF_REQUEST) {
+        args.extend(int_at(argument.given, 12).map(|fd| ("request_fd", fd)));
+    }
+}
+
+/// `V4L2_CTRL_WHICH_REQUEST_VAL`.
+const OF_REQUEST: u32 = 0x0f01_0000;
+
+/// What controls with a size hold, in their order: request of what is set, reply of what is asked for.
+fn payloads(argument: &Argument<'_>, command: &mut Command) {
+    let reads = argument.command as u8 == 71;
+    if reads && argument.result < 0 {
+        return;
+    }
+    let each = (0..ELEMENTS as usize).map_while(|index| {
+        let element = match reads {
+            true => argument.answered_element(index)?,
+            false => argument.given_element(index)?,
+        };
+        let found = match reads {
+            true => argument.answered_buffer(index, 0),
+            false => argument.given_buffer(index, 0),
+        };
+        Some((found, u64::from(u32_at(element, 4)?)))
+    });
+    let payload = join(each);
+    match reads {
+        _ if payload.size == 0 => {}
+        true => command.reply = Some(payload),
+        false => command.request = payload,
+    }
 }
 
 fn one_buffer(argument: &Argument<'_>, command: &mut Command) {
@@ -231,8 +285,13 @@ fn one_buffer(argument: &Argument<'_>, command: &mut Command) {
     command.args.push(("type", Value::Int(buffer.kind.into())));
     command.args.push(("index", Value::Int(buffer.index.into())));
     command.args.push(("memory", Value::Text(buffer.memory.into())));
+    command.args.extend(buffer.request.map(|fd| ("request_fd", Value::Int(fd.into()))));
     if command.name == "VIDIOC_DQBUF" && argument.result >= 0 {
         command.args.push(("bytes", Value::Int(buffer.bytes.into())));
+        if buffer.planes.len() > 1 {
+            let planes = buffer.planes.iter().map(|used| used.to_string().into());
+            command.args.push(("planes", Value::Texts(planes.collect())));
+        }
         command.args.push(("sequence", Value::Int(buffer.sequence.into())));
         if buffer.flags & ERROR != 0 {
             command.status = Status::Error {

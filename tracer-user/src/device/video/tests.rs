@@ -85,11 +85,85 @@ fn planes_formats_and_controls() {
         Ioctl::new(0xc008_561c).argument(&[0, 9, 0x98, 0, 7, 0, 0, 0]).returns(-34),
     ];
     expect![[r#"
-        0 command VIDIOC_DQBUF 0..10 type=9 index=0 memory=mmap bytes=150 sequence=5
+        0 command VIDIOC_DQBUF 0..10 type=9 index=0 memory=mmap bytes=150 planes=Texts(["100", "50"]) sequence=5
         1 command VIDIOC_S_FMT 0..10 type=1 width=64 height=48 pixel_format=YUYV
         2 command VIDIOC_S_FMT 0..10 type=1 width=64 height=48 pixel_format=NV12
-        3 command VIDIOC_S_EXT_CTRLS 0..10 controls=2 values=Texts(["V4L2_CID_BRIGHTNESS=-5", "V4L2_CID_CONTRAST 12 B"])
+        3 command VIDIOC_S_EXT_CTRLS 0..10 ""/12 controls=2 values=Texts(["V4L2_CID_BRIGHTNESS=-5", "V4L2_CID_CONTRAST 12 B"])
         4 command VIDIOC_S_CTRL 0..10 error ERANGE control=V4L2_CID_BRIGHTNESS value=7
+    "#]]
+    .assert_eq(&rendered("video", calls));
+}
+
+#[test]
+fn programs_of_32_bits_lay_buffers_out_by_their_time() {
+    // i386 and arm with 32-bit time; i386 and arm with 64-bit time.
+    let texts = [(68_usize, 44), (76, 52), (80, 56)].map(|(size, sequence)| {
+        let mut bytes = vec![0; size];
+        (bytes[0], bytes[4], bytes[8], bytes[sequence], bytes[sequence + 4]) = (3, 1, 9, 7, 2);
+        // `V4L2_BUF_FLAG_REQUEST_FD`.
+        bytes[14] = 0x80;
+        bytes[size - 4] = 12;
+        rendered("video", [Ioctl::new(0xc000_5611 | (size as u32) << 16).compat().argument(&bytes)])
+    });
+    for text in texts {
+        assert_eq!(
+            text,
+            "0 command VIDIOC_DQBUF 0..10 type=1 index=3 memory=userptr request_fd=12 bytes=9 sequence=7\n"
+        );
+    }
+}
+
+#[test]
+fn controls_with_a_size_carry_bytes() {
+    let control = |id: u32, size: u8| {
+        let mut control = [0; 20];
+        control[..4].copy_from_slice(&id.to_le_bytes());
+        control[4] = size;
+        control
+    };
+    let (mut now, mut later) = ([0; 32], [0; 32]);
+    (now[4], later[4], later[12]) = (2, 1, 8);
+    later[..4].copy_from_slice(&0x0f01_0000_u32.to_le_bytes());
+    let (text, plain) = (control(0x0098_0920, 5), control(0x0098_0900, 0));
+    let calls = [
+        Ioctl::new(0xc020_5648).argument(&now).given(0, None, &plain).given(1, None, &text).given(
+            1,
+            Some(0),
+            b"hello",
+        ),
+        Ioctl::new(0xc020_5647).argument(&now).answered(0, None, &text).answered(0, Some(0), b"world"),
+        Ioctl::new(0xc020_5647).argument(&now).answered(0, None, &text).returns(-28),
+        Ioctl::new(0xc020_5648).argument(&later).given(0, None, &text).given(0, Some(0), b"hel"),
+    ];
+    expect![[r#"
+        0 command VIDIOC_S_EXT_CTRLS 0..10 "hello" controls=2 values=Texts(["V4L2_CID_BRIGHTNESS=0", "V4L2_CID_AUTOBRIGHTNESS 5 B"])
+        1 command VIDIOC_G_EXT_CTRLS 0..10 → "world" controls=2 values=Texts(["V4L2_CID_AUTOBRIGHTNESS 5 B"])
+        2 command VIDIOC_G_EXT_CTRLS 0..10 error ENOSPC controls=2 values=Texts(["V4L2_CID_AUTOBRIGHTNESS 5 B"])
+        3 command VIDIOC_S_EXT_CTRLS 0..10 "hel"/5 controls=1 values=Texts(["V4L2_CID_AUTOBRIGHTNESS 5 B"]) request_fd=8
+    "#]]
+    .assert_eq(&rendered("video", calls));
+}
+
+#[test]
+fn planes_are_listed() {
+    let mut planes = buffer(10, 1, 0, 5, 0);
+    planes[72] = 2;
+    let plane = |used: u8| {
+        let mut plane = [0; 64];
+        plane[0] = used;
+        plane
+    };
+    let mut format = [0; 208];
+    (format[0], format[8], format[12], format[188]) = (9, 64, 48, 2);
+    format[16..20].copy_from_slice(b"NM12");
+    let calls = [
+        Ioctl::new(QBUF).argument(&planes).given(0, None, &plane(7)).given(1, None, &plane(8)),
+        Ioctl::new(DQBUF).argument(&planes).answered(0, None, &plane(100)).answered(1, None, &plane(50)),
+        Ioctl::new(0xc0d0_5605).argument(&format),
+    ];
+    expect![[r#"
+        0 command VIDIOC_QBUF 0..10 type=10 index=1 memory=mmap bytes=150 planes=Texts(["100", "50"]) sequence=5
+        2 command VIDIOC_S_FMT 0..10 type=9 width=64 height=48 pixel_format=NM12 planes=2
     "#]]
     .assert_eq(&rendered("video", calls));
 }

@@ -109,6 +109,7 @@ const FORMS: &[(&str, &str)] = &[
     ("spidev", "spi"),
     ("gpiochip", "gpio"),
     ("hidraw", "hid"),
+    ("usb/hiddev", "hid"),
     ("input/event", "input"),
     ("input/js", "input"),
     ("input/mouse", "input"),
@@ -216,6 +217,7 @@ fn rows_of(sysfs: &Sysfs, class: &Class) -> impl Iterator<Item = (Row, &'static 
             rows.extend(BLOCK_MAJORS.iter().map(|major| (block, *major, None)));
         }
         "nvme" => rows.extend(namespaces(sysfs)),
+        "hid" => rows.extend(hiddevs(sysfs)),
         _ => {}
     }
     rows.extend(stand_ins(sysfs, class.name));
@@ -231,6 +233,24 @@ fn namespaces(sysfs: &Sysfs) -> Vec<Row> {
         link_name(&link).is_some_and(|name| name.starts_with("nvme"))
     };
     blocks.filter(is_namespace).map(row).collect()
+}
+
+/// The subsystem of USB drivers' own character devices, which share a major: printers, instruments, `usb/hiddevN`.
+const USB_MISC: &str = "usbmisc";
+
+/// HID devices in their older form.
+fn hiddevs(sysfs: &Sysfs) -> Vec<Row> {
+    let folder = sysfs.sys.join("class").join(USB_MISC);
+    let number = |name: String| {
+        let text = super::sysfs::text(&folder.join(&name).join("dev"))?;
+        let (major, minor) = text.split_once(':')?;
+        Some(row(DeviceNumber {
+            kind: DeviceKind::Char,
+            major: major.parse().ok()?,
+            minor: minor.parse().ok()?,
+        }))
+    };
+    entries(&folder).into_iter().filter(|name| name.starts_with("hiddev")).filter_map(number).collect()
 }
 
 /// Devices that a program stands in for (CUSE), of numbers that are not the class' own.
@@ -282,6 +302,9 @@ pub(super) fn class_of(
     }
     if let Some(class) = CLASSES.iter().find(|class| class.subsystems.contains(&subsystem)) {
         return class.name;
+    }
+    if subsystem == USB_MISC {
+        return class_by_name(node).unwrap_or("other");
     }
     // A stand-in (CUSE) is in a subsystem of its own, and a node without a driver in none.
     if subsystem.is_empty() || subsystem == "cuse" {

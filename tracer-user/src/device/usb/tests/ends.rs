@@ -77,12 +77,12 @@ fn a_transfer_that_could_not_be_submitted_fails_at_once() {
 #[test]
 fn a_reap_may_return_before_the_submit_does() {
     let mut rig = Rig::new();
-    rig.feed(at(inward().done(0, 1).reap(1).answered(0, Some(1), b"x"), (0, 7), 101))
+    rig.feed(at(inward().done(0, 1).reap(1).answered(0, Some(0), b"x"), (0, 7), 101))
         .tick(8)
         // Submitted again before the first submit returned, in the callback of the first.
         .feed(at(inward().submit(1), (8, 9), 101))
         .feed(at(inward().submit(1), (5, 11), 100))
-        .feed(at(inward().done(0, 1).reap(1).answered(0, Some(1), b"y"), (10, 20), 101));
+        .feed(at(inward().done(0, 1).reap(1).answered(0, Some(0), b"y"), (10, 20), 101));
     expect![[r#"
         1 command USBDEVFS_SUBMITURB 5..7 thread 100→101 → "x" type=bulk endpoint=129 direction=in length=64 actual=1
         0 command USBDEVFS_SUBMITURB 8..20 thread 101→101 → "y" type=bulk endpoint=129 direction=in length=64 actual=1
@@ -95,9 +95,9 @@ fn a_reap_may_return_before_the_submit_does() {
 fn a_transfer_from_before_is_seen_by_its_reap_alone() {
     let mut rig = Rig::new();
     let control = urb(CONTROL, 0, 26);
-    rig.feed(at(inward().done(0, 1).reap(1).answered(0, Some(1), b"x"), (0, 7), 101))
+    rig.feed(at(inward().done(0, 1).reap(1).answered(0, Some(0), b"x"), (0, 7), 101))
         .feed(at(urb(BULK, 2, 9).done(0, 9).reap(2), (8, 9), 101))
-        .feed(control.done(0, 2).reap(3).answered(0, Some(2), &[GET_DESCRIPTOR, b"ab"].concat()))
+        .feed(control.done(0, 2).reap(3).answered(0, Some(3), &[GET_DESCRIPTOR, b"ab"].concat()))
         .feed(Ioctl::new(REAP).argument(&[4, 0, 0]))
         .tick(9_000);
     assert_eq!(rig.text(), "");
@@ -173,7 +173,7 @@ fn what_is_not_reaped_ends_with_the_device() {
     rig.feed(at(inward().submit(1), (1, 2), 100)).feed(at(inward().submit(2), (3, 4), 100));
     rig.devices.device_gone(number, Timestamp(9000), &mut rig.out);
     // The program is told after it, what was complete before it too.
-    rig.tick(900_000).feed(at(inward().done(0, 1).reap(2).answered(0, Some(1), b"x"), (5, 12), 100));
+    rig.tick(900_000).feed(at(inward().done(0, 1).reap(2).answered(0, Some(0), b"x"), (5, 12), 100));
     expect![[r#"
         1 command USBDEVFS_SUBMITURB 3..12 → "x" type=bulk endpoint=129 direction=in length=64 actual=1
     "#]]

@@ -203,6 +203,16 @@ fn nodes_of_misc_belong_to_their_class_by_name_or_number() {
 }
 
 #[test]
+fn of_usb_drivers_own_nodes_only_those_of_hid_have_a_class() {
+    let tree = Tree::new();
+    for (node, number, expected) in [("usb/hiddev0", "180:96", "hid"), ("usbtmc0", "180:176", "other")] {
+        let path = format!("virtual/usbmisc/{}", node.rsplit('/').next().expect("a name"));
+        tree.device(&path, "usbmisc", &[]);
+        assert_eq!(tree.catalog().describe(tree.node(&path, number, node)).class, expected, "{node}");
+    }
+}
+
+#[test]
 fn the_rest_of_the_classes_is_known_by_subsystem() {
     let tree = Tree::new();
     tree.device("platform/board", "platform", &[]);

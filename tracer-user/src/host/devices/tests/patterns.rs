@@ -149,6 +149,8 @@ fn names_of_nodes_tell_their_class() {
         ("mtd0ro", Some("mtd")),
         ("net/tun", Some("tun")),
         ("watchdog", Some("watchdog")),
+        ("usb/hiddev0", Some("hid")),
+        ("usb/lp0", None),
         ("ttyUSB", None),
         ("sd", None),
         ("sdabcd", None),
