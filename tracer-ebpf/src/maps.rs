@@ -51,6 +51,16 @@ static CONFIG: Config = Config {
         task_flags: 0,
         file_flags: 0,
         task_comm: 0,
+        task_start: 0,
+        task_mm: 0,
+        mm_arg_start: 0,
+        mm_arg_end: 0,
+        mm_env_end: 0,
+        mm_exe_file: 0,
+        file_dentry: 0,
+        dentry_name: 0,
+        task_signal: 0,
+        signal_live: 0,
     },
 };
 

@@ -78,7 +78,7 @@ impl Follower {
         let key = (capture.pid, capture.fd);
         match &capture.body {
             Body::Fork { child } => self.forked(capture.pid, *child),
-            Body::Exec => {
+            Body::Exec { .. } => {
                 // The new program may have made descriptors since, so the kernel side keeps what it has: what it
                 // has wrongly is looked up, and withdrawn, at its first call.
                 self.known.retain(|(of, _), _| *of != capture.pid);
