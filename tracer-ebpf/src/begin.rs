@@ -181,6 +181,7 @@ pub(crate) fn start(
             finish::interrupted(slot, who);
         }
         (*slot).enter_ns = now;
+        (*slot).tgid = who.tgid;
         (*slot).args = *args;
         (*slot).fd = fd;
         (*slot).kind = kind;

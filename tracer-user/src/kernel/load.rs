@@ -142,7 +142,7 @@ pub struct Kernel {
 
 /// What is attached. Dropping it detaches everything.
 pub struct Attachment {
-    bpf: Ebpf,
+    pub(super) bpf: Ebpf,
     /// Links to the tracepoints of single calls.
     links: Vec<TracePointLink>,
     /// Whether 32-bit programs are seen.

@@ -146,6 +146,9 @@ impl Engine {
     ///
     /// TCP positions show by themselves what is missing; streams without them have to find a boundary again.
     pub fn lost(&mut self) {
+        if let Some(follower) = &mut self.follower {
+            follower.lost();
+        }
         for known in self.connections.values_mut().filter(|known| known.socket.transport != Transport::Tcp) {
             for direction in [Direction::Inward, Direction::Outward] {
                 known.connection.gap(direction, &mut self.ops);
@@ -163,14 +166,34 @@ impl Engine {
         for known in self.connections.values() {
             totals.proto.add(&known.connection.counts());
         }
+        if let Some(follower) = &self.follower {
+            (totals.unfollowed, totals.unknown) = (follower.overflow, follower.unknown);
+        }
         totals.connections = self.connections.len() as u64;
         totals.processes = self.processes.len() as u64;
         totals
     }
 
-    /// Device commands that have begun and not ended, by process and device.
-    pub fn in_flight(&self) -> impl Iterator<Item = (&Arc<Device>, usize)> {
-        self.commands.open_by_device()
+    /// Device commands that have begun and not ended, by process and device. `running`: calls that have not returned, by
+    /// process id. A command that is several calls (a request whose answer is being read) is one with the call that runs.
+    pub fn in_flight(&mut self, running: &[(u32, DeviceNumber)]) -> Vec<(Arc<Device>, usize)> {
+        let mut calls: HashMap<(u32, DeviceNumber), usize> = HashMap::new();
+        for call in running {
+            *calls.entry(*call).or_default() += 1;
+        }
+        let mut all: Vec<_> = Vec::new();
+        for (process, number, device, open) in self.commands.open_by_device() {
+            let calls = calls.remove(&(process.pid, number)).unwrap_or(0);
+            all.push((Arc::clone(device), open.max(calls)));
+        }
+        // Of processes that have not finished a call on the device.
+        for ((_, number), calls) in calls {
+            let device = self.devices.get(number, false);
+            if !device::is_pty_master(&device) {
+                all.push((device, calls));
+            }
+        }
+        all
     }
 
     /// Filters that change while tracing, for a kernel without BTF.
