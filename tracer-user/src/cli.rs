@@ -92,13 +92,11 @@ fn asks_for_json(arguments: &[OsString]) -> LogFormat {
 
 /// What clap says in paragraphs, as one line: what is wrong, and its tip.
 fn one_line(text: &str) -> String {
-    let mut paragraphs = text.split("\n\n").map(|paragraph| {
-        let lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
-        lines.join(" ")
-    });
-    let first = paragraphs.next().unwrap_or_default();
+    let (first, _) = text.split_once("\n\n").unwrap_or((text, ""));
+    let lines: Vec<&str> = first.lines().map(str::trim).collect();
+    let first = lines.join(" ");
     let wrong = first.strip_prefix("error: ").unwrap_or(&first);
-    let tip = paragraphs.find_map(|paragraph| Some(paragraph.strip_prefix("tip: ")?.to_owned()));
+    let tip = text.lines().find_map(|line| Some(line.trim().strip_prefix("tip: ")?.to_owned()));
     format!("{wrong}; {}", tip.unwrap_or_else(|| "see `iotrail --help`".to_owned()))
 }
 

@@ -2,15 +2,17 @@
 //! side which of them to record.
 
 mod pairs;
+mod proc;
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use hashbrown::HashMap;
 
 use self::pairs::Pairs;
+use self::proc::{addresses, descriptor_path, numbers};
 use super::select::choose;
 use tracer_common::call::Abi;
 use tracer_common::config::{FdInfo, FdKey};
@@ -452,25 +454,4 @@ impl Follower {
         let rows = &self.selection.devices;
         rows.contains(&(kind, number.major, None)) || rows.contains(&(kind, number.major, Some(number.minor)))
     }
-}
-
-fn descriptor_path((pid, fd): (u32, i32)) -> PathBuf {
-    PathBuf::from(format!("/proc/{pid}/fd/{fd}"))
-}
-
-/// Addresses of a descriptor that is a TCP socket.
-fn addresses(key: (u32, i32)) -> Option<sockets::Addresses> {
-    inode(&descriptor_path(key)).and_then(|inode| sockets::by_inode(key.0, inode))
-}
-
-/// Inode of a socket's descriptor.
-fn inode(path: &Path) -> Option<u64> {
-    let metadata = fs::metadata(path).ok()?;
-    metadata.file_type().is_socket().then(|| metadata.ino())
-}
-
-/// The entries of a folder that are numbers.
-fn numbers(folder: &Path) -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }

@@ -77,7 +77,8 @@ impl Pattern {
     /// # Errors
     /// It is of no form that a device may have; one that is only not there yet is no error.
     pub fn parse(text: &str, catalog: &Catalog) -> Result<Self, PatternError> {
-        if text.is_empty() || text.ends_with([':', '/']) {
+        let begun = text.ends_with(':') && !text.starts_with("usb:");
+        if text.is_empty() || begun || (text.ends_with('/') && !text.starts_with('/')) {
             return Err(PatternError::Nothing(text.to_owned()));
         }
         if let Some(id) = text.strip_prefix("id:") {
