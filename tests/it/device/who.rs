@@ -142,12 +142,20 @@ fn a_descriptor_that_is_used_again_at_once_is_not_taken_for_the_other_device() {
         });
         let outcome = tracer.stop();
         assert_eq!(outcome.stage("kernel").lost(), 0, "{}", outcome.log);
+        let mut seen = 0;
         for (at, (_, name)) in COMMANDS.iter().enumerate() {
             let spans: Vec<_> = outcome.spans.iter().filter(|span| span.name == *name).collect();
             let right = |span: &&&Span| span.attribute("iotrail.device.path") == Some(&*paths[at]);
             assert_eq!(spans.iter().filter(right).count(), spans.len(), "{way:?} {name}: another device");
-            assert_eq!(spans.len(), done / 2, "{way:?} {name}");
+            seen += spans.len();
         }
+        // Without BTF a number may be another one's before it could be looked up; that is counted, and rare.
+        let unknown = if way.is_empty() { 0 } else { outcome.count("not_selected") };
+        assert!(
+            seen <= done && (done - seen) as u64 <= unknown,
+            "{way:?}: {seen} of {done}, {unknown} counted"
+        );
+        assert!(seen * 100 >= done * 99, "{way:?}: {seen} of {done}");
     }
 }
 
