@@ -65,6 +65,10 @@ pub(crate) fn descriptor(
         return None;
     }
     let slot = slot_or_new(who.tid)?;
+    // Not when it returns: by then another thread may have the number for something new.
+    if is!(kind, Close) {
+        let _ = FDS.remove(key);
+    }
     begin::start(slot, who, kind, abi, fd, info.target, args);
     // SAFETY: a map value that this thread alone writes.
     unsafe {
@@ -115,7 +119,6 @@ pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {
     // SAFETY: a map value that this thread alone writes.
     let (args, fd) = unsafe { ((*slot).args, (*slot).fd) };
     if is!(kind, Close) {
-        let _ = FDS.remove(FdKey { tgid: who.tgid, fd });
         return;
     }
     if result < 0 && !is!(kind, Connect) {
