@@ -3,3 +3,4 @@
 mod block;
 mod hotplug;
 mod serial;
+mod who;

@@ -59,6 +59,8 @@ pub enum Call {
     Clone3 = 74,
     Vfork = 75,
     Forks = 76,
+    Execve = 77,
+    Execveat = 78,
 }
 
 /// Every call with its name, in discriminant order.
@@ -116,6 +118,8 @@ pub const CALLS: &[(Call, &str)] = &[
     (Call::Clone3, "clone3"),
     (Call::Vfork, "vfork"),
     (Call::Forks, "fork"),
+    (Call::Execve, "execve"),
+    (Call::Execveat, "execveat"),
 ];
 
 impl Call {
@@ -192,9 +196,14 @@ pub mod traits {
             Call::Sendfile | Call::Splice => UNSEEN,
             Call::Bind | Call::Connect => ADDRESS,
             Call::CloseRange => NO_DESCRIPTOR,
-            Call::Socket | Call::Socketpair | Call::Clone | Call::Clone3 | Call::Vfork | Call::Forks => {
-                NO_DESCRIPTOR | FOLLOWING
-            }
+            Call::Socket
+            | Call::Socketpair
+            | Call::Clone
+            | Call::Clone3
+            | Call::Vfork
+            | Call::Forks
+            | Call::Execve
+            | Call::Execveat => NO_DESCRIPTOR | FOLLOWING,
             Call::Ioctl => IOCTL,
             Call::Poll | Call::Ppoll => POLLS,
             Call::Select | Call::Pselect6 => SELECTS,
@@ -268,6 +277,8 @@ pub const AMD64: &[Row] = &[
     (56, Call::Clone),
     (57, Call::Forks),
     (58, Call::Vfork),
+    (59, Call::Execve),
+    (322, Call::Execveat),
     (435, Call::Clone3),
 ];
 
@@ -311,6 +322,8 @@ pub const ARM64: &[Row] = &[
     (22, Call::EpollPwait),
     (441, Call::EpollPwait2),
     (220, Call::Clone),
+    (221, Call::Execve),
+    (281, Call::Execveat),
     (435, Call::Clone3),
 ];
 
@@ -367,6 +380,8 @@ pub const I386: &[Row] = &[
     (120, Call::Clone),
     (2, Call::Forks),
     (190, Call::Vfork),
+    (11, Call::Execve),
+    (358, Call::Execveat),
     (435, Call::Clone3),
 ];
 
@@ -425,5 +440,7 @@ pub const ARM32: &[Row] = &[
     (120, Call::Clone),
     (2, Call::Forks),
     (190, Call::Vfork),
+    (11, Call::Execve),
+    (387, Call::Execveat),
     (435, Call::Clone3),
 ];

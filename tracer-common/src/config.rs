@@ -54,6 +54,26 @@ pub struct Offsets {
     pub file_flags: u32,
     /// `task_struct.comm`.
     pub task_comm: u32,
+    /// `task_struct.start_boottime`.
+    pub task_start: u32,
+    /// `task_struct.mm`.
+    pub task_mm: u32,
+    /// `mm_struct.arg_start`.
+    pub mm_arg_start: u32,
+    /// `mm_struct.arg_end`.
+    pub mm_arg_end: u32,
+    /// `mm_struct.env_end`.
+    pub mm_env_end: u32,
+    /// `mm_struct.exe_file`.
+    pub mm_exe_file: u32,
+    /// `file.f_path.dentry`.
+    pub file_dentry: u32,
+    /// `dentry.d_name.name`.
+    pub dentry_name: u32,
+    /// `task_struct.signal`.
+    pub task_signal: u32,
+    /// `signal_struct.live`.
+    pub signal_live: u32,
 }
 
 /// Where the addresses lie in a `struct sock_common`, in bytes: decode needs it, the kernel side
@@ -168,8 +188,27 @@ pub struct FdInfo {
     pub family: u16,
     /// Device number.
     pub rdev: u32,
-    /// Inode number.
-    pub inode: u64,
+    /// When it was opened or first seen, which tells two with the same number apart; 0: not known. Records carry it in the
+    /// place of the inode's number.
+    pub stamp: u64,
+}
+
+/// Where things are in a value of the `SLOTS` map, a thread's call, in bytes: what the user side reads of it.
+pub mod running {
+    /// [`RUNNING`], if the call has not returned; a byte.
+    pub const STATE: usize = 4;
+    /// A [`crate::record::Target`]; a byte.
+    pub const TARGET: usize = 5;
+    /// A [`crate::call::Call`], 16 bits.
+    pub const CALL: usize = 8;
+    /// Process id, 32 bits.
+    pub const PROCESS: usize = 24;
+    /// Device number, 32 bits.
+    pub const DEVICE: usize = 28;
+    /// All of it.
+    pub const BYTES: usize = 288;
+    /// Value of [`STATE`].
+    pub const RUNNING: u8 = 1;
 }
 
 /// Names of the maps that the user side fills or reads.
@@ -200,6 +239,8 @@ pub mod map {
     pub const LIFECYCLE: &str = "LIFECYCLE";
     /// Threads that have a slot for their call in flight.
     pub const CALLS: &str = "CALLS";
+    /// The slots, see [`super::running`].
+    pub const SLOTS: &str = "SLOTS";
     /// Numbers of the slots that no thread has: all at first.
     pub const FREE: &str = "FREE";
     /// Staging buffers, by CPU.

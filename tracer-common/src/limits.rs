@@ -60,3 +60,10 @@ pub const PATH_BYTES: usize = 512;
 
 /// Size of the address that `bind` and `connect` hand over: `sizeof(struct sockaddr_un)` rounded up.
 pub const ADDRESS_BYTES: usize = 112;
+
+/// Bytes of a program's arguments and environment, together, that its start tells: a page, which holds nearly every
+/// command line whole and, of most programs, the environment.
+pub const PROGRAM_BYTES: usize = 4096;
+
+/// Room for the name of a program's file: `NAME_MAX`, `include/uapi/linux/limits.h`, and a NUL.
+pub const FILE_NAME_BYTES: usize = 256;

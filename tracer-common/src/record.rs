@@ -29,9 +29,11 @@ pub enum Kind {
     Shutdown = 11,
     /// A process was born: `args[0]` is its id, the record's own process is the parent.
     Fork = 12,
-    /// A program was started in this process; `args[0]` is 1 if it is a 32-bit one on a 64-bit kernel.
+    /// A program was started in this process; `args[0]` is 1 if it is a 32-bit one on a 64-bit kernel. Payload, with BTF:
+    /// the name of its file with its NUL, `args[1]` bytes; its arguments, each with its NUL, `args[2]` bytes; its
+    /// environment. The last of them may be cut. `position`: when the process was born, in ns of `CLOCK_BOOTTIME`.
     Exec = 13,
-    /// A thread ended; `args[0]` is 1 if its whole process did.
+    /// A thread ended; `args[0]` is 1 if its whole process did (without BTF: if it was the first of its process).
     Exit = 14,
     /// A thread died inside a call that therefore never returned.
     Aborted = 15,
@@ -41,6 +43,9 @@ pub enum Kind {
     /// A driver's transaction on its bus on behalf of a call; entry and exit are its own. `args`: a [`crate::bus::Bus`],
     /// how much of it (messages, bytes), when the call began.
     Bus = 17,
+    /// Without BTF, before [`Kind::Exec`]: a program is asked for, which may fail. Payload: its path with its NUL,
+    /// `args[1]` bytes; its arguments, each with its NUL. Long ones are cut, and many.
+    Program = 18,
 }
 
 /// The kinds in discriminant order.
@@ -62,6 +67,7 @@ pub const KINDS: &[Kind] = &[
     Kind::Aborted,
     Kind::Waiting,
     Kind::Bus,
+    Kind::Program,
 ];
 
 impl Kind {

@@ -9,7 +9,7 @@ use crate::calls::{self, Kind, is};
 use crate::maps::{INTERRUPTED, InFlight, NUMBERS, RUNNING, config, count, slot_or_new};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
-use crate::{finish, follow, nested, wait};
+use crate::{finish, follow, lifecycle, nested, wait};
 
 /// `IPPROTO_TCP`, `include/uapi/linux/in.h`.
 const TCP: u16 = 6;
@@ -44,6 +44,12 @@ pub(crate) fn call(mut kind: Kind, abi: Abi, who: Who, args: &mut [u64; 6]) -> O
     if kind.has(traits::NO_DESCRIPTOR) {
         if kind.has(traits::FOLLOWING) && config!(btf) != 0 {
             return None;
+        }
+        if is!(kind, Execve) {
+            return lifecycle::asked(who, args[0], args[1], abi == Abi::Compat);
+        }
+        if is!(kind, Execveat) {
+            return lifecycle::asked(who, args[1], args[2], abi == Abi::Compat);
         }
         let slot = slot_or_new(who.tid)?;
         return start(slot, who, kind, abi, -1, Target::None as u8, args);
@@ -175,6 +181,7 @@ pub(crate) fn start(
             finish::interrupted(slot, who);
         }
         (*slot).enter_ns = now;
+        (*slot).tgid = who.tgid;
         (*slot).args = *args;
         (*slot).fd = fd;
         (*slot).kind = kind;

@@ -146,10 +146,10 @@ pub(crate) fn send(stage: *mut Stage, captured: u64, lifecycle: bool) {
     output(stage, captured, lifecycle, false);
 }
 
-/// Sends a record without payload of which the user side is to know at once.
+/// Sends a lifecycle record of which the user side is to know at once.
 #[inline(always)]
-pub(crate) fn send_urgently(stage: *mut Stage) {
-    output(stage, 0, true, true);
+pub(crate) fn send_urgently(stage: *mut Stage, captured: u64) {
+    output(stage, captured, true, true);
 }
 
 #[inline(never)]

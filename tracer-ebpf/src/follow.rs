@@ -5,6 +5,7 @@
 //! confirms or withdraws it. `selected` of a socket: 1 a connection, 2 a listener whose connections are selected.
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use tracer_common::call::{Abi, traits};
 use tracer_common::config::{FdInfo, FdKey};
 use tracer_common::counter::Counter;
@@ -38,8 +39,16 @@ pub(crate) fn descriptor(
     if info.is_none() && is!(kind, Dup2 | Dup3) {
         // SAFETY: as above.
         if unsafe { FDS.get(FdKey { tgid: who.tgid, fd: args[1] as i32 }) }.is_some() {
-            info = Some(FdInfo { target: Target::None as u8, selected: 0, family: 0, rdev: 0, inode: 0 });
+            info = Some(FdInfo { target: Target::None as u8, selected: 0, family: 0, rdev: 0, stamp: 0 });
         }
+    }
+    // Inherited, received, or opened by a path that does not tell: the user side looks it up.
+    if info.is_none() && kind.has(traits::IOCTL) && !is_common(args[1]) {
+        // SAFETY: no arguments.
+        let stamp = unsafe { bpf_ktime_get_ns() };
+        let found = FdInfo { target: Target::Pending as u8, selected: CONNECTION, family: 0, rdev: 0, stamp };
+        insert(key, found);
+        info = Some(found);
     }
     let info = info?;
     let socket = info.target == Target::Socket as u8;
@@ -56,12 +65,16 @@ pub(crate) fn descriptor(
         return None;
     }
     let slot = slot_or_new(who.tid)?;
+    // Not when it returns: by then another thread may have the number for something new.
+    if is!(kind, Close) {
+        let _ = FDS.remove(key);
+    }
     begin::start(slot, who, kind, abi, fd, info.target, args);
     // SAFETY: a map value that this thread alone writes.
     unsafe {
         (*slot).rdev = info.rdev;
         (*slot).family = info.family as u8;
-        (*slot).inode = info.inode;
+        (*slot).inode = info.stamp;
         // Nothing says which end this is: what was found empty is told for both.
         (*slot).server = 0;
         if kind.has(traits::OUTWARD) || (kind.has(traits::UNSEEN) && first) {
@@ -74,11 +87,18 @@ pub(crate) fn descriptor(
     Some(())
 }
 
+/// Commands that programs give to descriptors of every kind, which say nothing of a device: `TCGETS` and `TIOCGWINSZ` (is it
+/// a terminal?), `FIONREAD`, `FIONBIO`, `FIONCLEX`, `FIOCLEX`, `FIOASYNC`. `include/uapi/asm-generic/ioctls.h`.
+#[inline(always)]
+fn is_common(command: u64) -> bool {
+    matches!(command as u32, 0x5401 | 0x5413 | 0x541b | 0x5421 | 0x5450 | 0x5451 | 0x5452)
+}
+
 /// A device's driver made a descriptor that has no node.
 #[inline(always)]
 pub(crate) fn made(who: Who, fd: i32, rdev: u32, inode: u64, family: u8) {
     let info =
-        FdInfo { target: Target::Char as u8, selected: CONNECTION, family: u16::from(family), rdev, inode };
+        FdInfo { target: Target::Char as u8, selected: CONNECTION, family: u16::from(family), rdev, stamp: inode };
     insert(FdKey { tgid: who.tgid, fd }, info);
 }
 
@@ -89,7 +109,7 @@ const TIOCGPTPEER: u64 = 0x5441;
 #[inline(always)]
 pub(crate) fn ioctl(who: Who, command: u64, result: i64) {
     if command == TIOCGPTPEER && result >= 0 {
-        set(who.tgid, result as i32, Target::Pending, CONNECTION);
+        set(who.tgid, result as i32, Target::Pending, CONNECTION, 0);
     }
 }
 
@@ -99,7 +119,6 @@ pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {
     // SAFETY: a map value that this thread alone writes.
     let (args, fd) = unsafe { ((*slot).args, (*slot).fd) };
     if is!(kind, Close) {
-        let _ = FDS.remove(FdKey { tgid: who.tgid, fd });
         return;
     }
     if result < 0 && !is!(kind, Connect) {
@@ -108,7 +127,12 @@ pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {
     if kind.has(traits::OPENS) {
         let path = if is!(kind, Open | Creat) { args[0] } else { args[1] };
         if below_dev(path) {
-            set(who.tgid, result as i32, Target::Pending, CONNECTION);
+            // SAFETY: a map value that this thread alone writes.
+            let stamp = unsafe {
+                (*slot).inode = (*slot).enter_ns;
+                (*slot).inode
+            };
+            set(who.tgid, result as i32, Target::Pending, CONNECTION, stamp);
         }
         return;
     }
@@ -120,17 +144,17 @@ pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {
                 || family == select::AF_INET6
                 || (family == select::AF_UNIX && config!(unix_paths) != 0))
         {
-            set(who.tgid, result as i32, Target::Socket, 0);
+            set(who.tgid, result as i32, Target::Socket, 0, 0);
         }
         return;
     }
     if is!(kind, Bind | Connect) {
         let selected = if is!(kind, Bind) { LISTENER } else { CONNECTION };
-        set(who.tgid, fd, Target::Socket, selected);
+        set(who.tgid, fd, Target::Socket, selected, 0);
         return;
     }
     if is!(kind, Accept | Accept4) {
-        set(who.tgid, result as i32, Target::Socket, CONNECTION);
+        set(who.tgid, result as i32, Target::Socket, CONNECTION, 0);
         return;
     }
     if is!(kind, Dup | Dup2 | Dup3 | Fcntl) {
@@ -144,8 +168,8 @@ pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {
 }
 
 #[inline(always)]
-fn set(tgid: u32, fd: i32, target: Target, selected: u8) {
-    insert(FdKey { tgid, fd }, FdInfo { target: target as u8, selected, family: 0, rdev: 0, inode: 0 });
+fn set(tgid: u32, fd: i32, target: Target, selected: u8, stamp: u64) {
+    insert(FdKey { tgid, fd }, FdInfo { target: target as u8, selected, family: 0, rdev: 0, stamp });
 }
 
 #[inline(always)]

@@ -1,10 +1,12 @@
 //! Every map, and the constants of the run.
 
+use core::mem::offset_of;
+
 use crate::calls::Kind;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf};
 use tracer_common::call::NUMBERS as NUMBERS_PER_ABI;
-use tracer_common::config::{Config, DeviceKey, FdInfo, FdKey, Offsets};
+use tracer_common::config::{Config, DeviceKey, FdInfo, FdKey, Offsets, running};
 use tracer_common::counter::{COUNTERS as COUNTERS_LEN, Counter};
 use tracer_common::limits;
 use tracer_common::recipe::{Recipe, RecipeKey};
@@ -51,6 +53,16 @@ static CONFIG: Config = Config {
         task_flags: 0,
         file_flags: 0,
         task_comm: 0,
+        task_start: 0,
+        task_mm: 0,
+        mm_arg_start: 0,
+        mm_arg_end: 0,
+        mm_env_end: 0,
+        mm_exe_file: 0,
+        file_dentry: 0,
+        dentry_name: 0,
+        task_signal: 0,
+        signal_live: 0,
     },
 };
 
@@ -87,6 +99,9 @@ pub(crate) struct InFlight {
     pub(crate) kind: Kind,
     pub(crate) fd: i32,
     pub(crate) enter_ns: u64,
+    /// Process of the thread.
+    pub(crate) tgid: u32,
+    pub(crate) rdev: u32,
     /// Exit of a call that the kernel may restart.
     pub(crate) exit_ns: u64,
     pub(crate) args: [u64; 6],
@@ -101,7 +116,6 @@ pub(crate) struct InFlight {
     pub(crate) nested: u8,
     /// The descriptor on which this thread found nothing last, -1 if it found something since.
     pub(crate) dry_fd: i32,
-    pub(crate) rdev: u32,
     /// The descriptor from which this thread last got bytes of a connection as a client, -1 once it waits for more.
     pub(crate) message_fd: i32,
     /// Its socket.
@@ -121,6 +135,17 @@ pub(crate) struct InFlight {
     pub(crate) bus_ns: [u64; 2],
     pub(crate) sock_common: SockCommon,
 }
+
+const _: () = assert!(
+    offset_of!(InFlight, state) == running::STATE
+        && offset_of!(InFlight, target) == running::TARGET
+        && offset_of!(InFlight, kind) == running::CALL
+        && offset_of!(InFlight, tgid) == running::PROCESS
+        && offset_of!(InFlight, rdev) == running::DEVICE
+        && size_of::<InFlight>() == running::BYTES
+        && RUNNING == running::RUNNING,
+    "the user side reads these"
+);
 
 /// [`Header::sock_common`] in words: copied and cleared a word at a time.
 pub(crate) type SockCommon = [u64; SOCK_COMMON_BYTES / 8];

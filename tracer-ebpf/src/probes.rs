@@ -118,8 +118,8 @@ pub fn process_fork_each(ctx: TracePointContext) -> i32 {
 
 /// Kernel prototype in [`lifecycle::exec`].
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
-pub fn process_exec(_ctx: RawTracePointContext) -> i32 {
-    lifecycle::exec();
+pub fn process_exec(ctx: RawTracePointContext) -> i32 {
+    lifecycle::exec(ctx.arg::<u64>(1) as u32);
     0
 }
 

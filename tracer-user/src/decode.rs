@@ -8,10 +8,11 @@ use bytes::Bytes;
 use tracer_common::bus::Bus;
 use tracer_common::call::{Abi, Call};
 use tracer_common::config::SockLayout;
+use tracer_common::limits::PROGRAM_BYTES;
 use tracer_common::recipe::{ELEMENT, PIECE_HEADER_BYTES, PieceHeader};
 use tracer_common::record::{Header, Kind, SOCK_COMMON_BYTES, Target as WireTarget, flag};
 
-use crate::model::capture::{Body, Capture, DeviceKind, DeviceNumber, Piece, Position, Target};
+use crate::model::capture::{Body, Capture, DeviceKind, DeviceNumber, Piece, Position, Program, Target};
 use crate::model::net::{Direction, SocketEnd, Transport};
 use crate::model::payload::Payload;
 use crate::model::time::{Interval, Timestamp};
@@ -53,7 +54,7 @@ impl Decoder {
         let kind = Kind::from_wire(header.kind).ok_or(DecodeError::Kind(header.kind))?;
         let call = match kind {
             Kind::Fork => Call::Fork,
-            Kind::Exec => Call::Exec,
+            Kind::Exec | Kind::Program => Call::Exec,
             Kind::Exit => Call::Exit,
             _ => Call::from_wire(header.call).ok_or(DecodeError::Call(header.call))?,
         };
@@ -121,7 +122,8 @@ impl Decoder {
             Kind::Accept => Body::Accept { new_fd: header.result as i32 },
             Kind::Shutdown => Body::Shutdown { how: header.args[1] as u32 },
             Kind::Fork => Body::Fork { child: header.args[0] as u32 },
-            Kind::Exec => Body::Exec,
+            Kind::Exec => Body::Exec { program: program(header, &payload) },
+            Kind::Program => Body::Program { program: program(header, &payload) },
             Kind::Exit => Body::Exit { whole_process: header.args[0] != 0 },
             Kind::Aborted => Body::Aborted { command: header.args[0] as u32 },
             Kind::Waiting => Body::Waiting,
@@ -188,6 +190,24 @@ fn pieces(payload: Bytes, length: u64) -> (Bytes, Vec<Piece>) {
         at = end.next_multiple_of(8);
     }
     (argument, pieces)
+}
+
+/// Takes apart what a program was started with: the name of its file, its arguments, its environment.
+fn program(header: &Header, payload: &Bytes) -> Program {
+    let at = |length: u64| usize::try_from(length).unwrap_or(usize::MAX).min(payload.len());
+    let file = at(header.args[1]);
+    let rest = payload.slice(file..);
+    // Of one that is asked for only the arguments are known.
+    let asked = header.kind == Kind::Program as u16;
+    let length = if asked { u64::MAX } else { header.args[2] };
+    let arguments = usize::try_from(length).unwrap_or(usize::MAX).min(rest.len());
+    Program {
+        file: payload.slice(..file.saturating_sub(1)),
+        arguments: rest.slice(..arguments),
+        environment: rest.slice(arguments..),
+        cut: asked || rest.len() >= PROGRAM_BYTES || arguments as u64 != length,
+        born: header.position,
+    }
 }
 
 /// How many bytes a call moved; of one that failed, how many it offered.
@@ -362,6 +382,36 @@ mod tests {
             assert_eq!(argument, b"argumen"[..length.min(7)]);
             assert!(pieces.len() <= 3);
         }
+    }
+
+    #[test]
+    fn a_program_is_taken_apart_wherever_it_is_cut() {
+        let bytes = b"dash\0sh\0-c\0true\0A=1\0OTEL_SERVICE_NAME=pump\0";
+        let mut header = header(Kind::Exec, Call::Exec);
+        (header.args, header.position) = ([0, 5, 11], 7);
+        let seen = |header: &Header, bytes: &'static [u8]| {
+            let capture = decoder().decode(header, Bytes::from_static(bytes)).expect("a known kind");
+            let (Body::Exec { program } | Body::Program { program }) = capture.body else {
+                panic!("no program")
+            };
+            program
+        };
+        let program = seen(&header, bytes);
+        assert_eq!((&program.file[..], &program.arguments[..]), (&b"dash"[..], &b"sh\0-c\0true\0"[..]));
+        assert_eq!((&program.environment[..], program.cut), (&b"A=1\0OTEL_SERVICE_NAME=pump\0"[..], false));
+        assert_eq!(program.born, 7);
+        for length in 0..bytes.len() {
+            let program = seen(&header, &bytes[..length]);
+            assert!(program.arguments.len() <= 11 && program.file.len() <= 4);
+            assert_eq!(program.cut, length < 16);
+        }
+        // Asked for: a path and arguments.
+        header.kind = Kind::Program as u16;
+        header.args = [0, 14, 0];
+        let program = seen(&header, b"/usr/bin/stty\0stty\0-F\0/dev/ttyS0\0");
+        assert_eq!((&program.file[..], program.cut), (&b"/usr/bin/stty"[..], true));
+        assert_eq!(&program.arguments[..], b"stty\0-F\0/dev/ttyS0\0");
+        assert_eq!(seen(&header, b"").arguments.len(), 0);
     }
 
     #[test]

@@ -213,9 +213,11 @@ impl Devices {
         self.sessions.values().map(|peer| peer.session.open()).sum()
     }
 
-    /// The same by device: one for each process that uses it, those with nothing under way too.
-    pub fn open_by_device(&self) -> impl Iterator<Item = (&Arc<Device>, usize)> {
-        self.sessions.values().map(|peer| (&peer.device, peer.session.open()))
+    /// The same by process and device, those with nothing under way too.
+    pub fn open_by_device(&self) -> impl Iterator<Item = (ProcessKey, DeviceNumber, &Arc<Device>, usize)> {
+        self.sessions
+            .iter()
+            .map(|((process, number), peer)| (*process, *number, &peer.device, peer.session.open()))
     }
 
     /// The counter for a call that makes no span whatever it says.
@@ -416,7 +418,7 @@ fn is_descriptor_call(command: u32, error: Option<u32>, class: &Class) -> bool {
 
 /// Whether it is the controlling side of a pseudo-terminal: `ptmx` (5:2) or a Unix98 master (128 to 135),
 /// `Documentation/admin-guide/devices.txt`.
-fn is_pty_master(device: &Device) -> bool {
+pub(crate) fn is_pty_master(device: &Device) -> bool {
     let DeviceNumber { kind, major, minor } = device.number;
     kind == DeviceKind::Char && ((major, minor) == (5, 2) || (128..=135).contains(&major))
 }

@@ -4,5 +4,6 @@ pub mod clock;
 pub mod devices;
 pub mod identity;
 pub mod processes;
+pub mod programs;
 pub mod sockets;
 pub mod uevents;

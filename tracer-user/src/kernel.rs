@@ -10,4 +10,5 @@ pub mod features;
 pub mod load;
 mod object;
 pub mod rings;
+pub mod running;
 pub mod selection;

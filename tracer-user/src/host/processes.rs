@@ -7,53 +7,128 @@ use std::sync::Arc;
 
 use procfs::process::{Process as Proc, all_processes};
 
+use super::programs::{self, ARGS, Named, Started};
 use crate::model::process::{Process, ProcessKey};
 use crate::model::time::Timestamp;
 
-/// Arguments of a command line that are kept: some programs have thousands.
-const ARGS: usize = 64;
+/// A tick of the times in `/proc/PID/stat`, in ns: `USER_HZ` is 100 on every architecture that iotrail knows.
+const TICK_NS: u64 = 10_000_000;
 
-/// Programs that run scripts: the script names the service, not they.
-const INTERPRETERS: &[&str] = &[
-    "python", "python2", "python3", "node", "nodejs", "ruby", "perl", "bash", "sh", "dash", "php", "lua",
-    "java", "deno",
-];
-
-/// Describes a process. One that is gone already is described by its name alone.
+/// Describes a process of which no start was seen. One that is gone already is described by its closest ancestor that is
+/// there, of which it is an image, or by its name alone.
 ///
 /// `comm`: the thread's name in the record that made it known; `started`: when it was first seen.
 #[must_use]
-pub fn describe(key: ProcessKey, comm: &[u8; 16], host_id: &str, started: Timestamp) -> Process {
-    let comm = String::from_utf8_lossy(comm.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned();
-    let proc = i32::try_from(key.pid).ok().and_then(|pid| Proc::new(pid).ok());
-    let args: Vec<String> = proc.as_ref().and_then(|proc| proc.cmdline().ok()).unwrap_or_default();
-    let executable = proc
-        .as_ref()
-        .and_then(|proc| proc.exe().ok())
-        .and_then(|path| Some(path.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned()))
-        .unwrap_or_else(|| comm.clone());
-    let cgroup = proc.as_ref().and_then(cgroup).unwrap_or_default();
+pub fn describe(
+    key: ProcessKey,
+    comm: &[u8; 16],
+    ancestors: &[u32],
+    host_id: &str,
+    started: Timestamp,
+) -> Process {
+    let itself = open(key.pid);
+    let proc = itself.as_ref().map_or_else(|| ancestors.iter().copied().find_map(open), |_| None);
+    let proc = itself.as_ref().or(proc.as_ref());
+    let args = proc.map(arguments).unwrap_or_default();
+    let executable = proc.and_then(executable).unwrap_or_else(|| programs::comm_text(comm));
+    let cgroup = proc.and_then(cgroup).unwrap_or_default();
     let container = container(&cgroup);
-    let named = proc.as_ref().and_then(|proc| {
-        let environment = proc.environ().ok()?;
-        Some(environment.get(std::ffi::OsStr::new("OTEL_SERVICE_NAME"))?.to_str()?.to_owned())
-    });
-    let service_name = named
-        .filter(|name| !name.is_empty())
-        .or_else(|| unit(&cgroup))
-        .or_else(|| container.clone())
-        .or_else(|| script(&executable, &args))
-        .unwrap_or_else(|| executable.clone());
-    let start = proc.as_ref().and_then(|proc| Some(proc.stat().ok()?.starttime)).unwrap_or(started.0);
+    let start = itself.as_ref().and_then(start).unwrap_or(started.0);
     Process {
         key,
-        service_name: service_name.into(),
-        service_instance: format!("{host_id}:{}:{start}", key.pid).into(),
+        service_name: proc
+            .and_then(service_named)
+            .or_else(|| unit(&cgroup))
+            .or_else(|| container.clone())
+            .unwrap_or_else(|| programs::service(&executable, &args))
+            .into(),
+        service_instance: instance(host_id, key.pid, start),
         executable: executable.into(),
-        args: args.iter().take(ARGS).map(|arg| Arc::from(arg.as_str())).collect(),
+        args,
         container: container.map(Arc::from),
         started,
     }
+}
+
+/// Describes a process whose start was seen, which may be gone by now. What it was not started with (unit, container) it
+/// has from its ancestors.
+#[must_use]
+pub fn started(
+    key: ProcessKey,
+    program: &Started,
+    ancestors: &[u32],
+    host_id: &str,
+    started: Timestamp,
+) -> Process {
+    let itself = open(key.pid);
+    let own = itself.as_ref().and_then(cgroup);
+    let cgroup = own.or_else(|| ancestors.iter().filter_map(|pid| open(*pid)).find_map(|proc| cgroup(&proc)));
+    let cgroup = cgroup.unwrap_or_default();
+    let container = container(&cgroup);
+    let named = match program.named() {
+        Named::Yes(name) => Some(name.to_string()),
+        Named::No => None,
+        Named::NotKnown => itself.as_ref().and_then(service_named),
+    };
+    // Without BTF the start did not tell the program's file, and perhaps not its arguments.
+    let executable = itself.as_ref().filter(|_| !program.is_exact()).and_then(executable);
+    let executable = executable.map_or_else(|| program.executable().into(), Arc::from);
+    let args = match program.args() {
+        [] => itself.as_ref().map(arguments).unwrap_or_default(),
+        args => args.to_vec(),
+    };
+    let start = program.born().map(|born| born / TICK_NS).or_else(|| itself.as_ref().and_then(start));
+    Process {
+        key,
+        service_name: named
+            .or_else(|| unit(&cgroup))
+            .or_else(|| container.clone())
+            .unwrap_or_else(|| programs::service(&executable, &args))
+            .into(),
+        service_instance: instance(host_id, key.pid, start.unwrap_or(started.0)),
+        executable,
+        args,
+        container: container.map(Arc::from),
+        started,
+    }
+}
+
+/// Describes a process that does what the one that bore it does.
+#[must_use]
+pub fn like(parent: &Process, key: ProcessKey, host_id: &str, started: Timestamp) -> Process {
+    let start = open(key.pid).as_ref().and_then(start).unwrap_or(started.0);
+    Process { key, service_instance: instance(host_id, key.pid, start), started, ..parent.clone() }
+}
+
+fn open(pid: u32) -> Option<Proc> {
+    Proc::new(i32::try_from(pid).ok()?).ok()
+}
+
+/// Base name of the program's file, also once that is removed.
+fn executable(proc: &Proc) -> Option<String> {
+    let path = proc.exe().ok()?;
+    Some(path.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned())
+}
+
+fn arguments(proc: &Proc) -> Vec<Arc<str>> {
+    let all = proc.cmdline().unwrap_or_default();
+    all.iter().take(ARGS).map(|arg| Arc::from(arg.as_str())).collect()
+}
+
+/// When a process was born, in ticks since the machine was.
+fn start(proc: &Proc) -> Option<u64> {
+    Some(proc.stat().ok()?.starttime)
+}
+
+fn instance(host_id: &str, pid: u32, start: u64) -> Arc<str> {
+    format!("{host_id}:{pid}:{start}").into()
+}
+
+/// `OTEL_SERVICE_NAME`, as the process was started with.
+fn service_named(proc: &Proc) -> Option<String> {
+    let environment = proc.environ().ok()?;
+    let name = environment.get(std::ffi::OsStr::new("OTEL_SERVICE_NAME"))?.to_str()?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// Every process with one of these names (as `comm`, the program's base name, or the script's).
@@ -148,17 +223,6 @@ fn container(cgroup: &str) -> Option<String> {
     cgroup.split(['/', '-', '.', ':']).find(is_id).map(str::to_owned)
 }
 
-/// The script that an interpreter runs, without its folder and ending.
-fn script(executable: &str, args: &[String]) -> Option<String> {
-    let bare = executable.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    if !INTERPRETERS.contains(&executable) && !INTERPRETERS.contains(&bare) {
-        return None;
-    }
-    let script = args.iter().skip(1).find(|arg| !arg.starts_with('-'))?;
-    let name = Path::new(script).file_stem()?.to_str()?;
-    (!name.is_empty() && args.get(1).is_none_or(|first| first != "-c")).then(|| name.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,27 +238,23 @@ mod tests {
     }
 
     #[test]
-    fn a_script_names_the_service_and_an_inline_program_does_not() {
-        let args = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(
-            script("python3.11", &args("python3 -u /opt/plant/sensor.py --rate 5")),
-            Some("sensor".to_owned())
-        );
-        assert_eq!(script("python3", &args("python3 -c print(1)")), None);
-        assert_eq!(script("mosquitto", &args("mosquitto -c x.conf")), None);
-    }
-
-    #[test]
     fn this_process_is_described_and_a_gone_one_by_its_name() {
         let key = ProcessKey { pid: std::process::id(), generation: 0 };
-        let here = describe(key, b"t\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "h", Timestamp(1));
+        let here = describe(key, b"t\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", &[], "h", Timestamp(1));
         assert!(here.executable.starts_with("iotrail"), "{here:?}");
         let gone = describe(
             ProcessKey { pid: 0x3fff_ffff, generation: 0 },
             b"gone\0\0\0\0\0\0\0\0\0\0\0\0",
+            &[],
             "h",
             Timestamp(1),
         );
         assert_eq!((&*gone.service_name, &*gone.service_instance), ("gone", "h:1073741823:1"));
+        // Nothing of its own is left, but it was born of this one.
+        let gone = ProcessKey { pid: 0x3fff_ffff, generation: 0 };
+        let child =
+            describe(gone, b"gone\0\0\0\0\0\0\0\0\0\0\0\0", &[0x3fff_fffe, here.key.pid], "h", Timestamp(1));
+        assert_eq!((&child.executable, &child.args), (&here.executable, &here.args));
+        assert_eq!(&*child.service_instance, "h:1073741823:1");
     }
 }

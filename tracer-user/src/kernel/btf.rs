@@ -86,6 +86,16 @@ pub fn read(path: &Path) -> Result<Layout, BtfError> {
         task_flags: at("task_struct", "thread_info.flags")?,
         file_flags: at("file", "f_flags")?,
         task_comm: at("task_struct", "comm")?,
+        task_start: at("task_struct", "start_boottime")?,
+        task_mm: at("task_struct", "mm")?,
+        mm_arg_start: at("mm_struct", "arg_start")?,
+        mm_arg_end: at("mm_struct", "arg_end")?,
+        mm_env_end: at("mm_struct", "env_end")?,
+        mm_exe_file: at("mm_struct", "exe_file")?,
+        file_dentry: at("file", "f_path.dentry")?,
+        dentry_name: at("dentry", "d_name.name")?,
+        task_signal: at("task_struct", "signal")?,
+        signal_live: at("signal_struct", "live")?,
     };
     let sock = SockLayout {
         daddr: at("sock_common", "skc_daddr")?,
@@ -120,11 +130,25 @@ fn offset(btf: &Btf, structure: &str, path: &str) -> Option<u32> {
     Some(bits / 8)
 }
 
+/// The type behind qualifiers and other names.
+fn plain(btf: &Btf, mut found: Type) -> Option<Type> {
+    loop {
+        let next = match &found {
+            Type::Const(inner) => btf.resolve_chained_type(inner),
+            Type::Volatile(inner) => btf.resolve_chained_type(inner),
+            Type::Typedef(inner) => btf.resolve_chained_type(inner),
+            _ => return Some(found),
+        };
+        found = next.ok()?;
+    }
+}
+
 fn member(btf: &Btf, of: &Type, name: &str) -> Option<(u32, Type)> {
     let (Type::Struct(outer) | Type::Union(outer)) = of else { return None };
     for candidate in &outer.members {
         let called = btf.resolve_name(candidate).unwrap_or_default();
-        let Ok(found) = btf.resolve_chained_type(candidate) else { continue };
+        let found = btf.resolve_chained_type(candidate).ok().and_then(|found| plain(btf, found));
+        let Some(found) = found else { continue };
         if called == name {
             return Some((candidate.bit_offset(), found));
         }

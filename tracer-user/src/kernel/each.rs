@@ -21,8 +21,9 @@ pub(super) fn is_needed(call: Call, end: End, options: &Options) -> bool {
     let selection = &options.selection;
     let devices = !selection.devices.is_empty() || selection.awaits_devices;
     let sockets = !selection.ports.is_empty() || !selection.unix_paths.is_empty();
-    // Of a call that waits only the beginning is looked at.
-    let only_begins = end == End::Exit && has(traits::WAITS);
+    // Of a call that waits, or asks for a program, only the beginning is looked at.
+    let only_begins =
+        end == End::Exit && (has(traits::WAITS) || matches!(call, Call::Execve | Call::Execveat));
     // Where descriptors are looked up they need not be followed, and births have a tracepoint of their own.
     let followed = options.btf && has(traits::FOLLOWING);
     let of_the_other_side = (!devices && is_of_files(call)) || (!sockets && is_of_sockets(call));

@@ -143,7 +143,7 @@ pub struct Kernel {
 
 /// What is attached. Dropping it detaches everything.
 pub struct Attachment {
-    bpf: Ebpf,
+    pub(super) bpf: Ebpf,
     /// Links to the tracepoints of single calls.
     links: Vec<TracePointLink>,
     buses: Buses,

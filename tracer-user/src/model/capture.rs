@@ -92,6 +92,21 @@ pub struct Piece {
     pub payload: Payload,
 }
 
+/// A program as it was started. Everything may be cut at its end, and is empty where it is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// Base name of its file: of a script's, its interpreter's.
+    pub file: Bytes,
+    /// Arguments, the program's name first, each with a NUL behind it.
+    pub arguments: Bytes,
+    /// The environment, each `NAME=VALUE` with a NUL behind it.
+    pub environment: Bytes,
+    /// Whether some of the arguments or the environment is missing.
+    pub cut: bool,
+    /// When its process was born, in ns of `CLOCK_BOOTTIME`; 0: not known.
+    pub born: u64,
+}
+
 /// What a [`Capture`] tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
@@ -156,7 +171,14 @@ pub enum Body {
     Fork {
         child: u32,
     },
-    Exec,
+    /// A program was started in this process.
+    Exec {
+        program: Program,
+    },
+    /// A program is asked for, which may fail; where [`Self::Exec`] does not tell what it is. `file` is its path.
+    Program {
+        program: Program,
+    },
     /// A thread ended; `whole_process` if it was the last.
     Exit {
         whole_process: bool,

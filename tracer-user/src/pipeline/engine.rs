@@ -1,37 +1,32 @@
 //! From records to spans: hands each record to the stage that understands it. No logic of its own beyond that.
 
+mod lives;
+mod sockets;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hashbrown::HashMap;
 
+use self::sockets::{End, Known};
 use super::described::Described;
 use super::follow::Follower;
-use super::newcomers::Newcomers;
+use super::newcomers::{self, Newcomers};
 use super::totals::Totals;
 use super::transactions::Transactions;
 use crate::causality::{self, Causality};
 use crate::decode::Decoder;
 use crate::device::{self, Devices};
-use crate::host;
 use crate::host::devices::Catalog;
 use crate::kernel::rings::Raw;
 use crate::model::capture::{Body, Capture, DeviceNumber, Piece, Target};
 use crate::model::command::{Command, Device, Status, Transaction};
 use crate::model::errno;
-use crate::model::net::{Direction, Role, SocketEnd, Transport};
+use crate::model::net::{Direction, Transport};
 use crate::model::op::{Op, OpKind, System};
-use crate::model::process::{Process, ProcessKey};
+use crate::model::process::Process;
 use crate::model::span::Span;
 use crate::model::time::Timestamp;
-use crate::proto::Connection;
-use crate::track::stream::Chunk;
-
-/// Connections that are kept. A broker with more clients than this loses those that were idle longest.
-const CONNECTIONS: usize = 16 * 1024;
-
-/// Processes that are known. Those that were seen longest ago and have no connection are forgotten first.
-const PROCESSES: usize = 32 * 1024;
 
 /// Threads whose `ioctl` argument at entry is kept until the call returns: as many as the kernel side follows.
 const ENTRIES: usize = tracer_common::limits::THREADS as usize;
@@ -51,24 +46,6 @@ pub struct Settings {
     pub device: device::Settings,
     /// How causes are found.
     pub causality: causality::Settings,
-}
-
-/// A connection of one process: by the socket's identity, or without BTF by the descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct End {
-    pid: u32,
-    sock: u64,
-    fd: i32,
-}
-
-struct Known {
-    connection: Connection,
-    socket: SocketEnd,
-    used: Timestamp,
-    /// How many descriptors it is known to be open by: it lasts until the last is closed.
-    descriptors: u32,
-    /// It was being connected when the connecting call returned, and nothing has moved since.
-    pending: bool,
 }
 
 /// The stages of one run.
@@ -125,8 +102,9 @@ impl Engine {
             return;
         }
         match capture.body {
-            Body::Fork { .. } => self.totals.lifecycle += 1,
-            Body::Exec => self.exec(&capture),
+            Body::Fork { child } => self.fork(capture.pid, child),
+            Body::Exec { ref program } => self.exec(&capture, program),
+            Body::Program { program } => self.asked(capture.pid, program),
             Body::Exit { whole_process } => self.exit(&capture, whole_process),
             _ => match capture.target {
                 Target::Device(number) => self.device(capture, number),
@@ -168,6 +146,9 @@ impl Engine {
     ///
     /// TCP positions show by themselves what is missing; streams without them have to find a boundary again.
     pub fn lost(&mut self) {
+        if let Some(follower) = &mut self.follower {
+            follower.lost();
+        }
         for known in self.connections.values_mut().filter(|known| known.socket.transport != Transport::Tcp) {
             for direction in [Direction::Inward, Direction::Outward] {
                 known.connection.gap(direction, &mut self.ops);
@@ -185,79 +166,39 @@ impl Engine {
         for known in self.connections.values() {
             totals.proto.add(&known.connection.counts());
         }
+        if let Some(follower) = &self.follower {
+            (totals.unfollowed, totals.unknown) = (follower.overflow, follower.unknown);
+        }
         totals.connections = self.connections.len() as u64;
         totals.processes = self.processes.len() as u64;
         totals
     }
 
-    /// Device commands that have begun and not ended, by process and device.
-    pub fn in_flight(&self) -> impl Iterator<Item = (&Arc<Device>, usize)> {
-        self.commands.open_by_device()
+    /// Device commands that have begun and not ended, by process and device. `running`: calls that have not returned, by
+    /// process id. A command that is several calls (a request whose answer is being read) is one with the call that runs.
+    pub fn in_flight(&mut self, running: &[(u32, DeviceNumber)]) -> Vec<(Arc<Device>, usize)> {
+        let mut calls: HashMap<(u32, DeviceNumber), usize> = HashMap::new();
+        for call in running {
+            *calls.entry(*call).or_default() += 1;
+        }
+        let mut all: Vec<_> = Vec::new();
+        for (process, number, device, open) in self.commands.open_by_device() {
+            let calls = calls.remove(&(process.pid, number)).unwrap_or(0);
+            all.push((Arc::clone(device), open.max(calls)));
+        }
+        // Of processes that have not finished a call on the device.
+        for ((_, number), calls) in calls {
+            let device = self.devices.get(number, false);
+            if !device::is_pty_master(&device) {
+                all.push((device, calls));
+            }
+        }
+        all
     }
 
     /// Filters that change while tracing, for a kernel without BTF.
     pub fn follower(&mut self) -> Option<&mut Follower> {
         self.follower.as_mut()
-    }
-
-    fn process(&mut self, capture: &Capture) -> ProcessKey {
-        if let Some(process) = self.processes.get(&capture.pid) {
-            return process.key;
-        }
-        if self.processes.len() >= PROCESSES {
-            let used: hashbrown::HashSet<u32> = self.connections.keys().map(|end| end.pid).collect();
-            self.processes.retain(|pid, _| used.contains(pid));
-        }
-        self.generation += 1;
-        let key = ProcessKey { pid: capture.pid, generation: self.generation };
-        let process = match self.newcomers.take(capture.pid) {
-            Some(process) => Process { key, ..process },
-            None => host::processes::describe(key, &capture.comm, &self.settings.host_id, capture.at.start),
-        };
-        let process = Arc::new(process);
-        self.causality.learn(Arc::clone(&process));
-        self.processes.insert(capture.pid, process);
-        key
-    }
-
-    fn exec(&mut self, capture: &Capture) {
-        self.totals.lifecycle += 1;
-        // The number stays, the program does not: what it had under way is over.
-        if self.processes.contains_key(&capture.pid) {
-            self.gone(capture);
-        }
-        if self.newcomers.has_room(capture.at.start) {
-            let key = ProcessKey { pid: capture.pid, generation: 0 };
-            let (comm, host) = (&capture.comm, &self.settings.host_id);
-            self.newcomers.put(host::processes::describe(key, comm, host, capture.at.start));
-        }
-    }
-
-    fn exit(&mut self, capture: &Capture, whole_process: bool) {
-        self.totals.lifecycle += 1;
-        self.entries.remove(&capture.tid);
-        // The first thread of a process may end before the others.
-        if whole_process {
-            self.newcomers.take(capture.pid);
-            if self.processes.contains_key(&capture.pid) {
-                self.gone(capture);
-            }
-        }
-    }
-
-    fn gone(&mut self, capture: &Capture) {
-        let Some(process) = self.processes.remove(&capture.pid) else { return };
-        let at = capture.at.end;
-        self.commands.process_gone(process.key, at, &mut self.finished);
-        self.pass_commands();
-        let ends: Vec<End> = self.connections.keys().filter(|end| end.pid == capture.pid).copied().collect();
-        for end in ends {
-            self.close(end, at, capture.tid);
-        }
-        self.causality.process_gone(process.key, at);
-        if let Some(follower) = &mut self.follower {
-            follower.gone(capture.pid);
-        }
     }
 
     fn device(&mut self, mut capture: Capture, number: DeviceNumber) {
@@ -312,179 +253,6 @@ impl Engine {
     fn unplug(&mut self, until: Timestamp) {
         for (at, number) in self.devices.gone(until) {
             self.commands.device_gone(number, at, &mut self.finished);
-        }
-    }
-
-    fn socket(&mut self, capture: Capture, socket: SocketEnd) {
-        self.totals.socket_records += 1;
-        let end = End { pid: capture.pid, sock: socket.id, fd: if socket.id == 0 { capture.fd } else { -1 } };
-        match capture.body {
-            Body::Data { direction, position, peek, ref payload, .. } => {
-                let process = self.process(&capture);
-                self.ensure(end, socket, process, capture.at.start, false);
-                let chunk = Chunk { position, at: capture.at, tid: capture.tid, payload: payload.clone() };
-                self.data(end, process, &capture, direction, peek, chunk);
-            }
-            Body::Unseen { direction, position, length } => {
-                let process = self.process(&capture);
-                self.ensure(end, socket, process, capture.at.start, false);
-                if let Some(known) = self.connections.get_mut(&end) {
-                    known.used = capture.at.end;
-                    known.connection.unseen(
-                        direction,
-                        position,
-                        capture.at,
-                        capture.tid,
-                        length,
-                        &mut self.ops,
-                    );
-                }
-                self.pass_ops();
-            }
-            Body::Waiting => {
-                if let Some(known) = self.connections.get(&end)
-                    && !known.connection.is_half(Direction::Inward)
-                    && let Some(process) = self.processes.get(&capture.pid)
-                {
-                    let key = known.socket.connection();
-                    self.causality.returned(process.key, capture.tid, key, capture.at.start);
-                }
-            }
-            Body::Accept { .. } if capture.result >= 0 => {
-                let process = self.process(&capture);
-                self.ensure(end, socket, process, capture.at.start, true);
-            }
-            Body::Connect { ref address } => self.connect(&capture, end, socket, address),
-            Body::Dup { new_fd, .. } if capture.result >= 0 && new_fd != capture.fd => {
-                if let Some(known) = self.connections.get_mut(&end) {
-                    known.descriptors = known.descriptors.saturating_add(1);
-                }
-            }
-            Body::Close { .. } if capture.result >= 0 => {
-                if let Some(known) = self.connections.get_mut(&end).filter(|known| known.descriptors > 1) {
-                    known.descriptors -= 1;
-                    return;
-                }
-                // Given up before anything moved: it was refused, or took too long.
-                if let Some(known) = self.connections.get(&end).filter(|known| known.pending) {
-                    let (server, system) = (known.socket.remote, self.protocol(known.socket.remote.port()));
-                    self.totals.refuse(system.map_or("unknown", System::name), Some(server));
-                }
-                self.close(end, capture.at.start, capture.tid);
-            }
-            _ => {}
-        }
-    }
-
-    fn connect(&mut self, capture: &Capture, end: End, socket: SocketEnd, address: &[u8]) {
-        // A connection under way counts as one: what comes of it is seen by its first bytes or its end.
-        if capture.result >= 0 || capture.result == -i64::from(libc::EINPROGRESS) {
-            let process = self.process(capture);
-            self.ensure(end, socket, process, capture.at.start, true);
-            if let Some(known) = self.connections.get_mut(&end) {
-                known.pending = capture.result < 0;
-            }
-            return;
-        }
-        let server = crate::decode::socket_address(address);
-        let system = server.and_then(|server| self.protocol(server.port()));
-        self.totals.refuse(system.map_or("unknown", System::name), server);
-    }
-
-    fn data(
-        &mut self,
-        end: End,
-        process: ProcessKey,
-        capture: &Capture,
-        direction: Direction,
-        peek: bool,
-        chunk: Chunk,
-    ) {
-        let Some(known) = self.connections.get_mut(&end) else { return };
-        known.used = capture.at.end;
-        known.pending &= capture.result <= 0;
-        // The broker's own reads end nobody's handling.
-        let broker = known.connection.role() == Some(Role::Server);
-        if direction == Direction::Inward && !broker && !known.connection.is_half(Direction::Inward) {
-            let key = known.socket.connection();
-            self.causality.returned(process, capture.tid, key, capture.at.start);
-        }
-        if peek {
-            known.connection.peeked();
-            return;
-        }
-        if capture.result == 0 && direction == Direction::Inward {
-            // The peer is gone; so is what it had under way.
-            self.close(end, capture.at.end, capture.tid);
-            return;
-        }
-        if capture.result <= 0 {
-            return;
-        }
-        if direction == Direction::Outward {
-            self.commands.moved_on(process, capture.tid, &mut self.finished);
-            self.pass_commands();
-        }
-        if let Some(known) = self.connections.get_mut(&end) {
-            let captured = chunk.payload.captured.len() as u64;
-            let (position, at, size) = (chunk.position, chunk.at, chunk.payload.size);
-            known.connection.feed(direction, chunk, &mut self.ops);
-            if captured < size {
-                let cut = captured..size;
-                self.ops.extend(known.connection.unseen_part(direction, position, at, capture.tid, cut));
-            }
-        }
-        self.pass_ops();
-    }
-
-    fn ensure(&mut self, end: End, socket: SocketEnd, process: ProcessKey, at: Timestamp, from_start: bool) {
-        if let Some(known) = self.connections.get_mut(&end) {
-            // A socket that was connected under our eyes learns its own address only now.
-            let same =
-                known.connection.system().is_some() || known.socket.connection() == socket.connection();
-            if same && !from_start {
-                return;
-            }
-            let from_start = from_start || !same;
-            self.insert(end, socket, process, at, from_start);
-            return;
-        }
-        self.insert(end, socket, process, at, from_start);
-    }
-
-    fn insert(&mut self, end: End, socket: SocketEnd, process: ProcessKey, at: Timestamp, from_start: bool) {
-        if self.connections.len() >= CONNECTIONS {
-            let oldest = self.connections.iter().min_by_key(|(_, known)| known.used).map(|(end, _)| *end);
-            if let Some(oldest) = oldest {
-                self.totals.evicted_connections += 1;
-                self.close(oldest, at, 0);
-            }
-        }
-        let here = self.protocol(socket.local.port());
-        let there = self.protocol(socket.remote.port());
-        let role = match (here, there) {
-            (Some(_), _) => Some(Role::Server),
-            (None, Some(_)) => Some(Role::Client),
-            (None, None) => None,
-        };
-        let connection = Connection::new(process, socket, role, here.or(there), from_start);
-        if let Some(previous) = self
-            .connections
-            .insert(end, Known { connection, socket, used: at, descriptors: 1, pending: false })
-        {
-            self.totals.proto.add(&previous.connection.counts());
-        }
-    }
-
-    fn protocol(&self, port: u16) -> Option<System> {
-        self.settings.brokers.iter().find(|(known, _)| *known == port).map(|(_, system)| *system)
-    }
-
-    fn close(&mut self, end: End, at: Timestamp, tid: u32) {
-        if let Some(mut known) = self.connections.remove(&end) {
-            known.connection.close(at, tid, &mut self.ops);
-            self.totals.proto.add(&known.connection.counts());
-            self.pass_ops();
         }
     }
 

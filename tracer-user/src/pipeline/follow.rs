@@ -2,15 +2,17 @@
 //! side which of them to record.
 
 mod pairs;
+mod proc;
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use hashbrown::HashMap;
 
 use self::pairs::Pairs;
+use self::proc::{addresses, descriptor_path, numbers};
 use super::select::choose;
 use tracer_common::call::Abi;
 use tracer_common::config::{FdInfo, FdKey};
@@ -35,15 +37,30 @@ const LISTENER: u8 = 2;
 /// `O_CLOEXEC` and its like need no bookkeeping: after an exec the process is read anew.
 const TIOCGPTPEER: u32 = 0x5441;
 
+/// What a descriptor is.
+#[derive(Clone, Copy)]
+struct Known {
+    target: Target,
+    /// [`FdInfo::stamp`].
+    stamp: u64,
+}
+
 /// What descriptors are, where the kernel does not say.
+///
+/// The kernel side gives each opening a stamp, which all records of its descriptors carry, so a number that is used again
+/// within microseconds is not taken for what it was before. What `/proc` says of a number counts only if the kernel
+/// side still has the same stamp for it.
 pub struct Follower {
     live: Live,
     selection: Selection,
-    known: HashMap<(u32, i32), Target>,
+    known: HashMap<(u32, i32), Known>,
+    opened: HashMap<(u32, u64), Target>,
     next_socket: u64,
     pairs: Pairs,
     /// Descriptors that could not be followed because there were too many.
     pub overflow: u64,
+    /// Calls on descriptors of which nobody could say any more what they were.
+    pub unknown: u64,
 }
 
 impl Follower {
@@ -54,9 +71,11 @@ impl Follower {
             live,
             selection,
             known: HashMap::new(),
+            opened: HashMap::new(),
             next_socket: 1,
             pairs: Pairs::default(),
             overflow: 0,
+            unknown: 0,
         };
         follower.read_everybody();
         follower
@@ -78,10 +97,10 @@ impl Follower {
         let key = (capture.pid, capture.fd);
         match &capture.body {
             Body::Fork { child } => self.forked(capture.pid, *child),
-            Body::Exec => {
+            Body::Exec { .. } => {
                 // The new program may have made descriptors since, so the kernel side keeps what it has: what it
                 // has wrongly is looked up, and withdrawn, at its first call.
-                self.known.retain(|(of, _), _| *of != capture.pid);
+                self.forget(capture.pid);
                 self.read_process(capture.pid);
             }
             Body::Open { path, .. } if capture.result >= 0 => {
@@ -94,7 +113,7 @@ impl Follower {
                 let remote = socket_address(address);
                 let end = self.connected(capture, remote);
                 capture.target = Target::Socket(end);
-                self.learn(key, capture.target);
+                self.learn(key, capture.target, 0);
             }
             Body::Connect { .. } => {
                 capture.target = Target::Socket(SocketEnd::unknown());
@@ -106,13 +125,13 @@ impl Follower {
                     return false;
                 };
                 capture.target = Target::Socket(end);
-                self.learn((capture.pid, *new_fd), capture.target);
+                self.learn((capture.pid, *new_fd), capture.target, 0);
             }
             Body::Dup { new_fd, .. } if capture.result >= 0 => {
                 let (from, to) = (key, (capture.pid, *new_fd));
-                if let Some(target) = self.known.get(&from).copied() {
+                if let Some(target) = self.find(from, capture.inode) {
                     capture.target = target;
-                    self.learn(to, target);
+                    self.learn(to, target, capture.inode);
                 } else {
                     self.known.remove(&to);
                 }
@@ -126,8 +145,9 @@ impl Follower {
                 }
             }
             Body::Close { .. } => {
-                if let Some(target) = self.known.remove(&key) {
+                if let Some(target) = self.find(key, capture.inode) {
                     capture.target = target;
+                    self.known.remove(&key);
                 }
                 return !matches!(capture.target, Target::None);
             }
@@ -141,12 +161,12 @@ impl Follower {
                     && let Ok(peer) = i32::try_from(capture.result)
                     && peer >= 0
                 {
-                    self.look_up((capture.pid, peer));
+                    self.look_up((capture.pid, peer), 0);
                 }
                 let complete = self.complete(capture, key);
                 if complete && let Some(made) = self.made(capture) {
                     // `/proc` does not say of which device it is.
-                    self.learn((capture.pid, made), capture.target);
+                    self.learn((capture.pid, made), capture.target, capture.inode);
                 }
                 return complete;
             }
@@ -166,15 +186,32 @@ impl Follower {
 
     /// A process is gone, or its program is.
     pub fn gone(&mut self, pid: u32) {
-        self.known.retain(|(of, _), _| *of != pid);
+        self.forget(pid);
         self.live.remove_process(pid);
+    }
+
+    /// Records were lost, so what was known may be no more: `/proc` is asked again.
+    pub fn lost(&mut self) {
+        self.known.retain(|_, known| matches!(known.target, Target::Socket(_)));
+    }
+
+    fn forget(&mut self, pid: u32) {
+        self.known.retain(|(of, _), _| *of != pid);
+        self.opened.retain(|(of, _), _| *of != pid);
+    }
+
+    /// What a descriptor is, or was when it had this stamp.
+    fn find(&self, (pid, fd): (u32, i32), stamp: u64) -> Option<Target> {
+        let known = self.known.get(&(pid, fd)).filter(|known| known.stamp == stamp || stamp == 0);
+        known.map(|known| known.target).or_else(|| self.opened.get(&(pid, stamp)).copied())
     }
 
     fn complete(&mut self, capture: &mut Capture, key: (u32, i32)) -> bool {
         if capture.fd < 0 {
             return true;
         }
-        let Some(target) = self.known.get(&key).copied().or_else(|| self.look_up(key)) else { return false };
+        let found = self.find(key, capture.inode).or_else(|| self.look_up(key, capture.inode));
+        let Some(target) = found else { return false };
         capture.target = target;
         true
     }
@@ -193,48 +230,84 @@ impl Follower {
     }
 
     fn opened(&mut self, capture: &mut Capture, key: (u32, i32), path: &str) -> bool {
-        // The descriptor may be closed again by now, the path is still there.
-        let number = devices::node_number(&descriptor_path(key))
-            .or_else(|| devices::node_number(&PathBuf::from(format!("/proc/{}/root{path}", key.0))))
-            .or_else(|| devices::node_number(Path::new(path)));
+        // The descriptor may be another one's by now, the path is still there; but links such as `/dev/stdin` lead to
+        // what is the program's own.
+        let own = path.starts_with("/dev/fd/") || path.starts_with("/dev/std") || path.contains("/proc/");
+        let by_path = || {
+            devices::node_number(&PathBuf::from(format!("/proc/{}/root{path}", key.0)))
+                .or_else(|| devices::node_number(Path::new(path)))
+        };
+        let number = (!own).then(by_path).flatten().or_else(|| devices::node_number(&descriptor_path(key)));
+        let stamp = capture.inode;
         match number.filter(|number| self.is_selected_device(*number)) {
             Some(number) => {
                 capture.target = Target::Device(number);
-                if self.is_pending(key) {
-                    self.remember(key, capture.target, RECORDED);
+                if self.opened.len() >= DESCRIPTORS {
+                    // Those that are still open are known by their descriptors, or looked up.
+                    self.opened.clear();
+                }
+                self.opened.insert((key.0, stamp), capture.target);
+                if self.is_pending(key, stamp) {
+                    self.remember(key, capture.target, RECORDED, stamp);
                 } else {
-                    self.learn(key, capture.target);
+                    self.learn(key, capture.target, stamp);
                 }
                 true
             }
             None => {
-                self.withdraw(key, |info| info.target == WireTarget::Pending as u8);
+                let pending = |info: FdInfo| info.target == WireTarget::Pending as u8 && info.stamp == stamp;
+                self.withdraw(key, pending);
                 false
             }
         }
     }
 
-    /// What a descriptor is, from `/proc`; if it is nothing selected the kernel side is told so.
-    fn look_up(&mut self, key: (u32, i32)) -> Option<Target> {
+    /// What a descriptor is, from `/proc`; if it is nothing selected the kernel side is told so. `stamp`: of the call that
+    /// asks; 0: of none.
+    fn look_up(&mut self, key: (u32, i32), stamp: u64) -> Option<Target> {
         let path = descriptor_path(key);
+        let same = |info: &FdInfo| stamp == 0 || info.stamp == stamp;
         if let Some(number) = devices::node_number(&path) {
             if self.is_selected_device(number) {
-                self.remember(key, Target::Device(number), RECORDED);
+                let live = self.live.fd(&FdKey { tgid: key.0, fd: key.1 });
+                if stamp != 0 && !live.as_ref().is_some_and(same) {
+                    // It is another one by now; what it was nobody can say.
+                    self.unknown += 1;
+                    return None;
+                }
+                self.remember(key, Target::Device(number), RECORDED, stamp);
                 return Some(Target::Device(number));
             }
         } else if let Some(addresses) = addresses(key) {
             let listener = addresses.remote.port() == 0;
             if self.is_selected(addresses.local.port()) || self.is_selected(addresses.remote.port()) {
                 let end = self.end(addresses);
-                self.remember(key, Target::Socket(end), if listener { LISTENER } else { RECORDED });
+                self.remember(key, Target::Socket(end), if listener { LISTENER } else { RECORDED }, 0);
                 return Some(Target::Socket(end));
             }
-            self.withdraw(key, |info| info.target != WireTarget::Socket as u8 || info.selected != 0);
+            self.refuse(key, |info| {
+                same(&info) && (info.target != WireTarget::Socket as u8 || info.selected != 0)
+            });
             return None;
         }
         // A socket without addresses may be about to connect.
-        self.withdraw(key, |info| info.target != WireTarget::Socket as u8);
+        self.refuse(key, |info| same(&info) && info.target != WireTarget::Socket as u8);
         None
+    }
+
+    /// As [`Self::withdraw`] of a descriptor that is nothing selected. One that the kernel side asked about is marked, so that
+    /// it asks once.
+    fn refuse(&mut self, key: (u32, i32), meant: impl Fn(FdInfo) -> bool) {
+        self.known.remove(&key);
+        let wire = FdKey { tgid: key.0, fd: key.1 };
+        let Some(info) = self.live.fd(&wire).filter(|info| meant(*info)) else { return };
+        if info.target == WireTarget::Pending as u8 && info.stamp != 0 {
+            let nothing = FdInfo { target: WireTarget::None as u8, selected: 0, ..info };
+            // The map has an entry for it already.
+            let _ = self.live.set_fd(wire, nothing);
+        } else {
+            self.live.remove_fd(&wire);
+        }
     }
 
     fn read_process(&mut self, pid: u32) {
@@ -246,7 +319,7 @@ impl Follower {
                     kind.is_char_device() || kind.is_block_device() || kind.is_socket()
                 });
                 if interesting {
-                    self.look_up((pid, fd));
+                    self.look_up((pid, fd), 0);
                 }
             }
         }
@@ -263,10 +336,10 @@ impl Follower {
             .known
             .iter()
             .filter(|((pid, _), _)| *pid == parent)
-            .map(|((_, fd), target)| (*fd, *target))
+            .map(|((_, fd), known)| (*fd, *known))
             .collect();
-        for (fd, target) in inherited {
-            self.remember((child, fd), target, RECORDED);
+        for (fd, Known { target, stamp }) in inherited {
+            self.remember((child, fd), target, RECORDED, stamp);
         }
     }
 
@@ -293,7 +366,7 @@ impl Follower {
         let local = match found {
             Some(addresses) => addresses.local,
             // It is closed again: where it came in is still open.
-            None => match self.known.get(&listener).copied().or_else(|| self.look_up(listener))? {
+            None => match self.find(listener, 0).or_else(|| self.look_up(listener, 0))? {
                 Target::Socket(end) => end.local,
                 _ => return None,
             },
@@ -318,7 +391,7 @@ impl Follower {
         }
     }
 
-    fn remember(&mut self, key: (u32, i32), target: Target, selected: u8) {
+    fn remember(&mut self, key: (u32, i32), target: Target, selected: u8, stamp: u64) {
         if self.known.len() >= DESCRIPTORS && !self.known.contains_key(&key) {
             self.overflow += 1;
             return;
@@ -335,11 +408,11 @@ impl Follower {
             Target::Device(number) => self.family(number),
             Target::Socket(_) | Target::None => 0,
         };
-        let info = FdInfo { target: wire as u8, selected, family: u16::from(family), rdev, inode: 0 };
+        let info = FdInfo { target: wire as u8, selected, family: u16::from(family), rdev, stamp };
         if self.live.set_fd(FdKey { tgid: key.0, fd: key.1 }, info).is_err() {
             self.overflow += 1;
         }
-        self.known.insert(key, target);
+        self.known.insert(key, Known { target, stamp });
     }
 
     /// The family of a selected device's `ioctl` commands.
@@ -350,17 +423,17 @@ impl Follower {
     }
 
     /// As [`Self::remember`], of what the kernel side follows by itself. By now the number may be another descriptor's.
-    fn learn(&mut self, key: (u32, i32), target: Target) {
+    fn learn(&mut self, key: (u32, i32), target: Target, stamp: u64) {
         if self.known.len() >= DESCRIPTORS && !self.known.contains_key(&key) {
             self.overflow += 1;
             return;
         }
-        self.known.insert(key, target);
+        self.known.insert(key, Known { target, stamp });
     }
 
-    fn is_pending(&self, key: (u32, i32)) -> bool {
+    fn is_pending(&self, key: (u32, i32), stamp: u64) -> bool {
         let info = self.live.fd(&FdKey { tgid: key.0, fd: key.1 });
-        info.is_some_and(|info| info.target == WireTarget::Pending as u8)
+        info.is_some_and(|info| info.target == WireTarget::Pending as u8 && info.stamp == stamp)
     }
 
     /// Forgets a descriptor; the kernel side does if what it has by now is still `meant`.
@@ -381,25 +454,4 @@ impl Follower {
         let rows = &self.selection.devices;
         rows.contains(&(kind, number.major, None)) || rows.contains(&(kind, number.major, Some(number.minor)))
     }
-}
-
-fn descriptor_path((pid, fd): (u32, i32)) -> PathBuf {
-    PathBuf::from(format!("/proc/{pid}/fd/{fd}"))
-}
-
-/// Addresses of a descriptor that is a TCP socket.
-fn addresses(key: (u32, i32)) -> Option<sockets::Addresses> {
-    inode(&descriptor_path(key)).and_then(|inode| sockets::by_inode(key.0, inode))
-}
-
-/// Inode of a socket's descriptor.
-fn inode(path: &Path) -> Option<u64> {
-    let metadata = fs::metadata(path).ok()?;
-    metadata.file_type().is_socket().then(|| metadata.ino())
-}
-
-/// The entries of a folder that are numbers.
-fn numbers(folder: &Path) -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }

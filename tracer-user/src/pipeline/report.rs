@@ -13,6 +13,8 @@ pub struct Report {
     kernel_counts: Vec<(&'static str, u64)>,
     lost: u64,
     refused: u64,
+    /// The counters could not be read.
+    blind: bool,
 }
 
 /// Counters of the kernel side that mean lost records.
@@ -39,6 +41,7 @@ impl Report {
             kernel_counts: Vec::new(),
             lost: 0,
             refused: 0,
+            blind: false,
         }
     }
 
@@ -57,7 +60,11 @@ impl Report {
     ) -> bool {
         match counters.read() {
             Ok(counts) => self.kernel_counts = counts,
-            Err(error) => tracing::error!("cannot read the kernel's counters: {error}"),
+            // Once: it will not get better. The library finds the number of CPUs in `/sys`.
+            Err(error) if !std::mem::replace(&mut self.blind, true) => tracing::error!(
+                "cannot read the kernel's counters, so nobody knows what is lost in the kernel: {error}; is /sys mounted?"
+            ),
+            Err(_) => {}
         }
         self.totals = totals.clone();
         let count = |name: &str| {

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tracer_common::bus::Bus;
-use tracer_common::record::Kind;
+use tracer_common::record::{Kind, Target};
 
 use super::engine::{self, Engine};
 use super::follow::Follower;
@@ -22,7 +22,9 @@ use crate::export::metrics::Metrics;
 use crate::host::devices::{Pattern, Rows};
 use crate::host::{clock, processes};
 use crate::kernel::load::{Attachment, Kernel};
+use crate::kernel::running::Running;
 use crate::kernel::selection::Selection;
+use crate::model::capture::{DeviceKind, DeviceNumber};
 use crate::model::span::Span;
 use crate::model::time::Timestamp;
 
@@ -142,8 +144,8 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
         }
         if stopping || reported.elapsed() >= REPORT {
             reported = Instant::now();
-            let under_way = engine.in_flight().map(|(device, count)| (&device.path, device.class, count));
-            metrics.in_flight(under_way);
+            let under_way = engine.in_flight(&running(&attachment));
+            metrics.in_flight(under_way.iter().map(|(device, count)| (&device.path, device.class, *count)));
             let lost = report.update(&counters, &engine.totals(), &reader, &metrics);
             if lost {
                 engine.lost();
@@ -159,6 +161,19 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
             return (report, attachment);
         }
     }
+}
+
+/// The calls on devices that have not returned; without BTF those on devices that the kernel side knows by number.
+fn running(attachment: &Attachment) -> Vec<(u32, DeviceNumber)> {
+    let calls = attachment.running().unwrap_or_else(|error| {
+        tracing::debug!("the calls that run are not known: {error}");
+        Vec::new()
+    });
+    let number = |call: Running| {
+        let kind = if call.target == Target::Block as u8 { DeviceKind::Block } else { DeviceKind::Char };
+        (call.pid, DeviceNumber { kind, major: call.rdev >> 20, minor: call.rdev & 0xf_ffff })
+    };
+    calls.into_iter().map(number).collect()
 }
 
 /// A 32-bit program was started: from now on such programs are seen.

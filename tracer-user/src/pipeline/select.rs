@@ -40,6 +40,9 @@ pub enum SelectError {
     /// No such process.
     #[error("there is no process {0}; list the running ones with `ps -e`")]
     Process(u32),
+    /// No name.
+    #[error("an empty --comm names no program; use the program's name, such as mosquitto")]
+    Comm,
     /// No such device.
     #[error(transparent)]
     Device(#[from] PatternError),
@@ -148,6 +151,9 @@ pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Plan, SelectError
                 return Err(SelectError::Process(*pid));
             }
             pids.insert(*pid);
+        }
+        if request.comms.iter().any(String::is_empty) {
+            return Err(SelectError::Comm);
         }
         pids.extend(processes::named(&request.comms));
         selection.processes = Some(pids);

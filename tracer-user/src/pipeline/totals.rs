@@ -26,6 +26,10 @@ pub struct Totals {
     pub transactions: u64,
     /// Those of them that were given up, because the call they were for did not end or made too many.
     pub transactions_unplaced: u64,
+    /// Without BTF: descriptors that were too many to follow.
+    pub unfollowed: u64,
+    /// Without BTF: calls on descriptors of which nobody could say any more what they were.
+    pub unknown: u64,
     /// Device commands and events found.
     pub commands: u64,
     /// Publishes seen, from either end.
@@ -89,6 +93,8 @@ impl Totals {
             ("device_records", self.device_records),
             ("socket_records", self.socket_records),
             ("unplugged", self.unplugged),
+            ("descriptors_unfollowed", self.unfollowed),
+            ("descriptors_unknown", self.unknown),
             ("commands", self.commands),
             ("publishes", self.publishes),
             ("deliveries", self.deliveries),

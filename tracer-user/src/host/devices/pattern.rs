@@ -58,6 +58,9 @@ pub enum PatternError {
     /// A path that is no device.
     #[error("{0} is not a device node; list the nodes with `iotrail devices`")]
     NoDevice(String),
+    /// The beginning of a form, with nothing behind it.
+    #[error("`{0}` names no device: use a path, a class, usb:VENDOR:PRODUCT, by-id/NAME, id:ID or a driver")]
+    Nothing(String),
     /// Neither class nor driver nor node.
     #[error(
         "unknown device class `{0}`: use a path, usb:VENDOR:PRODUCT, by-id/NAME, id:ID, a driver{2} or one of {1}"
@@ -74,6 +77,10 @@ impl Pattern {
     /// # Errors
     /// It is of no form that a device may have; one that is only not there yet is no error.
     pub fn parse(text: &str, catalog: &Catalog) -> Result<Self, PatternError> {
+        let begun = text.ends_with(':') && !text.starts_with("usb:");
+        if text.is_empty() || begun || (text.ends_with('/') && !text.starts_with('/')) {
+            return Err(PatternError::Nothing(text.to_owned()));
+        }
         if let Some(id) = text.strip_prefix("id:") {
             return Ok(Self::Id(id.to_owned()));
         }

@@ -87,7 +87,11 @@ fn what_cannot_come_is_refused_with_what_there_is() {
         ("usb:xyz", &["usb:VENDOR:PRODUCT", "0403:6001, 1d6b:0002"]),
         ("usb:12345:1", &["usb:VENDOR:PRODUCT"]),
         ("usb:1:2:", &["usb:VENDOR:PRODUCT"]),
-        ("", &["unknown device class ``"]),
+        ("", &["`` names no device"]),
+        ("id:", &["`id:` names no device", "id:ID"]),
+        ("tty:", &["`tty:` names no device"]),
+        ("by-id/", &["`by-id/` names no device", "by-id/NAME"]),
+        ("/dev/", &["is not a device node"]),
     ] {
         let error = Pattern::parse(text, &catalog).expect_err(text).to_string();
         for word in words {
