@@ -97,8 +97,13 @@ fn is_common(command: u64) -> bool {
 /// A device's driver made a descriptor that has no node.
 #[inline(always)]
 pub(crate) fn made(who: Who, fd: i32, rdev: u32, inode: u64, family: u8) {
-    let info =
-        FdInfo { target: Target::Char as u8, selected: CONNECTION, family: u16::from(family), rdev, stamp: inode };
+    let info = FdInfo {
+        target: Target::Char as u8,
+        selected: CONNECTION,
+        family: u16::from(family),
+        rdev,
+        stamp: inode,
+    };
     insert(FdKey { tgid: who.tgid, fd }, info);
 }
 
