@@ -14,6 +14,16 @@ fail() {
 # fact NAME VALUE: something that only shows here, for the table of expectations ({NAME} there).
 fact() { echo "$1=$2" >>/host/out/facts; }
 
+# facts FILE: NAME=VALUE lines that a program wrote.
+facts() { grep -E '^[a-z_]+=' "$1" >>/host/out/facts; }
+
+# place FOLDER: where a device of sysfs is plugged in, as identities say it: bus and address of its parent.
+place() {
+  local parent
+  parent=$(readlink -f "$1/device")
+  echo "$(basename "$(readlink -f "$parent/subsystem")"):$(basename "$parent")"
+}
+
 # await COMMAND…: until it succeeds, half a minute at most.
 await() {
   local tries=150
@@ -37,7 +47,7 @@ trace() {
   step "$run: iotrail run $*"
   ./iotrail run --listen $ADDRESS --payload full --export "file:/tmp/$run.jsonl" --report "/tmp/$run.report.json" "$@" >"/tmp/$run.log" 2>&1 &
   tracer=$!
-  local tries=600
+  local tries=1500
   until wget -q -O /dev/null "http://$ADDRESS/health/ready" 2>/dev/null; do
     tries=$((tries - 1))
     if [ $tries = 0 ] || ! kill -0 $tracer 2>/dev/null; then

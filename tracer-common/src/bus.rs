@@ -72,7 +72,9 @@ impl Bus {
             }
             Self::Nvme => &[("nvme_end", "nvme_complete_rq"), ("nvme_begin", "nvme_setup_cmd")],
             Self::Block => &[("block_end", "block_rq_complete"), ("block_begin", "block_rq_issue")],
-            Self::V4l2 => &[("v4l2_end", "vb2_buf_done"), ("v4l2_begin", "vb2_buf_queue")],
+            Self::V4l2 => {
+                &[("v4l2_end", "vb2_buf_done"), ("v4l2_begin", "vb2_buf_queue"), ("v4l2_given", "vb2_qbuf")]
+            }
         }
     }
 }

@@ -55,6 +55,9 @@ pub const ANONYMOUS: u32 = 4096;
 /// Transactions on buses that are under way for selected calls: one or a few for each thread in a call.
 pub const BUS_REQUESTS: u32 = 4096;
 
+/// Video buffers that were given and not yet filled: a queue has up to 64, rarely more than 8. Those given first go first.
+pub const BUFFERS: u32 = 512;
+
 /// `PATH_MAX` is 4096; nobody keeps device nodes below longer paths than this.
 pub const PATH_BYTES: usize = 512;
 

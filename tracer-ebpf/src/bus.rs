@@ -13,7 +13,7 @@ use tracer_common::bus::Bus;
 use tracer_common::counter::Counter;
 use tracer_common::record::{Header, Kind, Target};
 
-use crate::maps::{self, BUS_REQUESTS, BusRequest, DATA, InFlight, RUNNING, count};
+use crate::maps::{self, BUFFERS, BUS_REQUESTS, BusRequest, DATA, InFlight, RUNNING, count};
 
 /// `BPF_RB_NO_WAKEUP`.
 const NO_WAKEUP: u64 = 1;
@@ -226,16 +226,44 @@ pub fn block_end(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// `vb2_buf_queue(queue, buffer)`, `include/trace/events/vb2.h`: the driver has the buffer.
+/// `vb2_qbuf(queue, buffer)`, `include/trace/events/vb2.h`: the program has given a buffer. The driver may get it much later
+/// and in another call, when the stream starts.
+#[raw_tracepoint(tracepoint = "vb2_qbuf")]
+pub fn v4l2_given(ctx: RawTracePointContext) -> i32 {
+    let buffer: u64 = ctx.arg(1);
+    match current() {
+        Some(slot) => {
+            // SAFETY: the slot is this thread's own.
+            let request = unsafe { request(slot, 0) };
+            if BUFFERS.insert(buffer, request, 0).is_err() {
+                count(Counter::BusRequestsFull, 1);
+            }
+        }
+        // Of nobody's who is selected; what was at that address before is gone.
+        None => drop(BUFFERS.remove(buffer)),
+    }
+    0
+}
+
+/// `vb2_buf_queue(queue, buffer)`: the driver has it.
 #[raw_tracepoint(tracepoint = "vb2_buf_queue")]
 pub fn v4l2_begin(ctx: RawTracePointContext) -> i32 {
-    request_begins(ctx.arg(1));
+    if let Some(request) = BUFFERS.get_ptr_mut(ctx.arg::<u64>(1)) {
+        // SAFETY: a map value; a buffer is in one place at a time.
+        unsafe { (*request).begin_ns = now() };
+    }
     0
 }
 
 /// `vb2_buf_done(queue, buffer)`: the driver has filled it.
 #[raw_tracepoint(tracepoint = "vb2_buf_done")]
 pub fn v4l2_end(ctx: RawTracePointContext) -> i32 {
-    request_ends(ctx.arg(1), Bus::V4l2, 1, 0);
+    let buffer: u64 = ctx.arg(1);
+    // SAFETY: the value is copied at once.
+    let Some(request) = unsafe { BUFFERS.get(buffer) }.copied() else { return 0 };
+    let _ = BUFFERS.remove(buffer);
+    if request.begin_ns != 0 {
+        record(&request, Bus::V4l2, 1, 0);
+    }
     0
 }

@@ -223,6 +223,9 @@ pub(crate) static ANONYMOUS: LruHashMap<u64, Anonymous> = LruHashMap::with_max_e
 pub(crate) static ANONYMOUS_INODE: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static BUS_REQUESTS: HashMap<u64, BusRequest> = HashMap::with_max_entries(limits::BUS_REQUESTS, 1);
+/// Video buffers that a program has given, by address: some never reach the driver, and nothing tells of their end.
+#[map]
+pub(crate) static BUFFERS: LruHashMap<u64, BusRequest> = LruHashMap::with_max_entries(limits::BUFFERS, 0);
 /// Number of the slot of each thread that has one.
 #[map]
 static CALLS: HashMap<u32, u32> = HashMap::with_max_entries(limits::THREADS, 0);

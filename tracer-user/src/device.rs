@@ -12,6 +12,7 @@ mod class;
 mod dri;
 mod events;
 mod fields;
+mod files;
 mod fuse;
 mod generic;
 mod gpio;

@@ -14,6 +14,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 )]
 #[path = "../../../tests/src/otlp.rs"]
 mod otlp;
+mod strace;
+mod watched;
 
 use otlp::Span;
 
@@ -43,8 +45,12 @@ pub(super) fn judge(rig: &Rig, arch: Arch, series: &str, out: &Path) -> Result<V
             otlp::read(&path).with_context(|| format!("run {run}"))?
         };
         let mut of_run: Vec<String> = lost(&json(&out.join(format!("{run}.report.json")))?);
+        of_run.extend(misplaced(&spans));
         for expected in rig.span.iter().filter(|expected| expected.holds(run, arch, series)) {
             of_run.extend(check(expected, &spans, &facts)?);
+        }
+        for seen in rig.watched.iter().filter(|seen| seen.holds(run, arch, series)) {
+            of_run.extend(watched::check(seen, &spans, &facts, out)?);
         }
         if !of_run.is_empty() {
             wrong.extend(of_run.into_iter().map(|what| format!("{run}: {what}")));
@@ -165,6 +171,24 @@ fn like(pattern: &str, text: &str) -> bool {
     text.ends_with(pattern)
 }
 
+/// Times on a bus that do not lie within the command that they are of.
+fn misplaced(spans: &[Span]) -> Vec<String> {
+    let by_id: BTreeMap<&str, &Span> = spans.iter().map(|span| (span.id.as_str(), span)).collect();
+    let mut wrong: Vec<String> = Vec::new();
+    for bus in spans.iter().filter(|span| span.name.starts_with("bus ")) {
+        match bus.parent.as_deref().and_then(|parent| by_id.get(parent)) {
+            None => wrong.push(format!("{} belongs to no command", bus.name)),
+            Some(command) if bus.start < command.start || bus.end > command.end => {
+                wrong.push(format!("{} is not within {}", bus.name, command.name));
+            }
+            Some(_) => {}
+        }
+    }
+    wrong.sort();
+    wrong.dedup();
+    wrong
+}
+
 /// What a run's report says was lost, at whatever stage.
 fn lost(report: &Value) -> Vec<String> {
     let Some(stages) = report.get("stages").and_then(Value::as_array).filter(|stages| !stages.is_empty())
@@ -280,6 +304,28 @@ mod tests {
             assert!(check(&expected(wrong), &spans, &facts).unwrap().len() == 1, "{wrong}");
         }
         assert!(check(&expected("name = '{nothing}'\ncount = '0'"), &spans, &facts).is_err());
+    }
+
+    #[test]
+    fn time_on_a_bus_lies_within_its_command() {
+        let of = |name: &str, id: &str, parent: Option<&str>, start, end| Span {
+            id: id.to_owned(),
+            parent: parent.map(str::to_owned),
+            start,
+            end,
+            ..span(name, None, "/dev/x")
+        };
+        let command = of("peripheral.execute X", "1", None, 10, 20);
+        let judged = |bus: Span| misplaced(&[bus, command.clone()]);
+        assert_eq!(judged(of("bus i2c transfer", "2", Some("1"), 10, 20)), [] as [&str; 0]);
+        for bus in [
+            of("bus i2c transfer", "2", Some("1"), 10, 21),
+            of("bus i2c transfer", "2", Some("1"), 9, 20),
+            of("bus i2c transfer", "2", Some("3"), 10, 20),
+            of("bus i2c transfer", "2", None, 10, 20),
+        ] {
+            assert_eq!(judged(bus).len(), 1);
+        }
     }
 
     #[test]

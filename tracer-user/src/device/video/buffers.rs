@@ -2,18 +2,20 @@
 //!
 //! A buffer's command begins with `VIDIOC_QBUF` and ends with the `VIDIOC_DQBUF` that returns it, so its duration is the
 //! latency of the frame. It says the frame's `sequence` number and how many frames were lost since the one before it.
-//! `VIDIOC_STREAMOFF` returns every buffer unfilled. The dequeuing call makes no command of its own, unless the buffer
+//! `VIDIOC_STREAMOFF` returns every buffer unfilled, and so does the end of the file that it was given through. The dequeuing call makes no command of its own, unless the buffer
 //! was given away before iotrail looked.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::ioctls::{DQBUF, QBUF, STREAMOFF};
 use crate::device::class::{Context, Gone, Ioctl, Row, Session, failed, killed};
+use crate::device::files::{File, Files};
 use crate::device::generic;
 use crate::device::ioc::{Argument, Number, u32_at};
 use crate::model::command::{Command, Status, Value};
 use crate::model::errno;
-use crate::model::time::Timestamp;
+use crate::model::time::{Interval, Timestamp};
 
 /// Buffers of one process on one device that are remembered: a queue has up to 64 (`VB2_MAX_FRAME` 32 and later more), a
 /// codec two queues. More are commands that end with their call.
@@ -76,15 +78,19 @@ impl Buffer {
     }
 }
 
-/// Type and index of a buffer.
-type Key = (i64, i64);
+/// A queue: a file, and a type of buffers. A codec has two for each file.
+type Of = (File, i64);
+
+/// A buffer of a queue, by its index.
+type Key = (Of, i64);
 
 /// What the driver has.
 #[derive(Default)]
 pub(super) struct Queue {
     given: BTreeMap<Key, Command>,
-    /// By type of buffer: the last frame's sequence number.
-    last: BTreeMap<i64, i64>,
+    /// The last frame's sequence number.
+    last: BTreeMap<Of, i64>,
+    files: Files,
 }
 
 impl Session for Queue {
@@ -94,7 +100,8 @@ impl Session for Queue {
             return generic::ioctl(call, row, context);
         }
         let mut command = generic::ioctl_command(call, row, context);
-        let key = Some(()).and_then(|()| Some((int(&command, "type")?, int(&command, "index").unwrap_or(0))));
+        let file = self.files.of(call.fd);
+        let key = int(&command, "type").map(|kind| ((file, kind), int(&command, "index").unwrap_or(0)));
         let (Some(key), None) = (key, call.error) else { return context.emit(command) };
         match number {
             QBUF if self.given.len() < BUFFERS || self.given.contains_key(&key) => {
@@ -117,16 +124,24 @@ impl Session for Queue {
                 }
             }
             STREAMOFF => {
-                let ended: Vec<Key> = self.given.keys().filter(|(kind, _)| *kind == key.0).copied().collect();
-                for key in ended {
-                    if let Some(before) = self.given.remove(&key) {
-                        returned(before, call.at.end, context);
-                    }
-                }
-                self.last.remove(&key.0);
+                self.end(|queue| queue == key.0, call.at.end, context);
                 context.emit(command);
             }
             _ => context.emit(command),
+        }
+    }
+
+    fn opened(&mut self, fd: i32, _write_only: bool) {
+        self.files.opened(fd);
+    }
+
+    fn duplicated(&mut self, fd: i32, new_fd: i32) {
+        self.files.duplicated(fd, new_fd);
+    }
+
+    fn closed(&mut self, fds: RangeInclusive<i64>, at: Interval, context: &mut Context<'_>) {
+        for file in self.files.closed(&fds) {
+            self.end(|queue| queue.0 == file, at.end, context);
         }
     }
 
@@ -148,11 +163,22 @@ impl Session for Queue {
 }
 
 impl Queue {
+    /// Some queues end: their buffers come back unfilled.
+    fn end(&mut self, which: impl Fn(Of) -> bool, at: Timestamp, context: &mut Context<'_>) {
+        let ended: Vec<Key> = self.given.keys().filter(|(queue, _)| which(*queue)).copied().collect();
+        for key in ended {
+            if let Some(before) = self.given.remove(&key) {
+                returned(before, at, context);
+            }
+        }
+        self.last.retain(|queue, _| !which(*queue));
+    }
+
     /// Sequence numbers count frames, also those for which no buffer was there.
-    fn lost_frames(&mut self, kind: i64, command: &mut Command) {
+    fn lost_frames(&mut self, queue: Of, command: &mut Command) {
         let Some(sequence) = int(command, "sequence") else { return };
-        // There are as many types as `V4L2_BUF_TYPE_*`; a program may name others, and is then refused.
-        let before = self.last.insert(kind, sequence);
+        // As many as files and `V4L2_BUF_TYPE_*`; a program may name others, and is then refused.
+        let before = self.last.insert(queue, sequence);
         if let Some(lost) = before.map(|before| sequence - before - 1).filter(|lost| *lost > 0) {
             command.args.push(("lost_frames", Value::Int(lost)));
         }

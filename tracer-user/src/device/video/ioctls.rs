@@ -217,9 +217,18 @@ fn interval(argument: &Argument<'_>, args: &mut Args) {
     }
 }
 
-/// `struct v4l2_queryctrl` and `v4l2_query_ext_ctrl`.
+/// `V4L2_CTRL_FLAG_NEXT_CTRL` and `V4L2_CTRL_FLAG_NEXT_COMPOUND`: the control after the one that is named.
+const NEXT: u32 = 0xc000_0000;
+
+/// `struct v4l2_queryctrl` and `v4l2_query_ext_ctrl`: the control that was found, which is another one than the one that was
+/// named if the one after it was asked for.
 fn query_control(argument: &Argument<'_>, args: &mut Args) {
-    args.extend(control(argument.given));
+    let after = u32_at(argument.given, 0).filter(|id| id & NEXT != 0);
+    if after.is_none() || !argument.answered.is_empty() {
+        let id = if argument.answered.is_empty() { argument.given } else { argument.answered };
+        args.extend(control(id));
+    }
+    args.extend(after.map(|id| ("after", Value::Text(control_name(id & !NEXT)))));
     fields(argument.answered, &[("name", 8, As::Text(32))], args);
 }
 

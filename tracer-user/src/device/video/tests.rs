@@ -1,7 +1,9 @@
 //! What programs do with cameras.
 
 use crate::device::tests::calls::{Ioctl, rendered};
+use crate::model::capture::{Body, Capture};
 use expect_test::expect;
+use tracer_common::call::Call;
 
 const QBUF: u32 = 0xc058_560f;
 const DQBUF: u32 = 0xc058_5611;
@@ -50,6 +52,32 @@ fn a_buffer_is_one_command_and_lost_frames_show() {
 }
 
 #[test]
+fn a_file_has_its_own_buffers_and_its_end_returns_them() {
+    let close = |fd: u32| {
+        let mut close = Capture::from(Ioctl::new(0));
+        (close.call, close.body) = (Call::Close, Body::Close { first: fd, last: fd });
+        close
+    };
+    let calls = [
+        give(0).into(),
+        give(0).fd(4).into(),
+        take(0, 0, 0).into(),
+        give(0).into(),
+        take(0, 5, 0).fd(4).into(),
+        close(4),
+        close(3),
+        take(0, 9, 0).fd(4).into(),
+    ];
+    expect![[r#"
+        0 command VIDIOC_QBUF 0..10 type=1 index=0 memory=mmap bytes=9 sequence=0
+        1 command VIDIOC_QBUF 0..10 type=1 index=0 memory=mmap bytes=9 sequence=5
+        3 command VIDIOC_QBUF 0..10 type=1 index=0 memory=mmap returned=Bool(true)
+        5 command VIDIOC_DQBUF 0..10 type=1 index=0 memory=mmap bytes=9 sequence=9
+    "#]]
+    .assert_eq(&rendered("video", calls));
+}
+
+#[test]
 fn planes_formats_and_controls() {
     let mut planes = buffer(9, 0, 0, 5, 0);
     planes[72] = 2;
@@ -66,6 +94,9 @@ fn planes_formats_and_controls() {
     small[12..16].copy_from_slice(b"NV12");
     let mut controls = [0; 32];
     controls[4] = 2;
+    let mut next = [0; 68];
+    next[..4].copy_from_slice(&0x0098_0900_u32.to_le_bytes());
+    next[8..18].copy_from_slice(b"Brightness");
     let control = |id: u32, size: u8, value: i32| {
         let mut control = [0; 20];
         control[..4].copy_from_slice(&id.to_le_bytes());
@@ -83,6 +114,8 @@ fn planes_formats_and_controls() {
             &control(0x0098_0901, 12, 0),
         ),
         Ioctl::new(0xc008_561c).argument(&[0, 9, 0x98, 0, 7, 0, 0, 0]).returns(-34),
+        Ioctl::new(0xc044_5624).argument(&next).was(&[0, 0, 0x98, 0x80]),
+        Ioctl::new(0xc044_5624).argument(&[1, 9, 0x98, 0x80]).returns(-22),
     ];
     expect![[r#"
         0 command VIDIOC_DQBUF 0..10 type=9 index=0 memory=mmap bytes=150 planes=Texts(["100", "50"]) sequence=5
@@ -90,6 +123,8 @@ fn planes_formats_and_controls() {
         2 command VIDIOC_S_FMT 0..10 type=1 width=64 height=48 pixel_format=NV12
         3 command VIDIOC_S_EXT_CTRLS 0..10 ""/12 controls=2 values=Texts(["V4L2_CID_BRIGHTNESS=-5", "V4L2_CID_CONTRAST 12 B"])
         4 command VIDIOC_S_CTRL 0..10 error ERANGE control=V4L2_CID_BRIGHTNESS value=7
+        5 command VIDIOC_QUERYCTRL 0..10 control=V4L2_CID_BRIGHTNESS after=0x00980000 name=Brightness
+        6 command VIDIOC_QUERYCTRL 0..10 error EINVAL after=V4L2_CID_CONTRAST
     "#]]
     .assert_eq(&rendered("video", calls));
 }
