@@ -192,6 +192,8 @@ pub mod map {
     pub const FDS: &str = "FDS";
     /// What the arguments of `ioctl` commands hold and point to: [`crate::recipe::RecipeKey`] → [`crate::recipe::Recipe`].
     pub const IOCTLS: &str = "IOCTLS";
+    /// Bytes of a logical block of devices whose commands count in them: [`super::DeviceKey`] → bytes.
+    pub const BLOCKS: &str = "BLOCKS";
     /// Counters, per CPU.
     pub const COUNTERS: &str = "COUNTERS";
     /// Ring of data records.

@@ -1,6 +1,8 @@
 //! What the argument of an `ioctl` holds and points to, so that the kernel side can bring it all without knowing any
 //! driver: sizes, an array of elements, and up to four buffers that each element points to.
 //!
+//! A buffer may itself be scattered: then it is an array of `struct iovec`, and what those point to is one piece.
+//!
 //! `I2C_RDWR`, for example: the argument points to an array of messages; each message points to its bytes, which the
 //! program gives or, with `I2C_M_RD`, wants.
 //!
@@ -127,11 +129,19 @@ pub struct Buffer {
     pub pointer_bytes: u8,
     /// Where the pointer is in the element.
     pub pointer_at: u16,
-    /// How many bytes it points to.
+    /// How many [`Self::unit`]s it points to; of segments no more than that many of their bytes belong to it.
     pub length: Field,
+    /// How many bytes one of them has: 1, a field, or [`LAST_BLOCK`].
+    pub unit: Field,
+    /// 0: it points to the bytes; else to so many segments, `struct iovec` in the program's layout, that do.
+    pub segments: Field,
     /// Whether it is one.
     pub condition: Condition,
 }
+
+/// [`Buffer::unit`]: the length is the number of the last of the device's logical blocks, counted from 0. What a block
+/// has is in the `BLOCKS` map; of a device that is not there nothing is followed.
+pub const LAST_BLOCK: Field = Field::known(0);
 
 /// Where the elements are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +153,8 @@ pub enum Place {
     Array = 1,
     /// The argument points to an array of them.
     Pointer = 2,
+    /// They lie in the argument, behind what it begins with.
+    Behind = 3,
 }
 
 /// The elements of an argument.
@@ -151,17 +163,17 @@ pub enum Place {
 pub struct Elements {
     /// A [`Place`].
     pub place: u8,
-    /// With [`Place::Pointer`]: when they are copied themselves, [`ENTRY`] and [`EXIT`].
+    /// With [`Place::Pointer`] and [`Place::Behind`]: when they are copied themselves, [`ENTRY`] and [`EXIT`].
     pub when: u8,
     /// With [`Place::Pointer`]: size of the pointer, 4 or 8.
     pub pointer_bytes: u8,
     /// Padding, zero.
     pub pad: u8,
-    /// With [`Place::Pointer`]: where the pointer is in the argument.
+    /// With [`Place::Pointer`]: where the pointer is in the argument; with [`Place::Behind`]: where they are.
     pub pointer_at: u16,
     /// Size of one.
     pub bytes: u16,
-    /// With [`Place::Pointer`]: how many there are; a field of the argument.
+    /// With [`Place::Pointer`] and [`Place::Behind`]: how many there are; a field of the argument.
     pub count: Field,
     /// With [`Place::Pointer`]: whether there are any; about the argument.
     pub condition: Condition,
@@ -227,6 +239,8 @@ impl Recipe {
             pointer_bytes: 8,
             pointer_at: 0,
             length: Field::known(0),
+            unit: Field::known(1),
+            segments: Field::known(0),
             condition: Condition::ALWAYS,
         }; BUFFERS],
     };
@@ -289,6 +303,14 @@ impl Recipe {
         self
     }
 
+    /// There are `count` elements of this size in the argument, from `at` on.
+    #[must_use]
+    pub const fn behind(mut self, when: u8, at: u16, count: Field, bytes: u16) -> Self {
+        self = self.pointer(when, (at, 0), count, bytes);
+        self.elements.place = Place::Behind as u8;
+        self
+    }
+
     /// There are elements only where this holds of the argument.
     #[must_use]
     pub const fn elements_if(mut self, condition: Condition) -> Self {
@@ -306,8 +328,23 @@ impl Recipe {
         length: Field,
         condition: Condition,
     ) -> Self {
-        self.buffers[index] = Buffer { when, pointer_bytes, pointer_at, length, condition };
+        let (unit, segments) = (Field::known(1), Field::known(0));
+        self.buffers[index] = Buffer { when, pointer_bytes, pointer_at, length, unit, segments, condition };
         self.when |= when;
+        self
+    }
+
+    /// The length of this buffer counts in such units.
+    #[must_use]
+    pub const fn unit(mut self, index: usize, unit: Field) -> Self {
+        self.buffers[index].unit = unit;
+        self
+    }
+
+    /// This buffer is an array of so many segments, unless that is 0.
+    #[must_use]
+    pub const fn segments(mut self, index: usize, count: Field) -> Self {
+        self.buffers[index].segments = count;
         self
     }
 }

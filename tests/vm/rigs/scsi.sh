@@ -1,9 +1,17 @@
 . ./lib.sh
-await sh -c 'ls /dev/sg*'
-node=$(ls /dev/sg* | head -n 1)
+await sh -c 'ls /dev/sg* && ls /dev/bsg/*:*'
+name=$(basename "$(ls -d /sys/class/scsi_generic/sg* | head -n 1)")
+node=/dev/$name
+bsg=/dev/bsg/$(basename "$(readlink -f "/sys/class/scsi_generic/$name/device")")
 fact node "$node"
+fact bsg "$bsg"
 trace scsi --device scsi
 watched inquiry "$node" sg_inq "$node"
+watched other "$bsg" sg_inq "$bsg"
 # A command that no disk knows.
 refused raw "$node" sg_raw "$node" ff 00 00 00 00 00
+refused rawbsg "$bsg" sg_raw "$bsg" ff 00 00 00 00 00
+watched sg "$node" ./sgtest sg "$node"
+watched bsg "$bsg" ./sgtest bsg "$bsg"
+watched sg32 "$node" ./sgtest32 sg "$node"
 untrace

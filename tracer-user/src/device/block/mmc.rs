@@ -1,0 +1,99 @@
+//! Commands passed through to memory cards: `include/uapi/linux/mmc/ioctl.h`.
+
+use crate::device::ioc::{Args, Argument, Nested, join, u32_at};
+use crate::model::command::{Command, Value};
+use tracer_common::recipe::{Condition, ENTRY, EXIT, Field, Recipe};
+
+/// Size of `struct mmc_ioc_cmd`.
+const BYTES: u16 = 72;
+/// `MMC_IOC_MAX_CMDS`: the driver takes no more.
+const LISTED: usize = 255;
+
+const OUT: u8 = 0;
+const IN: u8 = 1;
+
+/// `MMC_RSP_PRESENT`, `MMC_RSP_136`: `include/linux/mmc/core.h`.
+const PRESENT: u32 = 1;
+const LONG: u32 = 1 << 1;
+
+/// `data_ptr`: `blocks` of `blksz` bytes, to the card if `write_flag` is set.
+const fn data(recipe: Recipe) -> Recipe {
+    let direction = Field::u32(0);
+    recipe
+        .buffer(OUT as usize, ENTRY, (64, 8), Field::u32(40), Condition::any(direction, u32::MAX))
+        .unit(OUT as usize, Field::u32(36))
+        .buffer(IN as usize, EXIT, (64, 8), Field::u32(40), Condition::none(direction, u32::MAX))
+        .unit(IN as usize, Field::u32(36))
+}
+
+const ONE: Recipe = data(Recipe::PLAIN.argument(BYTES));
+/// `struct mmc_ioc_multi_cmd`: a number of 64 bits, then the commands.
+const SEVERAL: Recipe = data(Recipe::PLAIN.behind(ENTRY | EXIT, 8, Field::u32(0), BYTES));
+
+pub(super) static COMMAND: Nested = Nested { native: ONE, compat: ONE, alternative: None };
+pub(super) static COMMANDS: Nested = Nested { native: SEVERAL, compat: SEVERAL, alternative: None };
+
+/// `struct mmc_ioc_cmd`.
+pub(super) fn args(argument: &Argument<'_>, args: &mut Args) {
+    for (name, at) in [("write", 0), ("opcode", 8), ("argument", 12), ("block_size", 36), ("blocks", 40)] {
+        args.extend(u32_at(argument.given, at).map(|word| (name, Value::Int(word.into()))));
+    }
+    if u32_at(argument.given, 4).is_some_and(|application| application != 0) {
+        args.push(("application", Value::Bool(true)));
+    }
+}
+
+/// What moved, and what the card said.
+pub(super) fn finish(argument: &Argument<'_>, command: &mut Command) {
+    let place = |buffer| (buffer, length(argument.given));
+    if is_write(argument.given) {
+        command.request = join([place(argument.given_buffer(0, OUT))]);
+    } else if argument.result >= 0 && length(argument.given) > 0 {
+        command.reply = Some(join([place(argument.answered_buffer(0, IN))]));
+    }
+    if argument.result >= 0
+        && let Some(text) = response(argument.given, argument.answered)
+    {
+        command.args.push(("response", Value::Text(text.into())));
+    }
+}
+
+/// Several commands in one call: which, and all that they moved.
+pub(super) fn several(argument: &Argument<'_>, command: &mut Command) {
+    let Some(count) = u32_at(argument.given, 0) else { return };
+    command.args.push(("count", Value::Int(count.into())));
+    let commands: Vec<&[u8]> =
+        (0..LISTED.min(count as usize)).map_while(|index| argument.given_element(index)).collect();
+    let opcodes: Vec<String> =
+        commands.iter().filter_map(|given| Some(u32_at(given, 8)?.to_string())).collect();
+    command.args.push(("opcodes", Value::Text(opcodes.join(" ").into())));
+    let of = |write: bool| {
+        let those = commands.iter().enumerate().filter(move |(_, given)| is_write(given) == write);
+        those.map(|(index, given)| (index, length(given)))
+    };
+    command.request = join(of(true).map(|(index, length)| (argument.given_buffer(index, OUT), length)));
+    let reply = join(of(false).map(|(index, length)| (argument.answered_buffer(index, IN), length)));
+    if argument.result >= 0 && reply.size > 0 {
+        command.reply = Some(reply);
+    }
+}
+
+fn is_write(given: &[u8]) -> bool {
+    u32_at(given, 0).is_some_and(|write| write != 0)
+}
+
+/// Bytes of data.
+fn length(given: &[u8]) -> u64 {
+    u64::from(u32_at(given, 36).unwrap_or(0)) * u64::from(u32_at(given, 40).unwrap_or(0))
+}
+
+/// The response, most significant word first, in hex.
+fn response(given: &[u8], answered: &[u8]) -> Option<String> {
+    let flags = u32_at(given, 32)?;
+    let words = match flags & (PRESENT | LONG) {
+        PRESENT => 1,
+        0 | LONG => return None,
+        _ => 4,
+    };
+    (0..words).map(|word| u32_at(answered, 16 + 4 * word).map(|word| format!("{word:08x}"))).collect()
+}
