@@ -14,6 +14,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 )]
 #[path = "../../../tests/src/otlp.rs"]
 mod otlp;
+mod strace;
+mod watched;
 
 use otlp::Span;
 
@@ -45,6 +47,9 @@ pub(super) fn judge(rig: &Rig, arch: Arch, series: &str, out: &Path) -> Result<V
         let mut of_run: Vec<String> = lost(&json(&out.join(format!("{run}.report.json")))?);
         for expected in rig.span.iter().filter(|expected| expected.holds(run, arch, series)) {
             of_run.extend(check(expected, &spans, &facts)?);
+        }
+        for seen in rig.watched.iter().filter(|seen| seen.holds(run, arch, series)) {
+            of_run.extend(watched::check(seen, &spans, &facts, out)?);
         }
         if !of_run.is_empty() {
             wrong.extend(of_run.into_iter().map(|what| format!("{run}: {what}")));

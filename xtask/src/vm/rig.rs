@@ -35,6 +35,8 @@ pub(super) struct Rig {
     pub(super) doctor: Vec<String>,
     /// What has to be among the spans.
     pub(super) span: Vec<Expected>,
+    /// What strace watched has to be among the spans, call by call.
+    pub(super) watched: Vec<Watched>,
 }
 
 /// What makes up a guest.
@@ -77,6 +79,50 @@ pub(super) struct Expected {
     pub(super) count: Option<String>,
     /// So many or more.
     pub(super) at_least: Option<String>,
+}
+
+/// A command that the script `watched` (or that was `refused`): each call that strace saw it make to a device is a span of its
+/// name and error, and there is no other span of that program and device; of one thread, in the same order.
+///
+/// Built in are the rules by which a call makes none: it found nothing (`EAGAIN`), it is about the descriptor, or it takes
+/// back what another call gave (`VIDIOC_DQBUF`, `USBDEVFS_REAPURB`).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Watched {
+    /// In these runs; none: in each.
+    #[serde(default)]
+    pub(super) runs: Vec<String>,
+    /// Only on this architecture or kernel (as in `not_on`); none: everywhere.
+    pub(super) only: Option<String>,
+    /// Name that the script gave it.
+    pub(super) name: String,
+    /// Node, as strace and the spans' `iotrail.device.path` have it.
+    pub(super) path: String,
+    /// Other files, as strace shows them, whose calls are spans of that node: `anon_inode:kvm-vm`.
+    #[serde(default)]
+    pub(super) files: Vec<String>,
+    /// Service of each span.
+    pub(super) service: String,
+    /// `iotrail.device.class` of each span.
+    pub(super) class: String,
+    /// `iotrail.device.id` of each span.
+    pub(super) id: String,
+    /// Commands for which strace has another name, or none (`_IOC(…)`, as it shows it).
+    #[serde(default)]
+    pub(super) rename: BTreeMap<String, String>,
+    /// Commands that are not compared, on neither side: what a class makes events of, or gives other names.
+    #[serde(default)]
+    pub(super) without: Vec<String>,
+    /// Errors that are the device's own answer to a call that succeeded (`CHECK_CONDITION`).
+    #[serde(default)]
+    pub(super) refusals: Vec<String>,
+}
+
+impl Watched {
+    /// Whether it is expected there.
+    pub(super) fn holds(&self, run: &str, arch: Arch, series: &str) -> bool {
+        holds(&self.runs, self.only.as_deref(), run, arch, series)
+    }
 }
 
 impl Rig {
@@ -124,9 +170,11 @@ impl Rig {
                 expected.count.is_some() != expected.at_least.is_some(),
                 "a [[span]] has either `count` or `at_least`: {expected:?}"
             );
-            if let Some(run) = expected.runs.iter().find(|run| !rig.runs.contains(run)) {
-                anyhow::bail!("a [[span]] is of run `{run}`, which `runs` does not name");
-            }
+        }
+        let runs =
+            rig.span.iter().map(|span| &span.runs).chain(rig.watched.iter().map(|watched| &watched.runs));
+        if let Some(run) = runs.flatten().find(|run| !rig.runs.contains(run)) {
+            anyhow::bail!("something is of run `{run}`, which `runs` does not name");
         }
         Ok(rig)
     }
@@ -168,9 +216,14 @@ impl Rig {
 impl Expected {
     /// Whether it is expected there.
     pub(super) fn holds(&self, run: &str, arch: Arch, series: &str) -> bool {
-        (self.runs.is_empty() || self.runs.iter().any(|of| of == run))
-            && self.only.as_deref().is_none_or(|place| is_at(place, arch, series))
+        holds(&self.runs, self.only.as_deref(), run, arch, series)
     }
+}
+
+/// Whether what is only of `runs` (none: of each) and `only` somewhere is of this run there.
+fn holds(runs: &[String], only: Option<&str>, run: &str, arch: Arch, series: &str) -> bool {
+    (runs.is_empty() || runs.iter().any(|of| of == run))
+        && only.is_none_or(|place| is_at(place, arch, series))
 }
 
 /// Whether `place` (`arm64`, `6.1`, `arm64-6.1`) is this architecture and kernel.
@@ -187,7 +240,7 @@ mod tests {
         let rigs = Rig::all(&Workspace::find().unwrap(), &[]).unwrap();
         assert!(rigs.iter().any(|rig| rig.name == "tty"));
         for rig in rigs {
-            assert!(!rig.about.is_empty() && !rig.span.is_empty(), "{}", rig.name);
+            assert!(!(rig.about.is_empty() || rig.span.is_empty() && rig.watched.is_empty()), "{}", rig.name);
         }
     }
 
@@ -200,6 +253,8 @@ mod tests {
             "runs = ['a']\n[[span]]\nruns = ['b']\ncount = '1'",
             "runs = ['a']\nspam = 1",
             "runs = ['a']\n[[span]]\ncuont = '1'",
+            "runs = ['a']\n[[watched]]\nname = 'n'\npath = '/dev/x'\nservice = 's'\nclass = 'c'",
+            "runs = ['a']\n[[watched]]\nname = 'n'\npath = '/dev/x'\nservice = 's'\nclass = 'c'\nid = 'i'\nruns = ['b']",
         ] {
             assert!(Rig::parse("r", text).is_err(), "{text}");
         }
