@@ -165,7 +165,9 @@ pub struct FdInfo {
     /// 1: selected, its calls are recorded; 0: known and not selected.
     pub selected: u8,
     /// Family of a device's `ioctl` commands, see [`FAMILY_SHIFT`].
-    pub family: u16,
+    pub family: u8,
+    /// 1: what is read and written goes around the page cache (`O_DIRECT`).
+    pub direct: u8,
     /// Device number.
     pub rdev: u32,
     /// Inode number.

@@ -5,6 +5,12 @@ node=/dev/$name
 bsg=/dev/bsg/$(basename "$(readlink -f "/sys/class/scsi_generic/$name/device")")
 fact node "$node"
 fact bsg "$bsg"
+# As its driver says: the world-wide name, or what USB has.
+name=$(cat "/sys/class/scsi_generic/$name/device/wwid" 2>/dev/null || true)
+case $name in
+  naa.*) fact id "scsi:$name" ;;
+  *) fact id "scsi:usb:46f4:0001:QSTOR1*" ;;
+esac
 trace scsi --device scsi
 watched inquiry "$node" sg_inq "$node"
 watched other "$bsg" sg_inq "$bsg"

@@ -176,7 +176,9 @@ impl Follower {
         }
         let Some(target) = self.known.get(&key).copied().or_else(|| self.look_up(key)) else { return false };
         capture.target = target;
-        true
+        // Before it was known that this is a disk the kernel side recorded what goes through the page cache.
+        let moves = matches!(capture.body, Body::Data { .. } | Body::Unseen { .. });
+        !(moves && !capture.direct && is_block(target))
     }
 
     /// The descriptor that a device's driver made by this call.
@@ -335,8 +337,15 @@ impl Follower {
             Target::Device(number) => self.family(number),
             Target::Socket(_) | Target::None => 0,
         };
-        let info = FdInfo { target: wire as u8, selected, family: u16::from(family), rdev, inode: 0 };
-        if self.live.set_fd(FdKey { tgid: key.0, fd: key.1 }, info).is_err() {
+        let wire_key = FdKey { tgid: key.0, fd: key.1 };
+        let direct = is_block(target)
+            && match self.live.fd(&wire_key) {
+                // From the open; the descriptor may be closed again by now.
+                Some(info) if info.target == WireTarget::Pending as u8 => info.direct != 0,
+                _ => is_direct(key),
+            };
+        let info = FdInfo { target: wire as u8, selected, family, direct: direct.into(), rdev, inode: 0 };
+        if self.live.set_fd(wire_key, info).is_err() {
             self.overflow += 1;
         }
         self.known.insert(key, target);
@@ -381,6 +390,18 @@ impl Follower {
         let rows = &self.selection.devices;
         rows.contains(&(kind, number.major, None)) || rows.contains(&(kind, number.major, Some(number.minor)))
     }
+}
+
+fn is_block(target: Target) -> bool {
+    matches!(target, Target::Device(number) if number.kind == DeviceKind::Block)
+}
+
+/// Whether a descriptor goes around the page cache: `Documentation/filesystems/proc.rst`, section 3.8, flags in octal.
+fn is_direct((pid, fd): (u32, i32)) -> bool {
+    let text = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).unwrap_or_default();
+    let flags =
+        text.lines().find_map(|line| i32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & libc::O_DIRECT != 0)
 }
 
 fn descriptor_path((pid, fd): (u32, i32)) -> PathBuf {

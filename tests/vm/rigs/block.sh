@@ -1,0 +1,37 @@
+. ./lib.sh
+# A disk of which a sector is broken.
+null=/sys/kernel/config/nullb/broken
+mkdir $null
+echo 1 >$null/memory_backed
+echo 16 >$null/size
+echo 512 >$null/blocksize
+echo +4096-4096 >$null/badblocks
+echo 1 >$null/power
+null=/dev/$(ls /sys/block | grep nullb)
+dd if=/dev/zero of=/tmp/image bs=1M count=4 2>/dev/null
+losetup /dev/loop7 /tmp/image
+there /dev/vda /dev/mmcblk0 "$null"
+fact null "$null"
+card=$(cat /sys/block/mmcblk0/device/name):$(cat /sys/block/mmcblk0/device/serial)
+fact card "$card"
+
+all() {
+  watched "$1.virtio" /dev/vda ./disk direct /dev/vda
+  watched "$1.virtio32" /dev/vda ./disk32 direct /dev/vda
+  watched "$1.loop" /dev/loop7 ./disk direct /dev/loop7
+  watched "$1.null" "$null" ./disk direct "$null"
+  watched "$1.cached" /dev/vda ./disk cached /dev/vda
+  watched "$1.switched" /dev/vda ./disk switched /dev/vda
+  watched "$1.bad" "$null" ./disk bad "$null" 4096
+}
+
+trace block --device block
+all walk
+watched size /dev/vda blockdev --getsize64 --getss --getpbsz --getra --report /dev/vda
+watched card /dev/mmcblk0 ./mmctest /dev/mmcblk0
+untrace
+
+# Descriptors are followed by the calls that make them.
+trace follow --device block --no-btf
+all follow
+untrace
