@@ -66,7 +66,9 @@ pub(super) fn several(argument: &Argument<'_>, command: &mut Command) {
         (0..LISTED.min(count as usize)).map_while(|index| argument.given_element(index)).collect();
     let opcodes: Vec<String> =
         commands.iter().filter_map(|given| Some(u32_at(given, 8)?.to_string())).collect();
-    command.args.push(("opcodes", Value::Text(opcodes.join(" ").into())));
+    if !opcodes.is_empty() {
+        command.args.push(("opcodes", Value::Text(opcodes.join(" ").into())));
+    }
     let of = |write: bool| {
         let those = commands.iter().enumerate().filter(move |(_, given)| is_write(given) == write);
         those.map(|(index, given)| (index, length(given)))
