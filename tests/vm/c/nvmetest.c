@@ -49,7 +49,7 @@ int main(int count, char **arguments)
 	REFUSED(ioctl(fd, NVME_IOCTL_SUBMIT_IO, &io), EINVAL);
 	io.opcode = READ;
 	io.slba = 8;
-	io.addr = 1;
+	io.addr = 4096;
 	REFUSED(ioctl(fd, NVME_IOCTL_SUBMIT_IO, &io), EFAULT);
 
 	memset(data, 'e', sizeof data);
