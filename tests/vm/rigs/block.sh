@@ -1,17 +1,18 @@
 . ./lib.sh
 # A disk of which a sector is broken.
-null=/sys/kernel/config/nullb/broken
+modprobe null_blk nr_devices=0
+mount -t configfs configfs /sys/kernel/config 2>/dev/null || true
+null=/sys/kernel/config/nullb/nullb0
 mkdir $null
 echo 1 >$null/memory_backed
 echo 16 >$null/size
 echo 512 >$null/blocksize
 echo +4096-4096 >$null/badblocks
 echo 1 >$null/power
-null=/dev/$(ls /sys/block | grep nullb)
+null=/dev/nullb0
 dd if=/dev/zero of=/tmp/image bs=1M count=4 2>/dev/null
 losetup /dev/loop7 /tmp/image
 there /dev/vda /dev/mmcblk0 "$null"
-fact null "$null"
 card=$(cat /sys/block/mmcblk0/device/name):$(cat /sys/block/mmcblk0/device/serial)
 fact card "$card"
 

@@ -11,6 +11,8 @@ case $name in
   naa.*) fact id "scsi:$name" ;;
   *) fact id "scsi:usb:46f4:0001:QSTOR1*" ;;
 esac
+# A unit's first command may be told that it was just switched on.
+await sg_turs "$node"
 trace scsi --device scsi
 watched inquiry "$node" sg_inq "$node"
 watched other "$bsg" sg_inq "$bsg"

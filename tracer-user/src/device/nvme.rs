@@ -45,8 +45,9 @@ pub(crate) mod rows {
     });
     pub(crate) const ADMIN_CMD: Row =
         Row::new(iowr(b'N', 0x41, 72), "NVME_IOCTL_ADMIN_CMD", no_args).follow(&ADMIN).finish(admin);
+    /// The number of i386 programs, with a size of 44, is meant to be one too.
     pub(crate) const SUBMIT_IO: Row = Row::new(iow(b'N', 0x42, 48), "NVME_IOCTL_SUBMIT_IO", no_args)
-        .compat(iow(b'N', 0x42, 44))
+        .any_size()
         .follow(&super::SUBMITTED)
         .finish(submit);
     pub(crate) const IO_CMD: Row =
