@@ -28,7 +28,7 @@ all() {
 
 trace block --device block
 all walk
-watched size /dev/vda blockdev --getsize64 --getss --getpbsz --getra --report /dev/vda
+watched size /dev/vda blockdev --getsize64 --getss --getpbsz --getra /dev/vda
 watched card /dev/mmcblk0 ./mmctest /dev/mmcblk0
 untrace
 
