@@ -22,7 +22,7 @@ impl Loop {
         let made = Command::new("losetup").args(["--find", "--show"]).arg(&file).output();
         let made = made.expect("losetup is there");
         assert!(made.status.success(), "no loop device: {}", String::from_utf8_lossy(&made.stderr));
-        Self { path: String::from_utf8_lossy(&made.stdout).trim().to_owned(), folder: folder }
+        Self { path: String::from_utf8_lossy(&made.stdout).trim().to_owned(), folder }
     }
 }
 

@@ -14,7 +14,7 @@ trace nvme --device nvme
 watched identify /dev/nvme0 nvme id-ctrl /dev/nvme0
 watched log /dev/nvme0 nvme smart-log /dev/nvme0
 refused feature /dev/nvme0 nvme get-feature /dev/nvme0 -f 0xee
-refused opcode /dev/nvme0 nvme admin-passthru /dev/nvme0 --opcode=0x7f
+refused opcode /dev/nvme0 nvme admin-passthru /dev/nvme0 --opcode=0x7b
 watched small "$small" ./nvmetest "$small" 512 0
 watched large "$large" ./nvmetest "$large" 4096 16
 watched generic "$generic" ./nvmetest "$generic" 512 0

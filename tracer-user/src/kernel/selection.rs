@@ -12,6 +12,9 @@ use tracer_common::config::{
 use tracer_common::limits::{MARKS, THREADS};
 use tracer_common::recipe::{Recipe, RecipeKey};
 
+/// Character (1) or block (2), major, and a minor or every one.
+pub type Node = (u32, u32, Option<u32>);
+
 /// Who and what is traced. An event needs both.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
@@ -34,7 +37,7 @@ pub struct Selection {
     /// What the arguments of `ioctl` commands hold and point to, where their number does not tell.
     pub ioctls: Vec<(RecipeKey, Recipe)>,
     /// Bytes of a logical block of devices whose commands count in them.
-    pub blocks: Vec<((u32, u32, Option<u32>), u32)>,
+    pub blocks: Vec<(Node, u32)>,
 }
 
 /// Writes a selection into the maps.

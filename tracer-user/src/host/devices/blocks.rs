@@ -23,10 +23,11 @@ pub fn block_sizes(sysfs: &Sysfs) -> Vec<(Row, u32)> {
         let folder = sysfs.sys.join(class);
         for name in sysfs::entries(&folder) {
             let Some(rest) = name.strip_prefix(prefix) else { continue };
-            let number = sysfs::text(&folder.join(&name).join("dev")).and_then(|text| {
-                Some(text.split_once(':').map(|(major, minor)| (major.parse(), minor.parse()))?)
-            });
-            if let (Some((Ok(major), Ok(minor))), Some(bytes)) = (number, size(&format!("nvme{rest}"))) {
+            let Some(number) = sysfs::text(&folder.join(&name).join("dev")) else { continue };
+            let Some((major, minor)) = number.split_once(':') else { continue };
+            if let (Ok(major), Ok(minor), Some(bytes)) =
+                (major.parse(), minor.parse(), size(&format!("nvme{rest}")))
+            {
                 found.push((row(DeviceNumber { kind, major, minor }), bytes));
             }
         }
