@@ -1,4 +1,4 @@
-/* mmctest NODE: commands passed through to a memory card (an SD card): its status, a block written and read, several in one call, refused
+/* mmctest NODE ADDRESS: commands passed through to a memory card (an SD card): its status, a block written and read, several in one call, refused
  * ones. SD Physical Layer Specification, section 4.7.4. */
 #include "check.h"
 #include <fcntl.h>
@@ -23,13 +23,12 @@ static struct mmc_ioc_cmd command(int opcode, unsigned argument, int write, void
 
 int main(int count, char **arguments)
 {
-	CHECK(count == 2);
+	CHECK(count == 3);
 	int fd = open(arguments[1], O_RDWR);
 	CHECK(fd >= 0);
 	uint8_t out[512], in[512] = {0}, status[64] = {0};
 	memset(out, 'w', sizeof out);
-	/* The kernel fills in the card's address. */
-	struct mmc_ioc_cmd c = command(SEND_STATUS, 0, 0, NULL, 0);
+	struct mmc_ioc_cmd c = command(SEND_STATUS, strtoul(arguments[2], NULL, 0) << 16, 0, NULL, 0);
 	CHECK(!ioctl(fd, MMC_IOC_CMD, &c));
 	c = command(WRITE_BLOCK, 8 * 512, 1, out, sizeof out);
 	CHECK(!ioctl(fd, MMC_IOC_CMD, &c));

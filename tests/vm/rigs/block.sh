@@ -29,7 +29,7 @@ all() {
 trace block --device block
 all walk
 watched size /dev/vda blockdev --getsize64 --getss --getpbsz --getra /dev/vda
-watched card /dev/mmcblk0 ./mmctest /dev/mmcblk0
+watched card /dev/mmcblk0 ./mmctest /dev/mmcblk0 "$(cat /sys/block/mmcblk0/device/rca)"
 untrace
 
 # Descriptors are followed by the calls that make them.
