@@ -10,7 +10,7 @@ done
 fact small "$small"
 fact large "$large"
 fact generic "$generic"
-trace nvme --device nvme
+trace nvme --device nvme --hooks raw
 watched identify /dev/nvme0 nvme id-ctrl /dev/nvme0
 watched log /dev/nvme0 nvme smart-log /dev/nvme0
 refused feature /dev/nvme0 nvme get-feature /dev/nvme0 -f 0xee

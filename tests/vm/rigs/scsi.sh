@@ -13,7 +13,7 @@ case $name in
 esac
 # A unit's first command may be told that it was just switched on.
 await sg_turs "$node"
-trace scsi --device scsi
+trace scsi --device scsi --hooks raw
 watched inquiry "$node" sg_inq "$node"
 watched other "$bsg" sg_inq "$bsg"
 # A command that no disk knows.

@@ -1,7 +1,7 @@
 //! Commands passed through to memory cards: `include/uapi/linux/mmc/ioctl.h`.
 
 use crate::device::ioc::{Args, Argument, Nested, join, u32_at};
-use crate::model::command::{Command, Value};
+use crate::model::command::{Command, Status, Value};
 use tracer_common::recipe::{Condition, ENTRY, EXIT, Field, Recipe};
 
 /// Size of `struct mmc_ioc_cmd`.
@@ -15,6 +15,20 @@ const IN: u8 = 1;
 /// `MMC_RSP_PRESENT`, `MMC_RSP_136`: `include/linux/mmc/core.h`.
 const PRESENT: u32 = 1;
 const LONG: u32 = 1 << 1;
+/// `MMC_RSP_CRC` and `MMC_RSP_OPCODE`: with `MMC_RSP_PRESENT` a response of type R1, the card's status.
+const CHECKED: u32 = 1 << 2 | 1 << 4;
+
+/// What in a card's status says that it did not do what it was told: `include/linux/mmc/mmc.h`, and `CMD_ERRORS` of
+/// `drivers/mmc/core/block.c`.
+const REFUSALS: &[(u32, &str)] = &[
+    (1 << 31, "OUT_OF_RANGE"),
+    (1 << 30, "ADDRESS_ERROR"),
+    (1 << 29, "BLOCK_LEN_ERROR"),
+    (1 << 26, "WP_VIOLATION"),
+    (1 << 21, "CARD_ECC_FAILED"),
+    (1 << 20, "CC_ERROR"),
+    (1 << 19, "ERROR"),
+];
 
 /// `data_ptr`: `blocks` of `blksz` bytes, to the card if `write_flag` is set.
 const fn data(recipe: Recipe) -> Recipe {
@@ -55,7 +69,21 @@ pub(super) fn finish(argument: &Argument<'_>, command: &mut Command) {
         && let Some(text) = response(argument.given, argument.answered)
     {
         command.args.push(("response", Value::Text(text.into())));
+        if let Some(kind) = refusal(argument.given, argument.answered) {
+            let message = "the card's status says so".to_owned();
+            command.status = Status::Error { kind: kind.into(), message };
+        }
     }
+}
+
+/// The card's own refusal inside a call that succeeded.
+fn refusal(given: &[u8], answered: &[u8]) -> Option<&'static str> {
+    let (opcode, flags, blocks) = (u32_at(given, 8)?, u32_at(given, 32)?, u32_at(given, 40)?);
+    // `SEND_RELATIVE_ADDR` and, without data, `SEND_IF_COND` have responses of the same form that are no status.
+    let is_status =
+        flags & (PRESENT | LONG | CHECKED) == PRESENT | CHECKED && opcode != 3 && (opcode != 8 || blocks > 0);
+    let status = u32_at(answered, 16).filter(|_| is_status)?;
+    REFUSALS.iter().find(|(bit, _)| status & bit != 0).map(|(_, name)| *name)
 }
 
 /// Several commands in one call: which, and all that they moved.

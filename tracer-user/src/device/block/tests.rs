@@ -48,6 +48,8 @@ fn commands_to_memory_cards() {
     let (read, write, status) = (card(0, 17, 0x35, 4), card(1, 24, 0x35, 3), card(0, 9, 0x7, 0));
     let mut ready = read;
     ready[16..20].copy_from_slice(&0x900u32.to_le_bytes());
+    let mut refused = ready;
+    refused[19] = 0x40;
     let mut told = status;
     told[16..32].copy_from_slice(&[1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0]);
     let mut several = [0; 8];
@@ -63,6 +65,7 @@ fn commands_to_memory_cards() {
             .given(0, Some(0), b"out")
             .given(1, None, &read)
             .answered(1, Some(1), b"data"),
+        Ioctl::new(0xc048_b300).was(&read).argument(&refused),
         // The commands were not captured.
         Ioctl::new(0xc008_b301).was(&[0xff; 8]).argument(&[0xff; 8]),
     ];
