@@ -65,7 +65,7 @@ fn commands_to_memory_cards() {
             .given(0, Some(0), b"out")
             .given(1, None, &read)
             .answered(1, Some(1), b"data"),
-        Ioctl::new(0xc048_b300).was(&read).argument(&refused),
+        Ioctl::new(0xc048_b300).was(&read).argument(&refused).answered(0, Some(1), b"data"),
         // The commands were not captured.
         Ioctl::new(0xc008_b301).was(&[0xff; 8]).argument(&[0xff; 8]),
     ];
@@ -74,7 +74,8 @@ fn commands_to_memory_cards() {
         1 command MMC_IOC_CMD 0..10 "out" error ETIMEDOUT write=1 opcode=24 argument=0 block_size=3 blocks=1
         2 command MMC_IOC_CMD 0..10 write=0 opcode=9 argument=0 block_size=0 blocks=0 response=00000001000000020000000300000004
         3 command MMC_IOC_MULTI_CMD 0..10 "out" → "data" count=2 opcodes=24 17
-        4 command MMC_IOC_MULTI_CMD 0..10 count=4294967295
+        4 command MMC_IOC_CMD 0..10 → "data" error ADDRESS_ERROR write=0 opcode=17 argument=0 block_size=4 blocks=1 response=40000900
+        5 command MMC_IOC_MULTI_CMD 0..10 count=4294967295
     "#]]
     .assert_eq(&rendered("block", calls));
 }
