@@ -176,6 +176,9 @@ pub struct FdKey {
     pub fd: i32,
 }
 
+/// [`FdInfo::direct`]: the opening was not seen.
+pub const DIRECT_UNKNOWN: u8 = 2;
+
 /// Value of the `FDS` map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -185,7 +188,9 @@ pub struct FdInfo {
     /// 1: selected, its calls are recorded; 0: known and not selected.
     pub selected: u8,
     /// Family of a device's `ioctl` commands, see [`FAMILY_SHIFT`].
-    pub family: u16,
+    pub family: u8,
+    /// 1: what is read and written goes around the page cache (`O_DIRECT`); or [`DIRECT_UNKNOWN`].
+    pub direct: u8,
     /// Device number.
     pub rdev: u32,
     /// When it was opened or first seen, which tells two with the same number apart; 0: not known. Records carry it in the
@@ -231,6 +236,8 @@ pub mod map {
     pub const FDS: &str = "FDS";
     /// What the arguments of `ioctl` commands hold and point to: [`crate::recipe::RecipeKey`] → [`crate::recipe::Recipe`].
     pub const IOCTLS: &str = "IOCTLS";
+    /// Bytes of a logical block of devices whose commands count in them: [`super::DeviceKey`] → bytes.
+    pub const BLOCKS: &str = "BLOCKS";
     /// Counters, per CPU.
     pub const COUNTERS: &str = "COUNTERS";
     /// Ring of data records.

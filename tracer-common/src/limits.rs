@@ -48,6 +48,10 @@ pub const FDS: u32 = 64 * 1024;
 /// `ioctl` commands of which more has to be known than their number tells.
 pub const IOCTLS: u32 = 4096;
 
+/// Devices whose size of blocks the kernel side knows: NVMe namespaces, by two nodes each; hosts with some hundred drives
+/// have that many.
+pub const BLOCKS: u32 = 4096;
+
 /// Descriptors without a node that belong to a device (lines of a gpiochip, virtual machines): the least recently used
 /// give way.
 pub const ANONYMOUS: u32 = 4096;

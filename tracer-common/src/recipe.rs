@@ -1,6 +1,8 @@
 //! What the argument of an `ioctl` holds and points to, so that the kernel side can bring it all without knowing any
 //! driver: sizes, an array of elements, and up to four buffers that each element points to.
 //!
+//! A buffer may itself be scattered: then it is an array of `struct iovec`, and what those point to is one piece.
+//!
 //! `I2C_RDWR`, for example: the argument points to an array of messages; each message points to its bytes, which the
 //! program gives or, with `I2C_M_RD`, wants.
 //!
@@ -37,9 +39,9 @@ pub struct Field {
     pub at: u16,
     /// How many bytes it has: 1, 2, 4 or 8; 0: it is [`Self::constant`].
     pub bytes: u8,
-    /// As a [`Buffer::length`]: bytes of each of the things that it counts; 0 and 1 are the same.
-    pub times: u8,
-    /// The number, if it is no field. Of a field that is a [`Buffer::length`] the bits that count; 0: all.
+    /// Padding, zero.
+    pub pad: u8,
+    /// The number, if it is no field. Of a field of an element the bits that count; 0: all.
     pub constant: u32,
 }
 
@@ -47,38 +49,31 @@ impl Field {
     /// A number of one byte.
     #[must_use]
     pub const fn u8(at: u16) -> Self {
-        Self { at, bytes: 1, times: 0, constant: 0 }
+        Self { at, bytes: 1, pad: 0, constant: 0 }
     }
 
     /// A number of two bytes.
     #[must_use]
     pub const fn u16(at: u16) -> Self {
-        Self { at, bytes: 2, times: 0, constant: 0 }
+        Self { at, bytes: 2, pad: 0, constant: 0 }
     }
 
     /// A number of four bytes.
     #[must_use]
     pub const fn u32(at: u16) -> Self {
-        Self { at, bytes: 4, times: 0, constant: 0 }
+        Self { at, bytes: 4, pad: 0, constant: 0 }
     }
 
     /// A known number.
     #[must_use]
     pub const fn known(constant: u32) -> Self {
-        Self { at: 0, bytes: 0, times: 0, constant }
+        Self { at: 0, bytes: 0, pad: 0, constant }
     }
 
     /// A length of which only some bits of the field count.
     #[must_use]
     pub const fn masked(mut self, bits: u32) -> Self {
         self.constant = bits;
-        self
-    }
-
-    /// A length that the field gives in things of so many bytes.
-    #[must_use]
-    pub const fn times(mut self, bytes: u8) -> Self {
-        self.times = bytes;
         self
     }
 }
@@ -145,14 +140,22 @@ pub struct Buffer {
     pub pointer_bytes: u8,
     /// Where the pointer is in the element.
     pub pointer_at: u16,
-    /// How many bytes it points to.
+    /// How many [`Self::unit`]s it points to; of segments no more than that many of their bytes belong to it.
     pub length: Field,
+    /// How many bytes one of them has: 1, a field, or [`LAST_BLOCK`].
+    pub unit: Field,
+    /// 0: it points to the bytes; else to so many segments, `struct iovec` in the program's layout, that do.
+    pub segments: Field,
     /// Whether it is one.
     pub condition: Condition,
 }
 
 /// [`Buffer::pointer_bytes`] of an array that lies in or behind its element.
 pub const BEHIND: u8 = 0;
+
+/// [`Buffer::unit`]: the length is the number of the last of the device's logical blocks, counted from 0. What a block
+/// has is in the `BLOCKS` map; of a device that is not there nothing is followed.
+pub const LAST_BLOCK: Field = Field::known(0);
 
 /// Where the elements are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +167,8 @@ pub enum Place {
     Array = 1,
     /// The argument points to an array of them.
     Pointer = 2,
+    /// They lie in the argument, behind what it begins with.
+    Behind = 3,
 }
 
 /// The elements of an argument.
@@ -172,17 +177,17 @@ pub enum Place {
 pub struct Elements {
     /// A [`Place`].
     pub place: u8,
-    /// With [`Place::Pointer`]: when they are copied themselves, [`ENTRY`] and [`EXIT`].
+    /// With [`Place::Pointer`] and [`Place::Behind`]: when they are copied themselves, [`ENTRY`] and [`EXIT`].
     pub when: u8,
     /// With [`Place::Pointer`]: size of the pointer, 4 or 8.
     pub pointer_bytes: u8,
     /// Padding, zero.
     pub pad: u8,
-    /// With [`Place::Pointer`]: where the pointer is in the argument.
+    /// With [`Place::Pointer`]: where the pointer is in the argument; with [`Place::Behind`]: where they are.
     pub pointer_at: u16,
     /// Size of one.
     pub bytes: u16,
-    /// With [`Place::Pointer`]: how many there are; a field of the argument.
+    /// With [`Place::Pointer`] and [`Place::Behind`]: how many there are; a field of the argument.
     pub count: Field,
     /// With [`Place::Pointer`]: whether there are any; about the argument.
     pub condition: Condition,
@@ -248,6 +253,8 @@ impl Recipe {
             pointer_bytes: 8,
             pointer_at: 0,
             length: Field::known(0),
+            unit: Field::known(1),
+            segments: Field::known(0),
             condition: Condition::ALWAYS,
         }; BUFFERS],
     };
@@ -310,6 +317,14 @@ impl Recipe {
         self
     }
 
+    /// There are `count` elements of this size in the argument, from `at` on.
+    #[must_use]
+    pub const fn behind(mut self, when: u8, at: u16, count: Field, bytes: u16) -> Self {
+        self = self.pointer(when, (at, 0), count, bytes);
+        self.elements.place = Place::Behind as u8;
+        self
+    }
+
     /// There are elements only where this holds of the argument.
     #[must_use]
     pub const fn elements_if(mut self, condition: Condition) -> Self {
@@ -327,8 +342,23 @@ impl Recipe {
         length: Field,
         condition: Condition,
     ) -> Self {
-        self.buffers[index] = Buffer { when, pointer_bytes, pointer_at, length, condition };
+        let (unit, segments) = (Field::known(1), Field::known(0));
+        self.buffers[index] = Buffer { when, pointer_bytes, pointer_at, length, unit, segments, condition };
         self.when |= when & (ENTRY | EXIT);
+        self
+    }
+
+    /// The length of this buffer counts in such units.
+    #[must_use]
+    pub const fn unit(mut self, index: usize, unit: Field) -> Self {
+        self.buffers[index].unit = unit;
+        self
+    }
+
+    /// This buffer is an array of so many segments, unless that is 0.
+    #[must_use]
+    pub const fn segments(mut self, index: usize, count: Field) -> Self {
+        self.buffers[index].segments = count;
         self
     }
 }

@@ -110,6 +110,8 @@ pub mod flag {
     pub const PEEK: u16 = 1 << 5;
     /// `args[0]` of a [`super::Kind::Data`] record is an explicit file offset (`pread`, `pwrite`).
     pub const OFFSET: u16 = 1 << 6;
+    /// Without BTF: the descriptor goes around the page cache (`O_DIRECT`).
+    pub const DIRECT: u16 = 1 << 7;
 }
 
 /// Why fewer bytes were captured than were asked for. Discriminants are part of the wire.

@@ -38,7 +38,11 @@ pub(crate) fn call(mut kind: Kind, abi: Abi, who: Who, args: &mut [u64; 6]) -> O
     if is!(kind, Socketcall) {
         kind = socketcall(args)?;
     }
-    if is!(kind, Fcntl) && args[1] != calls::F_DUPFD && args[1] != calls::F_DUPFD_CLOEXEC {
+    if is!(kind, Fcntl)
+        && args[1] != calls::F_DUPFD
+        && args[1] != calls::F_DUPFD_CLOEXEC
+        && (config!(btf) != 0 || args[1] != calls::F_SETFL)
+    {
         return None;
     }
     if kind.has(traits::NO_DESCRIPTOR) {

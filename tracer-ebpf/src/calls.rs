@@ -7,6 +7,9 @@ pub(crate) const F_DUPFD: u64 = 0;
 /// As above.
 pub(crate) const F_DUPFD_CLOEXEC: u64 = 1030;
 
+/// `fcntl` command that sets flags of the open file, as above.
+pub(crate) const F_SETFL: u64 = 4;
+
 /// A call with its [`tracer_common::call::traits`].
 #[derive(Clone, Copy)]
 pub(crate) struct Kind {

@@ -80,6 +80,33 @@ pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64, messages:
     copied
 }
 
+/// Copies what an array of so many segments points to, to `offset` in the stage: `most` bytes at most belong together, `room`
+/// of them at most are copied.
+#[inline(always)]
+pub(crate) fn gather(
+    stage: *mut Stage,
+    (array, count): (u64, u64),
+    compat: bool,
+    most: u64,
+    offset: u64,
+    room: u64,
+) -> Copied {
+    // SAFETY: the stage is this CPU's own while the program runs.
+    unsafe {
+        let following = begin(stage, offset + room, compat);
+        (*following).array = array;
+        (*following).count = if count < u64::from(SEGMENTS) { count } else { u64::from(SEGMENTS) };
+        (*following).left = most;
+        (*following).captured = offset;
+        // One step more: the last finds that nothing is left.
+        run(message_step, SEGMENTS + 1);
+        let left = (*following).left != 0 && (count > u64::from(SEGMENTS) || (*following).count != 0);
+        let mut copied = copied(following, left);
+        copied.captured = if copied.captured > offset { copied.captured - offset } else { 0 };
+        copied
+    }
+}
+
 /// Copies `length` bytes from `pointer` to `offset` in the stage; returns how many could be read.
 #[inline(never)]
 pub(crate) fn bytes(stage: *mut Stage, offset: u64, pointer: u64, length: u64) -> u64 {

@@ -224,6 +224,9 @@ fn lifecycle(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()>
     let (kind, args) = unsafe { ((*slot).kind, (*slot).args) };
     if config!(btf) == 0 {
         follow::finished(slot, who, kind, result);
+        if is!(kind, Fcntl) && args[1] == calls::F_SETFL {
+            return None;
+        }
     }
     if kind.has(traits::OPENS) {
         return open(slot, who, result, now);

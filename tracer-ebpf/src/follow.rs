@@ -12,10 +12,11 @@ use tracer_common::counter::Counter;
 use tracer_common::record::{Target, flag};
 
 use crate::begin;
-use crate::calls::{Kind, is};
+use crate::calls::{self, Kind, is};
 use crate::finish::below_dev;
 use crate::maps::{FDS, InFlight, config, count, slot_or_new};
 use crate::select::{self, Who};
+use crate::walk;
 
 /// `SOCK_STREAM`, `include/linux/net.h`; arm and x86 agree on it.
 const SOCK_STREAM: u64 = 1;
@@ -39,21 +40,39 @@ pub(crate) fn descriptor(
     if info.is_none() && is!(kind, Dup2 | Dup3) {
         // SAFETY: as above.
         if unsafe { FDS.get(FdKey { tgid: who.tgid, fd: args[1] as i32 }) }.is_some() {
-            info = Some(FdInfo { target: Target::None as u8, selected: 0, family: 0, rdev: 0, stamp: 0 });
+            info = Some(FdInfo {
+                target: Target::None as u8,
+                selected: 0,
+                family: 0,
+                direct: 0,
+                rdev: 0,
+                stamp: 0,
+            });
         }
     }
     // Inherited, received, or opened by a path that does not tell: the user side looks it up.
     if info.is_none() && kind.has(traits::IOCTL) && !is_common(args[1]) {
         // SAFETY: no arguments.
         let stamp = unsafe { bpf_ktime_get_ns() };
-        let found = FdInfo { target: Target::Pending as u8, selected: CONNECTION, family: 0, rdev: 0, stamp };
+        let found = FdInfo {
+            target: Target::Pending as u8,
+            selected: CONNECTION,
+            family: 0,
+            direct: DIRECT_UNKNOWN,
+            rdev: 0,
+            stamp,
+        };
         insert(key, found);
         info = Some(found);
     }
     let info = info?;
     let socket = info.target == Target::Socket as u8;
-    // Whether it goes around the page cache is not known here.
-    if info.target == Target::Block as u8 && kind.has(traits::INWARD | traits::OUTWARD | traits::UNSEEN) {
+    let block = info.target == Target::Block as u8;
+    // Through the page cache: that is the file system's business, not a command to the device.
+    if block && info.direct == 0 && kind.has(traits::INWARD | traits::OUTWARD | traits::UNSEEN) {
+        return None;
+    }
+    if is!(kind, Fcntl) && args[1] == calls::F_SETFL && !block && info.target != Target::Pending as u8 {
         return None;
     }
     if socket && kind.has(traits::IOCTL) {
@@ -73,7 +92,11 @@ pub(crate) fn descriptor(
     // SAFETY: a map value that this thread alone writes.
     unsafe {
         (*slot).rdev = info.rdev;
-        (*slot).family = info.family as u8;
+        (*slot).family = info.family;
+        // What is pending may turn out to be a disk: the user side wants to know then.
+        if info.direct == 1 {
+            (*slot).flags |= flag::DIRECT;
+        }
         (*slot).inode = info.stamp;
         // Nothing says which end this is: what was found empty is told for both.
         (*slot).server = 0;
@@ -100,7 +123,8 @@ pub(crate) fn made(who: Who, fd: i32, rdev: u32, inode: u64, family: u8) {
     let info = FdInfo {
         target: Target::Char as u8,
         selected: CONNECTION,
-        family: u16::from(family),
+        family,
+        direct: 0,
         rdev,
         stamp: inode,
     };
@@ -114,7 +138,7 @@ const TIOCGPTPEER: u64 = 0x5441;
 #[inline(always)]
 pub(crate) fn ioctl(who: Who, command: u64, result: i64) {
     if command == TIOCGPTPEER && result >= 0 {
-        set(who.tgid, result as i32, Target::Pending, CONNECTION, 0);
+        set(who.tgid, result as i32, Target::Pending, CONNECTION);
     }
 }
 
@@ -132,12 +156,30 @@ pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {
     if kind.has(traits::OPENS) {
         let path = if is!(kind, Open | Creat) { args[0] } else { args[1] };
         if below_dev(path) {
+            let flags = if is!(kind, Open) {
+                args[1]
+            } else if is!(kind, Creat) {
+                0
+            } else if is!(kind, Openat2) {
+                // `struct open_how` begins with them.
+                crate::read::user::<u64>(args[2]).unwrap_or(0)
+            } else {
+                args[2]
+            };
             // SAFETY: a map value that this thread alone writes.
             let stamp = unsafe {
                 (*slot).inode = (*slot).enter_ns;
                 (*slot).inode
             };
-            set(who.tgid, result as i32, Target::Pending, CONNECTION, stamp);
+            let info = FdInfo {
+                target: Target::Pending as u8,
+                selected: CONNECTION,
+                family: 0,
+                direct: direct(flags),
+                rdev: 0,
+                stamp,
+            };
+            insert(FdKey { tgid: who.tgid, fd: result as i32 }, info);
         }
         return;
     }
@@ -149,17 +191,25 @@ pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {
                 || family == select::AF_INET6
                 || (family == select::AF_UNIX && config!(unix_paths) != 0))
         {
-            set(who.tgid, result as i32, Target::Socket, 0, 0);
+            set(who.tgid, result as i32, Target::Socket, 0);
         }
         return;
     }
     if is!(kind, Bind | Connect) {
         let selected = if is!(kind, Bind) { LISTENER } else { CONNECTION };
-        set(who.tgid, fd, Target::Socket, selected, 0);
+        set(who.tgid, fd, Target::Socket, selected);
         return;
     }
     if is!(kind, Accept | Accept4) {
-        set(who.tgid, result as i32, Target::Socket, CONNECTION, 0);
+        set(who.tgid, result as i32, Target::Socket, CONNECTION);
+        return;
+    }
+    if is!(kind, Fcntl) && args[1] == calls::F_SETFL {
+        // Another descriptor of the same open file is not told.
+        if let Some(info) = FDS.get_ptr_mut(FdKey { tgid: who.tgid, fd }) {
+            // SAFETY: one byte of a map value.
+            unsafe { (*info).direct = direct(args[2]) };
+        }
         return;
     }
     if is!(kind, Dup | Dup2 | Dup3 | Fcntl) {
@@ -172,9 +222,16 @@ pub(crate) fn finished(slot: *mut InFlight, who: Who, kind: Kind, result: i64) {
     }
 }
 
+/// Whether flags of an open file say that it goes around the page cache: [`FdInfo::direct`].
 #[inline(always)]
-fn set(tgid: u32, fd: i32, target: Target, selected: u8, stamp: u64) {
-    insert(FdKey { tgid, fd }, FdInfo { target: target as u8, selected, family: 0, rdev: 0, stamp });
+fn direct(flags: u64) -> u8 {
+    u8::from(flags as u32 & walk::o_direct() != 0)
+}
+
+#[inline(always)]
+fn set(tgid: u32, fd: i32, target: Target, selected: u8) {
+    let info = FdInfo { target: target as u8, selected, family: 0, direct: 0, rdev: 0, stamp: 0 };
+    insert(FdKey { tgid, fd }, info);
 }
 
 #[inline(always)]

@@ -216,6 +216,9 @@ pub(crate) static UNIX_PATHS: HashMap<[u8; 108], u8> = HashMap::with_max_entries
 pub(crate) static FDS: HashMap<FdKey, FdInfo> = HashMap::with_max_entries(limits::FDS, 1);
 #[map]
 pub(crate) static IOCTLS: HashMap<RecipeKey, Recipe> = HashMap::with_max_entries(limits::IOCTLS, 0);
+/// Bytes of a logical block of the devices whose commands count in them.
+#[map]
+pub(crate) static BLOCKS: HashMap<DeviceKey, u32> = HashMap::with_max_entries(limits::BLOCKS, 0);
 #[map]
 pub(crate) static ANONYMOUS: LruHashMap<u64, Anonymous> = LruHashMap::with_max_entries(limits::ANONYMOUS, 0);
 /// The inode that all descriptors without a node share, once one of them was followed.

@@ -1,19 +1,21 @@
 //! The argument of an `ioctl`, and what it points to: copied when the driver begins and when it returns, as its
 //! [`Recipe`] says.
 
+mod pieces;
+
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
-use tracer_common::config::FAMILY_SHIFT;
+use tracer_common::config::{DeviceKey, FAMILY_SHIFT};
 use tracer_common::counter::Counter;
-use tracer_common::limits::CAPTURE_MAX;
 use tracer_common::recipe::{
-    AT_MOST, BEHIND, BUFFERS, Condition, ELEMENT, ELEMENT_BYTES, ELEMENTS, ENTRY, EXIT, FD_IS_RESULT, Field,
-    NO_FD, PIECE_HEADER_BYTES, PieceHeader, Place, Recipe, RecipeKey, without_size,
+    AT_MOST, BEHIND, BUFFERS, Buffer, Condition, ELEMENT, ELEMENT_BYTES, ELEMENTS, ENTRY, EXIT, FD_IS_RESULT,
+    Field, NO_FD, Place, Recipe, RecipeKey, without_size,
 };
 use tracer_common::record::{Fault, Kind};
 
-use crate::maps::{IOCTLS, InFlight, STAGES, Stage, config, count};
+use crate::maps::{BLOCKS, IOCTLS, InFlight, STAGES, Stage, config, count};
 use crate::select::Who;
 use crate::{copy, emit, follow, walk};
+use pieces::{MOST, gather, opaque, piece};
 
 /// Bit of [`InFlight::nested`]: the command has a recipe.
 const HAS_RECIPE: u8 = 1;
@@ -41,6 +43,16 @@ pub(crate) struct Nested {
     when: u32,
     /// 1: a piece could not be read.
     unreadable: u32,
+    /// Segments of the buffer that is scattered, 0 if none is: no command has two in one direction.
+    segments: u64,
+    /// Address of their array.
+    segments_at: u64,
+    /// How many of their bytes belong to it.
+    segments_bytes: u64,
+    /// Element and part, as `piece` takes them.
+    segments_name: u64,
+    /// The device, for the size of its blocks.
+    device: DeviceKey,
     /// The element that is being followed.
     element: [u8; ELEMENT_BYTES],
 }
@@ -158,13 +170,6 @@ unsafe fn recipe(slot: *mut InFlight, alternative: u8) -> Option<*const Recipe> 
     IOCTLS.get_ptr(key)
 }
 
-/// The same number, of which the compiler knows nothing: it would drop a comparison that it can prove, and the verifier
-/// cannot.
-#[inline(always)]
-fn opaque(number: u64) -> u64 {
-    core::hint::black_box(number)
-}
-
 /// A number of so many bytes in the program's memory.
 #[inline(never)]
 fn number(address: u64, bytes: u64) -> u64 {
@@ -245,6 +250,10 @@ fn follow(stage: *mut Stage, slot: *mut InFlight, captured: u64, when: u8) -> u6
         (*nested).offset = (captured + 7) & !7;
         let capture = u64::from(config!(capture_bytes));
         (*nested).left = if captured < capture { capture - captured } else { 0 };
+        (*nested).segments = 0;
+        (*nested).device.kind = u32::from((*slot).target);
+        (*nested).device.major = (*slot).rdev >> 20;
+        (*nested).device.minor = (*slot).rdev & 0xf_ffff;
         let elements = &raw const (*recipe).elements;
         (*nested).base = argument;
         (*nested).count = 1;
@@ -252,13 +261,15 @@ fn follow(stage: *mut Stage, slot: *mut InFlight, captured: u64, when: u8) -> u6
         if (*elements).place == Place::Array as u8 {
             let command = (*slot).args[1] as u32;
             (*nested).count = if bytes != 0 { u64::from(command >> 16 & 0x3fff) / bytes } else { 0 };
-        } else if (*elements).place == Place::Pointer as u8 {
+        } else if (*elements).place != Place::Argument as u8 {
             if !argument_holds(argument, &raw const (*elements).condition) {
                 return captured;
             }
             (*nested).count = argument_field(argument, &raw const (*elements).count);
-            (*nested).base =
-                number(argument + u64::from((*elements).pointer_at), u64::from((*elements).pointer_bytes));
+            (*nested).base = argument + u64::from((*elements).pointer_at);
+            if (*elements).place == Place::Pointer as u8 {
+                (*nested).base = number((*nested).base, u64::from((*elements).pointer_bytes));
+            }
         }
         if (*nested).count > u64::from(ELEMENTS) {
             (*nested).count = u64::from(ELEMENTS);
@@ -266,6 +277,9 @@ fn follow(stage: *mut Stage, slot: *mut InFlight, captured: u64, when: u8) -> u6
             count(Counter::SegmentsCut, 1);
         }
         copy::run(step, ELEMENTS * STEPS);
+        if (*nested).segments != 0 {
+            gather(stage, u64::from((*slot).abi));
+        }
         if (*nested).unreadable != 0 && when & ENTRY != 0 {
             (*slot).nested |= MISSING;
         }
@@ -294,17 +308,15 @@ unsafe extern "C" fn step(index: u64, cpu: *mut u32) -> i64 {
             return 1;
         }
         let buffer = buffer as usize;
-        let buffer =
-            (&raw const (*nested).recipe.buffers).cast::<tracer_common::recipe::Buffer>().add(buffer);
+        let buffer = (&raw const (*nested).recipe.buffers).cast::<Buffer>().add(buffer);
         if u32::from((*buffer).when) & (*nested).when == 0 {
             return 0;
         }
         let condition = &raw const (*buffer).condition;
-        if (*condition).mask != 0 {
-            let field = &raw const (*condition).field;
-            if !within(element_number(stage, u64::from((*field).at), u64::from((*field).bytes)), condition) {
-                return 0;
-            }
+        if (*condition).mask != 0
+            && !within(element_field(stage, &raw const (*condition).field), condition)
+        {
+            return 0;
         }
         let at = u64::from((*buffer).pointer_at);
         let pointer = if (*buffer).pointer_bytes == BEHIND {
@@ -312,33 +324,48 @@ unsafe extern "C" fn step(index: u64, cpu: *mut u32) -> i64 {
         } else {
             element_number(stage, at, u64::from((*buffer).pointer_bytes))
         };
-        let length = buffer_length(stage, &raw const (*buffer).length);
+        let length = element_field(stage, &raw const (*buffer).length);
+        let unit = element_field(stage, &raw const (*buffer).unit);
+        let last_block = (*buffer).unit.bytes == 0 && unit == 0;
+        let length =
+            if last_block { (length + 1).wrapping_mul(block(stage)) } else { length.wrapping_mul(unit) };
         if pointer == 0 || length == 0 {
             return 0;
         }
         let most = if (*buffer).when & AT_MOST != 0 { MOST } else { 0 };
-        piece(stage, most | element << 8 | (part - 1), pointer, length)
+        let name = most | element << 8 | (part - 1);
+        let segments = element_field(stage, &raw const (*buffer).segments);
+        if segments != 0 {
+            (*nested).segments = segments;
+            (*nested).segments_at = pointer;
+            (*nested).segments_bytes = length;
+            (*nested).segments_name = name;
+            return 0;
+        }
+        piece(stage, name, pointer, length)
     }
 }
 
-/// Bytes of a buffer of the element that is being followed.
+/// A field of the element that is being followed.
 #[inline(always)]
-fn buffer_length(stage: *mut Stage, length: *const Field) -> u64 {
+unsafe fn element_field(stage: *mut Stage, field: *const Field) -> u64 {
     // SAFETY: the caller's field is in a map.
     unsafe {
-        if (*length).bytes == 0 {
-            return u64::from((*length).constant);
+        let constant = u64::from((*field).constant);
+        if (*field).bytes == 0 {
+            return constant;
         }
-        let number = element_number(stage, u64::from((*length).at), u64::from((*length).bytes));
-        let bits = u64::from((*length).constant);
-        let number = if bits != 0 { number & bits } else { number };
-        let times = u64::from((*length).times);
-        if times > 1 { number.wrapping_mul(times) } else { number }
+        let number = element_number(stage, u64::from((*field).at), u64::from((*field).bytes));
+        if constant != 0 { number & constant } else { number }
     }
 }
 
-/// Bit of a piece's name: its length is the most that there may be.
-const MOST: u64 = 1 << 32;
+/// Bytes of a logical block of the device, 0 if they are not known.
+#[inline(never)]
+fn block(stage: *mut Stage) -> u64 {
+    // SAFETY: the stage is this CPU's own while the program runs; the value is copied at once.
+    unsafe { BLOCKS.get(&(*stage).nested.device) }.map_or(0, |bytes| u64::from(*bytes))
+}
 
 /// Goes on to an element.
 #[inline(always)]
@@ -364,53 +391,6 @@ unsafe fn next(stage: *mut Stage, element: u64) -> i64 {
             return 0;
         }
         piece(stage, element << 8 | u64::from(ELEMENT), address, bytes)
-    }
-}
-
-/// Appends a piece; returns 1 if there is no room for another. `name`: element and part.
-#[inline(never)]
-fn piece(stage: *mut Stage, name: u64, pointer: u64, length: u64) -> i64 {
-    // SAFETY: the stage is this CPU's own while the program runs.
-    unsafe {
-        let nested = &raw mut (*stage).nested;
-        let (offset, left) = ((*nested).offset, (*nested).left);
-        if offset > (CAPTURE_MAX - PIECE_HEADER_BYTES) as u64 {
-            (*stage).header.fault = Fault::Segments as u16;
-            return 1;
-        }
-        let room = CAPTURE_MAX as u64 - PIECE_HEADER_BYTES as u64 - offset;
-        // The elements say what there is: they are copied even when what they point to no longer fits.
-        let of_element = name as u8 == ELEMENT;
-        let left = if !of_element && left < room { left } else { room };
-        let wanted = if length < left { length } else { left };
-        let start = offset + PIECE_HEADER_BYTES as u64;
-        let captured = if wanted > 0 { copy::bytes(stage, start, pointer, wanted) } else { 0 };
-        let at = opaque(offset);
-        if at > (CAPTURE_MAX - PIECE_HEADER_BYTES) as u64 {
-            return 1;
-        }
-        let header = (&raw mut (*stage).payload).cast::<u8>().add(at as usize).cast::<PieceHeader>();
-        (*header).element = (name >> 8) as u16;
-        (*header).part = name as u8;
-        (*header).pad = 0;
-        (*header).captured = captured as u32;
-        (*header).wanted = length;
-        (*nested).offset = start + ((captured + 7) & !7);
-        if !of_element {
-            (*nested).left = left - captured;
-        }
-        if name & MOST != 0 {
-            return 0;
-        }
-        if captured < wanted {
-            (*nested).unreadable = 1;
-            (*stage).header.fault = Fault::Unreadable as u16;
-            count(Counter::Unreadable, 1);
-        } else if captured < length {
-            count(Counter::CaptureCut, 1);
-            count(Counter::BytesCut, length - captured);
-        }
-        0
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn descriptor(fd: i32) -> Option<File> {
 
 /// `O_DIRECT`: `include/uapi/asm-generic/fcntl.h`, `arch/arm64/include/uapi/asm/fcntl.h`.
 #[inline(always)]
-fn o_direct() -> u32 {
+pub(crate) fn o_direct() -> u32 {
     if config!(arch) == crate::probes::AMD64 { 0o40_000 } else { 0o200_000 }
 }
 

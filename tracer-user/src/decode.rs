@@ -72,6 +72,7 @@ impl Decoder {
             inode: header.inode,
             result: header.result,
             restarted: header.flags & flag::RESTARTED != 0,
+            direct: header.flags & flag::DIRECT != 0,
             body,
         })
     }

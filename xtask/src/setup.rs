@@ -339,11 +339,14 @@ fn wanted(level: Level) -> Vec<(&'static str, &'static str, &'static str)> {
             ));
         }
         Arch::Amd64 => {}
-        Arch::Arm64 => wanted.push((
-            "arm-linux-gnueabihf-gcc",
-            "gcc-arm-linux-gnueabihf",
-            "32-bit programs for the virtual machines",
-        )),
+        Arch::Arm64 => wanted.extend([
+            (
+                "arm-linux-gnueabihf-gcc",
+                "gcc-arm-linux-gnueabihf",
+                "32-bit programs for the virtual machines",
+            ),
+            ("dtc", "device-tree-compiler", "adds devices to the virtual machines' device tree"),
+        ]),
     }
     wanted.extend([
         ("cpio", "cpio", "packs what virtual machines start from"),

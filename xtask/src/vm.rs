@@ -25,6 +25,7 @@ mod kernel;
 mod machine;
 mod programs;
 mod rig;
+mod tree;
 
 use kernel::Kernel;
 use machine::{End, Machine};
@@ -302,6 +303,15 @@ impl Bench<'_> {
             let file = File::create(folder.join(name)).with_context(|| format!("cannot create {name}"))?;
             file.set_len(size << 20).with_context(|| format!("cannot make {name} {size} MiB long"))?;
         }
+        let tree = match parts.tree.as_str() {
+            "" => None,
+            more => {
+                let base = folder.join("machine.dtb");
+                let qemu = machine::dump_tree(arch, rig.memory(), &base);
+                let more = workspace.root.join("tests/vm/rigs").join(more);
+                Some(tree::extended(workspace, qemu, &base, &more, &folder)?)
+            }
+        };
         let place = folder.display().to_string();
         let devices: Vec<String> =
             parts.devices.iter().map(|argument| argument.replace("{folder}", &place)).collect();
@@ -313,6 +323,7 @@ impl Bench<'_> {
             initrd: image::build(workspace, archive, kernel, &wanted, &folder)?,
             shared: &folder.join("shared"),
             devices: &devices,
+            tree,
             memory: rig.memory(),
             timeout: rig.timeout(),
             console: folder.join("console"),

@@ -137,6 +137,7 @@ impl World {
             inode: 0,
             result,
             restarted: false,
+            direct: false,
             body,
         };
         self.fed += 1;

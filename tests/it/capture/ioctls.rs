@@ -306,7 +306,8 @@ fn lengths_may_be_counts_bits_and_bounds() {
         let behind = |at| (at, BEHIND);
         let recipe = Recipe::PLAIN
             .argument(8)
-            .buffer(0, ENTRY, behind(8), Field::u16(0).times(3), Condition::ALWAYS)
+            .buffer(0, ENTRY, behind(8), Field::u16(0), Condition::ALWAYS)
+            .unit(0, Field::known(3))
             .buffer(1, ENTRY, behind(9), Field::u16(2).masked(3), Condition::ALWAYS)
             .buffer(2, ENTRY | AT_MOST, behind(10), Field::known(1 << 16), Condition::ALWAYS);
         let key = RecipeKey { command: without_size(command as u32), ..RecipeKey::default() };
@@ -329,6 +330,62 @@ fn lengths_may_be_counts_bits_and_bounds() {
         // Nobody said that there is so much.
         assert_eq!((rig.count("capture_cut"), rig.count("unreadable")), (0, 0), "{mode:?}");
         assert_eq!(entry.header.fault, Fault::None as u16, "{mode:?}");
+        probe.end();
+    }
+}
+
+/// A number that no driver has.
+const SEGMENTS: u64 = 0x7f7e;
+
+#[test]
+fn what_lies_in_several_pieces_is_one() {
+    for mode in BOTH {
+        let mut probe = Probe::start();
+        let mut selection = device(probe.pid(), "/dev/ptmx");
+        let key = RecipeKey { command: SEGMENTS as u32, ..RecipeKey::default() };
+        let recipe = Recipe::PLAIN
+            .sized(24, 0)
+            .argument(24)
+            .buffer(0, ENTRY, (0, 8), Field::u32(16), Condition::ALWAYS)
+            .segments(0, Field::u32(8));
+        // Of whatever family the node is.
+        selection.ioctls.extend((0..64).map(|family| (RecipeKey { family, ..key }, recipe)));
+        let mut rig = Rig::new(mode, selection);
+        let fd = open(&mut rig, &mut probe, "/dev/ptmx");
+        let failed = -i64::from(libc::ENOTTY);
+        let all = tracer_tests::probe::pattern(20_000);
+        let limit = 4096 - 24;
+        for (most, lengths, size, captured) in [
+            (4000, "3 7 40", 50, 50),
+            // Less belongs to it than there is room for.
+            (9, "3 7 40", 9, 9),
+            // What is beyond the limit is counted, not copied.
+            (100_000, "4000 0 3000 500", 7500, limit),
+            // One of them is nowhere: what lies behind it has no place.
+            (100, "5 6- 7", 18, 5),
+            (100, "8", 8, 8),
+        ] {
+            rig.expect(&mut probe, &format!("ioctl-segments {fd} {SEGMENTS} {most} {lengths}"), failed);
+            let seen = rig.take();
+            let entry = seen.iter().find(|seen| seen.kind() == Kind::IoctlEntry).expect("it began");
+            let Body::Ioctl { given, .. } = &entry.capture.body else { panic!("{entry:#?}") };
+            let [piece] = given.as_slice() else { panic!("{mode:?} {lengths}: {given:#?}") };
+            assert_eq!((piece.element, piece.buffer), (0, Some(0)));
+            assert_eq!(
+                (piece.payload.size, piece.payload.captured.len()),
+                (size, captured),
+                "{mode:?} {lengths}"
+            );
+            assert_eq!(piece.payload.captured[..], all[..captured], "{mode:?} {lengths}");
+        }
+        // More than are followed.
+        let many = vec!["1"; 1030].join(" ");
+        rig.expect(&mut probe, &format!("ioctl-segments {fd} {SEGMENTS} 5000 {many}"), failed);
+        let seen = rig.take();
+        let entry = seen.iter().find(|seen| seen.kind() == Kind::IoctlEntry).expect("it began");
+        let Body::Ioctl { given, .. } = &entry.capture.body else { panic!("{entry:#?}") };
+        assert_eq!((given[0].payload.captured.len(), entry.header.fault), (1024, Fault::Segments as u16));
+        assert_eq!(rig.count("segments_cut"), 1, "{mode:?}");
         probe.end();
     }
 }

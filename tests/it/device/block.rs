@@ -11,7 +11,7 @@ use crate::support::{Folder, Tracer};
 /// A loop device over a file of its own.
 struct Loop {
     path: String,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Loop {
@@ -22,7 +22,7 @@ impl Loop {
         let made = Command::new("losetup").args(["--find", "--show"]).arg(&file).output();
         let made = made.expect("losetup is there");
         assert!(made.status.success(), "no loop device: {}", String::from_utf8_lossy(&made.stderr));
-        Self { path: String::from_utf8_lossy(&made.stdout).trim().to_owned(), _folder: folder }
+        Self { path: String::from_utf8_lossy(&made.stdout).trim().to_owned(), folder }
     }
 }
 
@@ -71,4 +71,27 @@ fn transfers_around_the_page_cache_have_their_bus_time_below_them() {
         assert_eq!(transaction.attribute("iotrail.bus.bytes"), Some(bytes.to_string().as_str()));
     }
     assert_eq!(below.len(), 5, "nothing else: {below:#?}");
+}
+
+#[test]
+fn without_btf_it_is_known_too_what_goes_around_the_page_cache() {
+    let disk = Loop::new();
+    let (from, to) = (format!("if={}", disk.path), format!("of={}", disk.path));
+    let tracer = Tracer::start(&["--device", &disk.path, "--comm", "dd", "--no-btf"]);
+    dd(&[&from, "of=/dev/null", "bs=4096", "count=3", "iflag=direct"]);
+    dd(&["if=/dev/zero", &to, "bs=8192", "count=2", "oflag=direct", "conv=notrunc"]);
+    dd(&[&from, "of=/dev/null", "bs=4096", "count=5"]);
+    // The last block is shorter: dd leaves the way around the page cache for it (`fcntl`, `F_SETFL`).
+    dd(&["if=/dev/zero", &to, "bs=4096", "count=1", "oflag=direct", "conv=notrunc"]);
+    let file = disk.folder.path().join("short");
+    fs::write(&file, vec![1; 4096 + 100]).expect("the temporary folder can be written");
+    dd(&[&format!("if={}", file.display()), &to, "bs=4096", "oflag=direct", "conv=notrunc"]);
+    let outcome = tracer.stop();
+    let (reads, writes) =
+        (named(&outcome.spans, "peripheral.execute read"), named(&outcome.spans, "peripheral.execute write"));
+    assert_eq!((reads.len(), writes.len()), (3, 4), "{:#?}", outcome.spans);
+    for command in reads.iter().chain(&writes) {
+        assert_eq!(command.attribute("iotrail.device.path"), Some(disk.path.as_str()));
+        assert_eq!(command.error, None);
+    }
 }

@@ -4,6 +4,8 @@
 //! Span rule: one command per call. Reads and writes are commands only where they go around the page cache
 //! (`O_DIRECT`): the others are the file system's business, and the kernel side does not record them.
 
+mod mmc;
+
 #[cfg(test)]
 mod tests;
 
@@ -89,7 +91,8 @@ static TABLE: &[Row] = &[
     Row::new(0x4c80, "LOOP_CTL_ADD", |argument, args| by_value("number", argument, args)),
     Row::new(0x4c81, "LOOP_CTL_REMOVE", |argument, args| by_value("number", argument, args)),
     Row::new(0x4c82, "LOOP_CTL_GET_FREE", |argument, args| result("number", argument, args)),
-    Row::new(iowr(179, 0, 72), "MMC_IOC_CMD", mmc),
+    Row::new(iowr(179, 0, 72), "MMC_IOC_CMD", mmc::args).follow(&mmc::COMMAND).finish(mmc::finish),
+    Row::new(iowr(179, 1, 8), "MMC_IOC_MULTI_CMD", no_args).follow(&mmc::COMMANDS).finish(mmc::several),
     scsi::SG_IO,
     nvme::rows::ID,
     nvme::rows::ADMIN_CMD,
@@ -133,11 +136,4 @@ fn loop_info(info: &[u8], args: &mut Args) {
     args.extend(long_at(info, 32).map(|limit| ("size_limit", limit)));
     args.extend(u32_at(info, 52).map(|flags| ("flags", Value::Int(flags.into()))));
     text("file", info, 56..120, args);
-}
-
-/// `struct mmc_ioc_cmd`.
-fn mmc(argument: &Argument<'_>, args: &mut Args) {
-    for (name, at) in [("write", 0), ("opcode", 8), ("argument", 12), ("block_size", 36), ("blocks", 40)] {
-        args.extend(u32_at(argument.given, at).map(|word| (name, Value::Int(word.into()))));
-    }
 }

@@ -12,10 +12,10 @@ mod tests;
 
 use super::class::{Class, Row};
 use super::generic;
-use super::ioc::{Argument, Nested, int_at, io, iow, iowr, no_args, u16_at, u32_at};
+use super::ioc::{Argument, Nested, int_at, io, iow, iowr, join, no_args, u16_at, u32_at};
 use crate::model::command::{Command, Status, Value};
 use crate::model::payload::Payload;
-use tracer_common::recipe::{Condition, ENTRY, EXIT, Field, Recipe};
+use tracer_common::recipe::{Condition, ENTRY, EXIT, Field, LAST_BLOCK, Recipe};
 
 /// The class.
 pub(crate) const CLASS: Class = Class { name: "nvme", ioctls: TABLE, session: generic::CLASS.session };
@@ -45,8 +45,11 @@ pub(crate) mod rows {
     });
     pub(crate) const ADMIN_CMD: Row =
         Row::new(iowr(b'N', 0x41, 72), "NVME_IOCTL_ADMIN_CMD", no_args).follow(&ADMIN).finish(admin);
-    pub(crate) const SUBMIT_IO: Row =
-        Row::new(iow(b'N', 0x42, 48), "NVME_IOCTL_SUBMIT_IO", no_args).finish(submit);
+    /// The number of i386 programs, with a size of 44, is meant to be one too.
+    pub(crate) const SUBMIT_IO: Row = Row::new(iow(b'N', 0x42, 48), "NVME_IOCTL_SUBMIT_IO", no_args)
+        .any_size()
+        .follow(&super::SUBMITTED)
+        .finish(submit);
     pub(crate) const IO_CMD: Row =
         Row::new(iowr(b'N', 0x43, 72), "NVME_IOCTL_IO_CMD", no_args).follow(&ADMIN).finish(io_command);
     pub(crate) const RESET: Row = Row::new(io(b'N', 0x44), "NVME_IOCTL_RESET", no_args);
@@ -56,11 +59,12 @@ pub(crate) mod rows {
         Row::new(iowr(b'N', 0x47, 80), "NVME_IOCTL_ADMIN64_CMD", no_args).follow(&ADMIN).finish(admin);
     pub(crate) const IO64_CMD: Row =
         Row::new(iowr(b'N', 0x48, 80), "NVME_IOCTL_IO64_CMD", no_args).follow(&ADMIN).finish(io_command);
-    /// Its data lie in `data_len` segments, which are not followed.
+    /// Its data lie in `vec_cnt` segments, which is where the others have `data_len`.
     pub(crate) const IO64_CMD_VEC: Row =
         Row::new(super::VECTORED, "NVME_IOCTL_IO64_CMD_VEC", |argument, args| {
             args.extend(int_at(argument.given, 36).map(|count| ("segments", count)));
         })
+        .follow(&super::SCATTERED)
         .finish(io_command);
 }
 
@@ -71,13 +75,42 @@ const VECTORED: u32 = iowr(b'N', 0x49, 80);
 const TO_CONTROLLER: u32 = 1;
 const TO_HOST: u32 = 2;
 
+const OUT: u8 = 0;
+const IN: u8 = 1;
+const METADATA_OUT: u8 = 2;
+const METADATA_IN: u8 = 3;
+
+const TO: Condition = Condition::any(Field::u8(0), TO_CONTROLLER);
+const FROM: Condition = Condition::any(Field::u8(0), TO_HOST);
+
 /// `struct nvme_passthru_cmd` and `nvme_passthru_cmd64`, the same up to the result; and on 32-bit machines.
-const PASSED: Recipe = Recipe::PLAIN
-    .argument(72)
-    .buffer(0, ENTRY, (24, 8), Field::u32(36), Condition::any(Field::u8(0), TO_CONTROLLER))
-    .buffer(1, EXIT, (24, 8), Field::u32(36), Condition::any(Field::u8(0), TO_HOST));
+const fn passed_with(length: Field) -> Recipe {
+    Recipe::PLAIN
+        .argument(72)
+        .buffer(OUT as usize, ENTRY, (24, 8), length, TO)
+        .buffer(IN as usize, EXIT, (24, 8), length, FROM)
+        .buffer(METADATA_OUT as usize, ENTRY, (16, 8), Field::u32(32), TO)
+        .buffer(METADATA_IN as usize, EXIT, (16, 8), Field::u32(32), FROM)
+}
+
+const PASSED: Recipe = passed_with(Field::u32(36));
+
+/// The segments say how long they are.
+const VECTOR: Recipe = passed_with(Field::known(u32::MAX))
+    .segments(OUT as usize, Field::u32(36))
+    .segments(IN as usize, Field::u32(36));
+
+/// `struct nvme_user_io`: blocks, less one. How long the metadata of each are is not to be had before Linux 6.8.
+const BLOCKS: Recipe = Recipe::PLAIN
+    .argument(44)
+    .buffer(OUT as usize, ENTRY, (16, 8), Field::u16(4), TO)
+    .unit(OUT as usize, LAST_BLOCK)
+    .buffer(IN as usize, EXIT, (16, 8), Field::u16(4), FROM)
+    .unit(IN as usize, LAST_BLOCK);
 
 static ADMIN: Nested = Nested { native: PASSED, compat: PASSED, alternative: None };
+static SCATTERED: Nested = Nested { native: VECTOR, compat: VECTOR, alternative: None };
+static SUBMITTED: Nested = Nested { native: BLOCKS, compat: BLOCKS, alternative: None };
 
 fn admin(argument: &Argument<'_>, command: &mut Command) {
     passed(argument, command, words::admin);
@@ -98,19 +131,26 @@ fn passed(argument: &Argument<'_>, command: &mut Command, name: fn(u8) -> &'stat
             command.args.push((key, Value::Int(word.into())));
         }
     }
-    let length = u32_at(given, 36).unwrap_or(0);
-    let payload = |buffer: Option<&Payload>| Payload {
-        captured: buffer.map(|buffer| buffer.captured.clone()).unwrap_or_default(),
-        size: length.into(),
+    let opcode = u32::from(opcode);
+    let metadata = u32_at(given, 32).unwrap_or(0);
+    if metadata > 0 && opcode & (TO_CONTROLLER | TO_HOST) != 0 {
+        command.args.push(("metadata_bytes", Value::Int(metadata.into())));
+    }
+    // Data, then metadata. Of segments the kernel side adds up the lengths.
+    let payload = |data: Option<&Payload>, more: Option<&Payload>| {
+        let length = match argument.command {
+            VECTORED => data.map_or(0, |data| data.size),
+            _ => u32_at(given, 36).unwrap_or(0).into(),
+        };
+        let payload = join([(data, length), (more, metadata.into())]);
+        (payload.size > 0).then_some(payload)
     };
-    if argument.command == VECTORED {
-        return verdict(argument, command);
+    if opcode & TO_CONTROLLER != 0 {
+        let (data, more) = (argument.given_buffer(0, OUT), argument.given_buffer(0, METADATA_OUT));
+        command.request = payload(data, more).unwrap_or_default();
     }
-    if u32::from(opcode) & TO_CONTROLLER != 0 && length > 0 {
-        command.request = payload(argument.given_buffer(0, 0));
-    }
-    if u32::from(opcode) & TO_HOST != 0 && length > 0 && argument.result == 0 {
-        command.reply = Some(payload(argument.answered_buffer(0, 1)));
+    if opcode & TO_HOST != 0 && argument.result == 0 {
+        command.reply = payload(argument.answered_buffer(0, IN), argument.answered_buffer(0, METADATA_IN));
     }
     if argument.result == 0 {
         let wide = argument.command >> 16 & 0x3fff == 80;
@@ -120,10 +160,11 @@ fn passed(argument: &Argument<'_>, command: &mut Command, name: fn(u8) -> &'stat
     verdict(argument, command);
 }
 
-/// `struct nvme_user_io`: blocks, whose size is not known here.
+/// `struct nvme_user_io`.
 fn submit(argument: &Argument<'_>, command: &mut Command) {
     let given = argument.given;
-    if let Some(opcode) = given.first().copied() {
+    let opcode = given.first().copied().unwrap_or(0);
+    if !given.is_empty() {
         command.args.push(("opcode", words::or_number(words::nvm(opcode), opcode.into(), "0x")));
     }
     if let Some(blocks) = u16_at(given, 4) {
@@ -132,6 +173,13 @@ fn submit(argument: &Argument<'_>, command: &mut Command) {
     let lba =
         given.get(24..).and_then(|rest| rest.first_chunk::<8>()).map(|bytes| i64::from_le_bytes(*bytes));
     command.args.extend(lba.map(|lba| ("lba", Value::Int(lba))));
+    // Not there if the size of a block is not known.
+    if let Some(data) = argument.given_buffer(0, OUT).filter(|_| u32::from(opcode) & TO_CONTROLLER != 0) {
+        command.request = data.clone();
+    }
+    if argument.result == 0 {
+        command.reply = argument.answered_buffer(0, IN).cloned();
+    }
     verdict(argument, command);
 }
 

@@ -100,7 +100,7 @@ const OUT: u8 = 1;
 const IN: u8 = 2;
 const SENSE: u8 = 3;
 
-/// Interface `S`, `struct sg_io_hdr`.
+/// Interface `S`, `struct sg_io_hdr`. With `iovec_count` the data lie in as many segments.
 const fn third(header: &Header) -> Recipe {
     let direction = Field::u32(4);
     Recipe::PLAIN
@@ -122,6 +122,8 @@ const fn third(header: &Header) -> Recipe {
             Field::u32(12),
             Condition::between(direction, BOTH, FROM_DEVICE),
         )
+        .segments(OUT as usize, Field::u16(10))
+        .segments(IN as usize, Field::u16(10))
         .buffer(
             SENSE as usize,
             EXIT,
@@ -131,7 +133,8 @@ const fn third(header: &Header) -> Recipe {
         )
 }
 
-/// Interface `Q`, `struct sg_io_v4`: its pointers have 64 bits everywhere.
+/// Interface `Q`, `struct sg_io_v4`: its pointers have 64 bits everywhere. It has counts of segments too, but no kernel
+/// looks at them (`drivers/scsi/scsi_bsg.c`, `block/bsg-lib.c`): the data are what the pointers point to.
 const FOURTH: Recipe = Recipe::PLAIN
     .sized(160, 160)
     .argument(160)
@@ -151,8 +154,8 @@ struct Outcome {
     to_device: u32,
     from_device: u32,
     timeout_ms: u32,
-    /// Whether the data lie in segments, which are not followed.
-    scattered: bool,
+    /// Pieces of memory that the data lie in, 0 if it is one.
+    segments: u16,
 }
 
 fn sg_io(argument: &Argument<'_>, command: &mut Command) {
@@ -167,9 +170,11 @@ fn sg_io(argument: &Argument<'_>, command: &mut Command) {
         command.args.push(("cdb", Value::Text(hex.into())));
     }
     command.args.push(("timeout_ms", Value::Int(outcome.timeout_ms.into())));
+    if outcome.segments > 0 {
+        command.args.push(("segments", Value::Int(outcome.segments.into())));
+    }
     let payload = |buffer: Option<&Payload>, size: u32| {
-        let captured = buffer.filter(|_| !outcome.scattered).map(|buffer| buffer.captured.clone());
-        let captured = captured.unwrap_or_default();
+        let captured = buffer.map(|buffer| buffer.captured.clone()).unwrap_or_default();
         let captured = captured.slice(..captured.len().min(size as usize));
         Payload { captured, size: size.into() }
     };
@@ -210,7 +215,7 @@ fn outcome(argument: &Argument<'_>) -> Option<Outcome> {
             to_device: number(given, 60)?,
             from_device: number(given, 68)?,
             timeout_ms: number(given, 88)?,
-            scattered: number(given, 56)? != 0 || number(given, 64)? != 0,
+            segments: 0,
         });
     }
     let header = if argument.compat { &COMPAT } else { &NATIVE };
@@ -225,6 +230,6 @@ fn outcome(argument: &Argument<'_>) -> Option<Outcome> {
         to_device: when(TO_DEVICE..=TO_DEVICE),
         from_device: when(BOTH..=FROM_DEVICE),
         timeout_ms: number(given, header.timeout)?,
-        scattered: u16_at(given, 10)? != 0,
+        segments: u16_at(given, 10)?,
     })
 }

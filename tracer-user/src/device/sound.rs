@@ -26,7 +26,7 @@ pub(crate) const CLASS: Class =
 
 /// Bytes of a frame that are copied, for the kernel side does not know how long it is: two channels of 32 bits. Of
 /// longer frames the beginning of the transfer is there.
-const FRAME: u8 = 8;
+const FRAME: u32 = 8;
 
 const HW_PARAMS: u8 = 0x11;
 const HW_FREE: u8 = 0x12;
@@ -37,15 +37,13 @@ const READI: u8 = 0x51;
 const fn interleaved(reads: bool) -> Nested {
     const fn recipe(reads: bool, word: u8) -> Recipe {
         let (word16, all) = (word as u16, 3 * word as u16);
-        let recipe = Recipe::PLAIN.sized(all, all).argument(all);
-        let at = (word16, word);
-        match reads {
-            // What was read, not what there was room for.
-            true => recipe.buffer(0, EXIT | AT_MOST, at, Field::u32(0).times(FRAME), Condition::ALWAYS),
-            false => {
-                recipe.buffer(0, ENTRY | AT_MOST, at, Field::u32(2 * word16).times(FRAME), Condition::ALWAYS)
-            }
-        }
+        // What was read, not what there was room for.
+        let (when, frames) = if reads { (EXIT, 0) } else { (ENTRY, 2 * word16) };
+        Recipe::PLAIN
+            .sized(all, all)
+            .argument(all)
+            .buffer(0, when | AT_MOST, (word16, word), Field::u32(frames), Condition::ALWAYS)
+            .unit(0, Field::known(FRAME))
     }
     Nested { native: recipe(reads, 8), compat: recipe(reads, 4), alternative: None }
 }

@@ -36,6 +36,7 @@ pub(super) fn capture(call: Call, times: (u64, u64), result: i64, body: Body) ->
         inode: 0,
         result,
         restarted: false,
+        direct: false,
         body,
     }
 }

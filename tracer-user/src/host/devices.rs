@@ -1,6 +1,7 @@
 //! Which device a number is, which numbers there are, and which of them a class has: from `/sys`, `/dev` and `/proc`.
 //! Nodes are looked up, never opened.
 
+mod blocks;
 mod class;
 mod facts;
 mod holders;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub use blocks::block_sizes;
 pub use class::{Row, Rows, class_by_name, class_named, class_rows, classes, everything, number_of_row, row};
 pub use holders::{Holder, holders};
 pub use id::IdKey;

@@ -12,6 +12,9 @@ use tracer_common::config::{
 use tracer_common::limits::{MARKS, THREADS};
 use tracer_common::recipe::{Recipe, RecipeKey};
 
+/// Character (1) or block (2), major, and a minor or every one.
+pub type Node = (u32, u32, Option<u32>);
+
 /// Who and what is traced. An event needs both.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
@@ -33,6 +36,8 @@ pub struct Selection {
     pub families: BTreeMap<(u32, u32, Option<u32>), u8>,
     /// What the arguments of `ioctl` commands hold and point to, where their number does not tell.
     pub ioctls: Vec<(RecipeKey, Recipe)>,
+    /// Bytes of a logical block of devices whose commands count in them.
+    pub blocks: Vec<(Node, u32)>,
 }
 
 /// Writes a selection into the maps.
@@ -84,6 +89,12 @@ pub fn fill(bpf: &mut Ebpf, selection: &Selection) -> Result<(), MapError> {
     for (key, recipe) in &selection.ioctls {
         ioctls.insert(*key, *recipe, 0)?;
     }
+    let mut blocks: HashMap<&mut MapData, DeviceKey, u32> = HashMap::try_from(named(bpf, map::BLOCKS)?)?;
+    for ((kind, major, minor), bytes) in &selection.blocks {
+        if let Some(minor) = *minor {
+            blocks.insert(DeviceKey { kind: *kind, major: *major, minor }, *bytes, 0)?;
+        }
+    }
     Ok(())
 }
 
@@ -122,6 +133,7 @@ pub(super) fn named<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut aya::ma
 pub struct DeviceFilter {
     majors: Array<MapData, u8>,
     devices: HashMap<MapData, DeviceKey, u8>,
+    blocks: HashMap<MapData, DeviceKey, u32>,
 }
 
 impl DeviceFilter {
@@ -130,6 +142,7 @@ impl DeviceFilter {
         Ok(Self {
             majors: Array::try_from(bpf.take_map(map::MAJORS).ok_or_else(missing)?)?,
             devices: HashMap::try_from(bpf.take_map(map::DEVICES).ok_or_else(missing)?)?,
+            blocks: HashMap::try_from(bpf.take_map(map::BLOCKS).ok_or_else(missing)?)?,
         })
     }
 
@@ -147,6 +160,21 @@ impl DeviceFilter {
             self.majors.set(index, SOME_MINORS, 0)?;
         }
         Ok(())
+    }
+
+    /// Says how many bytes a logical block of a device has.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn block(
+        &mut self,
+        (kind, major, minor): (u32, u32, Option<u32>),
+        bytes: u32,
+    ) -> Result<(), MapError> {
+        match minor {
+            Some(minor) => self.blocks.insert(DeviceKey { kind, major, minor }, bytes, 0),
+            None => Ok(()),
+        }
     }
 
     /// Selects a single device no longer, unless its whole major is. That it was not selected is no error.

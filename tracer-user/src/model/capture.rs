@@ -64,6 +64,8 @@ pub struct Capture {
     pub result: i64,
     /// Whether the kernel restarted the call in between.
     pub restarted: bool,
+    /// Without BTF: the descriptor goes around the page cache. With it the kernel side records no others of disks.
+    pub direct: bool,
     /// What happened.
     pub body: Body,
 }

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use hashbrown::HashMap;
 
 use self::pairs::Pairs;
-use self::proc::{addresses, descriptor_path, numbers};
+use self::proc::{addresses, descriptor_path, is_direct, numbers};
 use super::select::choose;
 use tracer_common::call::Abi;
-use tracer_common::config::{FdInfo, FdKey};
+use tracer_common::config::{DIRECT_UNKNOWN, FdInfo, FdKey};
 use tracer_common::record::Target as WireTarget;
 
 use crate::decode::socket_address;
@@ -213,7 +213,9 @@ impl Follower {
         let found = self.find(key, capture.inode).or_else(|| self.look_up(key, capture.inode));
         let Some(target) = found else { return false };
         capture.target = target;
-        true
+        // Before it was known that this is a disk the kernel side recorded what goes through the page cache.
+        let moves = matches!(capture.body, Body::Data { .. } | Body::Unseen { .. });
+        !(moves && !capture.direct && is_block(target))
     }
 
     /// The descriptor that a device's driver made by this call.
@@ -408,8 +410,17 @@ impl Follower {
             Target::Device(number) => self.family(number),
             Target::Socket(_) | Target::None => 0,
         };
-        let info = FdInfo { target: wire as u8, selected, family: u16::from(family), rdev, stamp };
-        if self.live.set_fd(FdKey { tgid: key.0, fd: key.1 }, info).is_err() {
+        let wire_key = FdKey { tgid: key.0, fd: key.1 };
+        let direct = is_block(target)
+            && match self.live.fd(&wire_key) {
+                // From the open; the descriptor may be closed again by now.
+                Some(info) if info.target == WireTarget::Pending as u8 && info.direct != DIRECT_UNKNOWN => {
+                    info.direct != 0
+                }
+                _ => is_direct(key),
+            };
+        let info = FdInfo { target: wire as u8, selected, family, direct: direct.into(), rdev, stamp };
+        if self.live.set_fd(wire_key, info).is_err() {
             self.overflow += 1;
         }
         self.known.insert(key, Known { target, stamp });
@@ -454,4 +465,8 @@ impl Follower {
         let rows = &self.selection.devices;
         rows.contains(&(kind, number.major, None)) || rows.contains(&(kind, number.major, Some(number.minor)))
     }
+}
+
+fn is_block(target: Target) -> bool {
+    matches!(target, Target::Device(number) if number.kind == DeviceKind::Block)
 }

@@ -215,6 +215,10 @@ impl Watch {
             self.filter.remove(*row);
             self.selected.remove(row);
         }
+        for (row, bytes) in devices::block_sizes(self.catalog.sysfs()) {
+            // Without room the length of some commands' data stays unknown.
+            let _ = self.filter.block(row, bytes);
+        }
         let mut came = Vec::new();
         for (row, class) in now {
             // The same number may be of another class by now.

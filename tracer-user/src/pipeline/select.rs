@@ -162,6 +162,11 @@ pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Plan, SelectError
     }
     selection.buses = buses_of(&rows);
     selection.awaits_devices = !patterns.is_empty();
+    if selection.awaits_devices {
+        selection.blocks = devices::block_sizes(catalog.sysfs());
+        // So many drives there hardly are; of the rest only the length of some commands' data stays unknown.
+        selection.blocks.truncate(tracer_common::limits::BLOCKS as usize);
+    }
     choose(&mut selection, rows.clone());
     Ok(Plan { selection, ports, devices: patterns, rows })
 }

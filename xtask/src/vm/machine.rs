@@ -36,6 +36,8 @@ pub(super) struct Machine<'a> {
     pub(super) shared: &'a Path,
     /// More arguments for QEMU.
     pub(super) devices: &'a [String],
+    /// Its device tree, if not QEMU's own.
+    pub(super) tree: Option<PathBuf>,
     /// MiB.
     pub(super) memory: u32,
     /// From start to end.
@@ -55,25 +57,39 @@ pub(super) enum End {
     Timeout,
 }
 
+/// QEMU's command for a machine without anything. `more`: options of the machine, a comma before each.
+fn bare(arch: Arch, memory: u32, more: &str) -> Command {
+    let (program, machine, processor) = match arch {
+        Arch::Amd64 => ("qemu-system-x86_64", "q35", "max"),
+        Arch::Arm64 => ("qemu-system-aarch64", "virt", "cortex-a72"),
+    };
+    // Beside other work, and never left behind when this process is killed.
+    let mut qemu = Command::new("setpriv");
+    qemu.args(["--pdeathsig", "SIGKILL", "nice", "-n", "10", program]);
+    qemu.args(["-machine", &format!("{machine}{more}"), "-cpu", processor]);
+    // Software emulation even where there is hardware for it: the same everywhere.
+    qemu.args(["-accel", "tcg", "-smp", "1", "-m", &memory.to_string()]);
+    qemu.args(["-nodefaults", "-no-user-config", "-display", "none"]);
+    qemu
+}
+
+/// The command that writes such a machine's device tree to a file, and runs nothing.
+pub(super) fn dump_tree(arch: Arch, memory: u32, to: &Path) -> Command {
+    bare(arch, memory, &format!(",dumpdtb={}", to.display()))
+}
+
 impl Machine<'_> {
     fn command(&self) -> Command {
-        let Self { arch, kernel, initrd, shared, devices, memory, .. } = self;
-        // Beside other work, and never left behind when this process is killed.
-        let mut qemu = Command::new("setpriv");
-        qemu.args(["--pdeathsig", "SIGKILL", "nice", "-n", "10"]);
+        let Self { arch, kernel, initrd, shared, devices, tree, memory, .. } = self;
+        let mut qemu = bare(*arch, *memory, "");
         let terminal = match arch {
-            Arch::Amd64 => {
-                qemu.args(["qemu-system-x86_64", "-machine", "q35", "-cpu", "max"]);
-                "ttyS0"
-            }
-            Arch::Arm64 => {
-                qemu.args(["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72"]);
-                "ttyAMA0"
-            }
+            Arch::Amd64 => "ttyS0",
+            Arch::Arm64 => "ttyAMA0",
         };
-        // Software emulation even where there is hardware for it: the same everywhere.
-        qemu.args(["-accel", "tcg", "-smp", "1", "-m", &memory.to_string()]);
-        qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-no-reboot"]);
+        qemu.args(["-monitor", "none", "-no-reboot"]);
+        if let Some(tree) = tree {
+            qemu.arg("-dtb").arg(tree);
+        }
         qemu.args(["-serial", "stdio", "-kernel"]).arg(kernel).arg("-initrd").arg(initrd);
         qemu.args(["-append", &format!("console={terminal} rdinit=/init panic=-1 loglevel=3 {STARVED}")]);
         let share = format!("local,path={},mount_tag=host,security_model=none", shared.display());

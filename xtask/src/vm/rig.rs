@@ -57,6 +57,8 @@ pub(super) struct Parts {
     pub(super) devices: Vec<String>,
     /// Images for `devices`: files of so many MiB of zeroes.
     pub(super) images: BTreeMap<String, u64>,
+    /// What is added to the machine's device tree: a file beside the rig's; empty: nothing. Only arm64's machine has one.
+    pub(super) tree: String,
 }
 
 /// Spans that have to be there, so many of them.
@@ -194,13 +196,14 @@ impl Rig {
             Arch::Amd64 => &self.amd64,
             Arch::Arm64 => &self.arm64,
         };
-        let Parts { packages, modules, packed, programs, devices, images } = more.clone();
+        let Parts { packages, modules, packed, programs, devices, images, tree } = more.clone();
         parts.packages.extend(packages);
         parts.modules.extend(modules);
         parts.packed.extend(packed);
         parts.programs.extend(programs);
         parts.devices.extend(devices);
         parts.images.extend(images);
+        parts.tree += &tree;
         parts
     }
 

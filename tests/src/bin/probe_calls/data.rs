@@ -90,6 +90,26 @@ pub(super) fn run(name: &str, words: &mut Words<'_>) -> Result<Option<String>> {
             let (fd, command): (i32, usize) = (words.number()?, words.number()?);
             messages(fd, command, &words.rest())?
         }
+        // `ioctl-segments FD COMMAND MOST LENGTH…`: the argument points to segments, each of which is its part of the pattern
+        // (with a `-` behind the length: nowhere), says how many there are and how many bytes of them belong to it.
+        "ioctl-segments" => {
+            let (fd, command, most): (i32, usize, usize) =
+                (words.number()?, words.number()?, words.number()?);
+            let lengths: Vec<(usize, bool)> = words
+                .rest()
+                .split(' ')
+                .map(|word| Ok((word.trim_end_matches('-').parse()?, word.ends_with('-'))))
+                .collect::<Result<_>>()?;
+            let mut segments = Segments::new(&lengths.iter().map(|(length, _)| *length).collect::<Vec<_>>());
+            let mut vectors = segments.vectors();
+            for (vector, (_, nowhere)) in vectors.iter_mut().zip(&lengths) {
+                if *nowhere {
+                    vector.iov_base = std::ptr::without_provenance_mut(16);
+                }
+            }
+            let mut argument = [vectors.as_ptr() as usize, vectors.len(), most];
+            call(libc::SYS_ioctl, [word(fd), command, argument.as_mut_ptr() as usize, 0, 0, 0])
+        }
         _ => return Ok(None),
     };
     result(done)

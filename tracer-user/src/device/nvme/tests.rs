@@ -52,3 +52,52 @@ fn no_more_is_shown_than_the_command_moved() {
     "#]]
     .assert_eq(&rendered("nvme", calls));
 }
+
+#[test]
+fn metadata_follow_the_data_and_segments_are_added_up() {
+    let mut write = passed(1, 3);
+    (write[32], write[16]) = (2, 1);
+    let mut vector = [0; 80];
+    vector[..72].copy_from_slice(&passed(2, 5));
+    let calls = [
+        Ioctl::new(0xc048_4e43).was(&write).argument(&write).given(0, Some(0), b"abc").given(
+            0,
+            Some(2),
+            b"mm",
+        ),
+        // Five segments, of which the kernel side brought what lay in them.
+        Ioctl::new(0xc050_4e49).was(&vector).argument(&vector).answered(0, Some(1), b"0123456789"),
+        Ioctl::new(0xc050_4e49).was(&vector).argument(&vector).returns(-14),
+    ];
+    expect![[r#"
+        0 command NVME_IOCTL_IO_CMD 0..10 "abcmm" opcode=WRITE namespace=1 metadata_bytes=2 result=0
+        1 command NVME_IOCTL_IO64_CMD_VEC 0..10 → "0123456789" segments=5 opcode=READ namespace=1 result=0
+        2 command NVME_IOCTL_IO64_CMD_VEC 0..10 error EFAULT segments=5 opcode=READ namespace=1
+    "#]]
+    .assert_eq(&rendered("nvme", calls));
+}
+
+#[test]
+fn blocks_whose_size_the_call_does_not_say() {
+    let mut io = [0; 48];
+    (io[0], io[4], io[24]) = (2, 1, 8);
+    let read = Ioctl::new(0x4030_4e42).argument(&io);
+    let mut out = io;
+    out[0] = 1;
+    let calls = [
+        read.clone().answered(0, Some(1), b"both blocks"),
+        // Of a namespace that is not known.
+        read.clone(),
+        read.returns(0x4080),
+        Ioctl::new(0x4030_4e42).argument(&out).given(0, Some(0), b"blocks"),
+        Ioctl::new(0x402c_4e42).compat().argument(&out[..44]).given(0, Some(0), b"blocks").returns(-22),
+    ];
+    expect![[r#"
+        0 command NVME_IOCTL_SUBMIT_IO 0..10 → "both blocks" opcode=READ blocks=2 lba=8
+        1 command NVME_IOCTL_SUBMIT_IO 0..10 opcode=READ blocks=2 lba=8
+        2 command NVME_IOCTL_SUBMIT_IO 0..10 error LBA_OUT_OF_RANGE opcode=READ blocks=2 lba=8
+        3 command NVME_IOCTL_SUBMIT_IO 0..10 "blocks" opcode=WRITE blocks=2 lba=8
+        4 command NVME_IOCTL_SUBMIT_IO 0..10 "blocks" error EINVAL opcode=WRITE blocks=2 lba=8
+    "#]]
+    .assert_eq(&rendered("block", calls));
+}

@@ -101,3 +101,23 @@ fn the_other_interface_and_32_bit_programs() {
     "#]]
     .assert_eq(&rendered("scsi", [bsg, compat]));
 }
+
+#[test]
+fn data_in_several_pieces() {
+    let mut before = header(-3, 6, 36);
+    before[10] = 3;
+    let scattered = Ioctl::new(SG_IO)
+        .was(&before)
+        .argument(&before)
+        .given(0, Some(0), &[0x12, 0, 0, 0, 36, 0])
+        .answered(0, Some(2), b"\x00\x00\x05\x02\x1f\x00______________________________");
+    // Of the other interface nothing depends on the counts.
+    let mut fourth = [0; 160];
+    (fourth[0], fourth[12], fourth[60], fourth[56]) = (b'Q', 6, 4, 1);
+    let flat = Ioctl::new(SG_IO).was(&fourth).argument(&fourth).given(0, Some(1), b"data");
+    expect![[r#"
+        0 command SG_IO 0..10 → "\x00\x00\x05\x02\x1f\x00______________________________" opcode=INQUIRY cdb=120000002400 timeout_ms=20000 segments=3 status=0
+        1 command SG_IO 0..10 "data" timeout_ms=0 status=0
+    "#]]
+    .assert_eq(&rendered("scsi", [scattered, flat]));
+}

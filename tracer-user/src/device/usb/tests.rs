@@ -351,10 +351,12 @@ fn layouts_are_those_of_the_header() {
     }
     // The packets' descriptors are behind the structure, `number_of_packets` in number.
     for recipe in [submit, reaped].map(|nested| &nested.native) {
-        assert_eq!(buffer(recipe, 1), (56, BEHIND, Field::u32(36).times(12)));
+        assert_eq!(buffer(recipe, 1), (56, BEHIND, Field::u32(36)));
+        assert_eq!(recipe.buffers[1].unit, Field::known(12));
     }
     for recipe in [submit, reaped].map(|nested| &nested.compat) {
-        assert_eq!(buffer(recipe, 1), (44, BEHIND, Field::u32(28).times(12)));
+        assert_eq!(buffer(recipe, 1), (44, BEHIND, Field::u32(28)));
+        assert_eq!(recipe.buffers[1].unit, Field::known(12));
     }
     for (nested, length) in [(&super::CONTROL, Field::u16(6)), (&super::BULK, Field::u32(4))] {
         assert_eq!((nested.native.reads, nested.compat.reads), (24, 16));

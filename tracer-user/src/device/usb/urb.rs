@@ -37,8 +37,10 @@ const fn packets_at(compat: bool) -> u16 {
 /// The descriptors of the packets of an isochronous transfer, which lie behind the structure.
 const fn packets(recipe: Recipe, when: u8, compat: bool) -> Recipe {
     let (bytes, ..) = layout(compat);
-    let length = Field::u32(packets_at(compat)).times(PACKET as u8);
-    recipe.buffer(PACKETS as usize, when, (bytes, BEHIND), length, Condition::none(Field::u8(0), 0xff))
+    let (index, count) = (PACKETS as usize, Field::u32(packets_at(compat)));
+    recipe
+        .buffer(index, when, (bytes, BEHIND), count, Condition::none(Field::u8(0), 0xff))
+        .unit(index, Field::known(PACKET as u32))
 }
 
 /// What goes out, and the setup packet of control transfers. Of these the data come behind the packet, whichever way

@@ -49,6 +49,21 @@ fn an_nvme_drive_has_a_controller_and_namespaces() {
     assert_eq!(tree.id(char), "nvme:S4EVNX0M123456");
     assert_eq!(tree.id(part), "block:nvme:S4EVNX0M123456:ns1:part2");
     assert_eq!(tree.id(generic), "nvme:S4EVNX0M123456:ns1:generic");
+    // Their blocks, which some commands count in; a partition has its disk's.
+    let nodes = [
+        (&disk, "259:0"),
+        (&format!("{disk}/nvme0n1p2"), "259:2"),
+        (&format!("{controller}/ng0n1"), "242:0"),
+    ];
+    for (path, number) in nodes {
+        tree.file(&format!("sys/devices/{path}/dev"), format!("{number}\n"));
+    }
+    assert_eq!(block_sizes(&tree.sysfs()), [], "the kernel does not say");
+    tree.file(&format!("sys/devices/{disk}/queue/logical_block_size"), "4096\n");
+    assert_eq!(
+        block_sizes(&tree.sysfs()),
+        [((2, 259, Some(0)), 4096), ((2, 259, Some(2)), 4096), ((1, 242, Some(0)), 4096)]
+    );
     // Namespaces are disks; the class of their controllers selects them too.
     let rows = class_rows(&tree.sysfs(), "nvme").expect("a class");
     assert_eq!(rows, [((2, 259, Some(0)), "block"), ((2, 259, Some(2)), "block")].into());
