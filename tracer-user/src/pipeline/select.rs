@@ -8,7 +8,7 @@ use crate::host::devices::{self, Catalog, Pattern, PatternError, Rows};
 use crate::host::processes;
 use crate::kernel::selection::{Selection, padded};
 use crate::model::op::System;
-use tracer_common::bus::Bus;
+use tracer_common::bus::{BUSES, Bus};
 
 /// A broker to trace: protocol, and a port or the path of a unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Plan, SelectError
     for device in &request.devices {
         patterns.push(Pattern::parse(device, catalog)?);
     }
-    let (rows, _) = devices::resolve(&patterns, catalog);
+    let (rows, waiting) = devices::resolve(&patterns, catalog);
     for broker in &request.brokers {
         match &broker.place {
             Place::Port(port) => ports.push((*port, broker.system)),
@@ -155,6 +155,13 @@ pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Plan, SelectError
             request.comms.iter().map(|comm| padded(&comm.as_bytes()[..comm.len().min(15)])).collect();
     }
     selection.buses = rows.values().flat_map(|class| buses(class)).copied().collect();
+    let of_no_class = |pattern: &&Pattern| {
+        matches!(pattern, Pattern::Usb { .. } | Pattern::Link(_) | Pattern::Id(_) | Pattern::Driver(_))
+    };
+    if waiting.iter().any(of_no_class) {
+        // What will come may hang on any.
+        selection.buses.extend(BUSES);
+    }
     selection.awaits_devices = !patterns.is_empty();
     choose(&mut selection, rows.clone());
     Ok(Plan { selection, ports, devices: patterns, rows })
@@ -219,6 +226,7 @@ mod tests {
         let request = Request { devices: vec![device, "/dev/ttyUSB77".to_owned()], ..Request::default() };
         let plan = resolve(&request, &Catalog::default()).expect("it may come");
         assert_eq!(plan.selection.devices, [(1, 188, Some(77))].into(), "by the number that it will have");
+        assert_eq!(plan.selection.buses, BUSES.into(), "it may hang on any");
         let lines = plan.waiting(&Catalog::default());
         assert!(lines[0].starts_with("no device is usb:1209:beef yet: waiting"), "{lines:?}");
         assert!(lines[1].contains("/dev/ttyUSB77"), "{lines:?}");
