@@ -21,6 +21,7 @@ mod plain;
 mod protocol;
 mod scpi;
 mod termios;
+mod waits;
 
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,9 @@ use std::ops::RangeInclusive;
 use super::exchange::{End, Exchange};
 use super::input::Input;
 use super::protocol::{Answers, Asked, recognise};
+use super::waits::{Waits, hung_up};
 use crate::device::buffer::split;
-use crate::device::class::{Aborted, Context, Gone, Moved, Session, failed, killed};
+use crate::device::class::{Aborted, Context, Gone, Ioctl, Moved, Row, Session, failed, killed};
 use crate::device::generic;
 use crate::model::errno;
 use crate::model::net::Direction;
@@ -33,6 +34,8 @@ pub(super) struct Line {
     write_only: Vec<i32>,
     writer: Option<u32>,
     reader: Option<u32>,
+    /// How long its reads wait, as far as the program was seen to ask or say.
+    waits: Option<Waits>,
 }
 
 /// What a program does after a command.
@@ -62,9 +65,23 @@ impl Session for Line {
                     self.reader = Some(call.tid);
                     self.look(call.at, context);
                     self.advance(call.at.end, context);
+                    if error.is_none() && self.waits.is_some_and(|waits| waits.longer_than(call.at)) {
+                        self.hung_up(&call, context);
+                    }
                 }
             }
         }
+    }
+
+    fn ioctl(&mut self, call: &Ioctl<'_>, row: Option<&'static Row>, context: &mut Context<'_>) {
+        if call.error == Some(errno::EAGAIN) {
+            return generic::ioctl(call, row, context);
+        }
+        let command = generic::ioctl_command(call, row, context);
+        if call.error.is_none() {
+            self.waits = Waits::said(&command.args).unwrap_or(self.waits);
+        }
+        context.emit(command);
     }
 
     fn aborted(&mut self, call: &Aborted, context: &mut Context<'_>) {
@@ -225,8 +242,27 @@ impl Line {
         }
     }
 
-    /// A write failed, and with it the request that it is the end of.
+    /// A read found the end, where nothing but a hang-up can make one: what was awaited will not come.
+    fn hung_up(&mut self, call: &Moved, context: &mut Context<'_>) {
+        if let Some(exchange) = self.exchange.take_if(|exchange| exchange.is_incomplete()) {
+            self.finish(exchange, End::Failed(hung_up(), call.at.end, Some(call.tid)), context);
+        }
+    }
+
+    /// A write failed, and with it the request that it is the end of. One before it that waited for its answer in vain, and
+    /// not as long as it may, was cut off by the same.
     fn write_failed(&mut self, call: &Moved, error: u32, context: &mut Context<'_>) {
+        self.advance(call.at.start, context);
+        let awaits = |exchange: &Exchange| {
+            exchange.is_looked_for()
+                && exchange.is_incomplete()
+                && exchange.known().answers != Answers::Never
+                && !exchange.goes_on(call, context.settings)
+        };
+        if let Some(exchange) = self.exchange.take_if(|exchange| awaits(exchange)) {
+            let end = End::Failed(failed(error), call.at.end, Some(call.tid));
+            self.finish(exchange, end, context);
+        }
         self.write(call, context);
         if let Some(exchange) = self.exchange.take() {
             self.finish(exchange, End::Failed(failed(error), call.at.end, Some(call.tid)), context);
