@@ -78,6 +78,46 @@ watched() { observe "$@" || fail "status $?: $*"; }
 # refused NAME NODE COMMAND…: the same for a command that has to fail.
 refused() { if observe "$@"; then fail "did not fail: $*"; fi; }
 
+# puppet NAME NODE COMMAND…: runs a command in the background, `watched`, that does what `tell` says and says `done` after it
+# began and after each word; until `release`, which says `end`.
+puppet() {
+  said=/tmp/said.$1
+  told=1
+  rm -f /tmp/orders
+  mkfifo /tmp/orders
+  watched "$@" </tmp/orders >"$said" &
+  puppet=$!
+  exec 3>/tmp/orders
+  await has_done $told
+}
+
+# tell WORD: makes the puppet do something, and waits until it has.
+tell() {
+  told=$((told + 1))
+  echo "$1" >&3
+  await has_done $told
+}
+
+release() {
+  # Not the end of its input: what was started since has that open as well.
+  echo end >&3
+  wait "$puppet"
+}
+
+has_done() { [ "$(grep -c '^done$' "$said")" = "$1" ]; }
+
+# instrument NODE: answers on a serial line, in the background, as long as there is that: `*IDN?` and `MEAS:VOLT?`.
+instrument() {
+  stty -F "$1" raw -echo
+  while read -r question; do
+    case $question in
+      '*IDN?') echo "iotrail,M1,SN-1,1.0" ;;
+      'MEAS:VOLT?') echo "1.25" ;;
+    esac
+  done <"$1" >"$1" &
+  instrument=$!
+}
+
 observe() {
   local name=$1 node=$2 status=0 call
   shift 2

@@ -288,8 +288,10 @@ impl Bench<'_> {
             fs::create_dir_all(inside).with_context(|| format!("cannot create {}", inside.display()))?;
         }
         let parts = rig.parts(arch);
-        for name in &parts.programs {
-            programs::compile(workspace, arch, name, &given)?;
+        for (names, dynamic) in [(&parts.programs, false), (&parts.dynamic, true)] {
+            for name in names {
+                programs::compile(workspace, arch, name, dynamic, &given)?;
+            }
         }
         let copy = |from: &Path, name: &str| {
             fs::copy(from, given.join(name))

@@ -1,11 +1,9 @@
-/* small watchdog|rtc|tun|hid|usb NODE: a few commands of a class, for which no packaged tool is small enough. */
+/* small watchdog|rtc|tun NODE: a few commands of a class, for which no packaged tool is small enough. */
 #include "check.h"
 #include <fcntl.h>
-#include <linux/hidraw.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/rtc.h>
-#include <linux/usbdevice_fs.h>
 #include <linux/watchdog.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -39,37 +37,10 @@ static void tun(int fd)
 	CHECK(!ioctl(fd, TUNSETIFF, &request) && !strncmp(request.ifr_name, "tap", 3));
 }
 
-/* Name, numbers, and three reports. */
-static void hid(int fd)
-{
-	char name[64];
-	unsigned char report[16];
-	struct hidraw_devinfo about;
-	CHECK(ioctl(fd, HIDIOCGRAWNAME(sizeof name), name) > 0 && !strcmp(name, "iotrail test mouse"));
-	CHECK(!ioctl(fd, HIDIOCGRAWINFO, &about) && about.vendor == 0x1d6b);
-	for (int count = 0; count < 3; count++)
-		CHECK(read(fd, report, sizeof report) == 4 && report[0] == 1);
-}
-
-/* The device's descriptor by URB on the control pipe, then a request that nobody answers. */
-static void usb(int fd)
-{
-	unsigned char buffer[8 + 18] = {0x80, 6, 0, 1, 0, 0, 18, 0};
-	struct usbdevfs_urb urb = {
-		.type = USBDEVFS_URB_TYPE_CONTROL,
-		.buffer = buffer,
-		.buffer_length = sizeof buffer,
-	}, *done = NULL;
-	CHECK(!ioctl(fd, USBDEVFS_SUBMITURB, &urb));
-	CHECK(!ioctl(fd, USBDEVFS_REAPURB, &done) && done == &urb && !urb.status && urb.actual_length == 18);
-	struct usbdevfs_ctrltransfer unknown = {.bRequestType = 0xc0, .bRequest = 0x99, .timeout = 1000};
-	REFUSED(ioctl(fd, USBDEVFS_CONTROL, &unknown), EPIPE);
-}
-
 int main(int count, char **arguments)
 {
 	static const struct { const char *name; void (*run)(int); } CLASSES[] = {
-		{"watchdog", watchdog}, {"rtc", rtc}, {"tun", tun}, {"hid", hid}, {"usb", usb},
+		{"watchdog", watchdog}, {"rtc", rtc}, {"tun", tun},
 	};
 	CHECK(count == 3);
 	int fd = open(arguments[2], O_RDWR);

@@ -3,7 +3,7 @@
  * and a hidraw node. Runs until it is killed, and is unplugged by that.
  *
  * On its I2C bus: 0x50 is a memory (the first byte written is the address; byte n is n ^ 0xa5 at first), 0x51 the same, 100 ms
- * slow, 0x52 fails in the device, all others do not answer. Lines of the cp2112: 1 reads what 0 drives, 7 toggles at 2 Hz.
+ * slow, 0x52 fails in the device, 0x53 unplugs it, all others do not answer. Lines of the cp2112: 1 reads what 0 drives, 7 toggles at 2 Hz.
  *
  * The messages are those of USB/IP (Documentation/usb/usbip_protocol.rst), all numbers big endian. */
 #include "check.h"
@@ -78,6 +78,8 @@ static enum outcome transfer(int target, int read, u8 *bytes, int length)
 {
 	if (target == 0x52)
 		return BROKEN;
+	if (target == 0x53)
+		exit(0);
 	if (target != 0x50 && target != 0x51)
 		return NOBODY;
 	if (target == 0x51)

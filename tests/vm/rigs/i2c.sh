@@ -19,6 +19,8 @@ watched write-read "$node" i2ctransfer -y "$bus" w1@0x50 0x10 r2
 watched write "$node" i2ctransfer -y "$bus" w3@0x50 0x20 0xfe 0xff
 watched again "$node" i2ctransfer -y "$bus" w1@0x50 0x20 r2
 refused absent "$node" i2ctransfer -y "$bus" w1@0x33 0 r1
+refused broken "$node" i2ctransfer -y "$bus" w1@0x52 0 r1
+watched slow "$node" i2ctransfer -y "$bus" w1@0x51 0x10 r2
 watched test "$node" ./i2ctest "$node" 10
 watched test32 "$node" ./i2ctest32 "$node" 10
 if [ -n "$stub" ]; then

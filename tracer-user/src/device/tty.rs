@@ -23,6 +23,7 @@ mod protocol;
 mod queue;
 mod scpi;
 mod termios;
+mod waits;
 
 #[cfg(test)]
 mod tests;

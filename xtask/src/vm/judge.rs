@@ -21,6 +21,8 @@ use otlp::Span;
 
 /// Kinds of spans of a run that are shown when it was not as expected.
 const SHOWN: usize = 40;
+/// Of the times of spans.
+const NS_PER_MS: u64 = 1_000_000;
 
 /// What the guest alone knows: names of nodes, what it counted.
 type Facts = BTreeMap<String, String>;
@@ -90,7 +92,8 @@ fn check_of(
     spans: &[Span],
     facts: &Facts,
 ) -> Result<Option<String>> {
-    let Expected { runs: _, only: _, services: _, name, error, attributes, count, at_least } = expected;
+    let Expected { runs: _, only: _, services: _, name, error, attributes, lasting_ms, count, at_least } =
+        expected;
     let fill = |text: &Option<String>| text.as_ref().map(|text| filled(text, facts)).transpose();
     let (name, error) = (fill(name)?, fill(error)?);
     let attributes = attributes
@@ -109,6 +112,7 @@ fn check_of(
         .filter(|span| {
             attributes.iter().all(|(key, value)| span.attribute(key).is_some_and(|is| like(value, is)))
         })
+        .filter(|span| span.end.saturating_sub(span.start) / NS_PER_MS >= *lasting_ms)
         .count();
     let number = |text: String| {
         let terms = text.split('+').map(|term| term.trim().parse::<usize>());
@@ -134,6 +138,9 @@ fn check_of(
         "" => "without error".to_owned(),
         error => format!("with error {error}"),
     }));
+    if *lasting_ms != 0 {
+        what.push(format!("lasting {lasting_ms} ms or longer"));
+    }
     what.extend(attributes.iter().map(|(key, value)| format!("{key} = {value:?}")));
     Ok(Some(format!("{}: {found}, not {wanted}", what.join(", "))))
 }
@@ -267,6 +274,8 @@ mod tests {
     fn span(name: &str, error: Option<&str>, path: &str) -> Span {
         Span {
             name: name.to_owned(),
+            start: 1,
+            end: 5_000_001,
             error: error.map(str::to_owned),
             attributes: [("iotrail.device.path".to_owned(), path.to_owned())].into(),
             ..Span::default()
@@ -295,6 +304,8 @@ mod tests {
             "attributes = { 'iotrail.device.path' = '{line}' }\ncount = '2'",
             "attributes = { 'iotrail.device.path' = '/dev/*/2' }\ncount = '1'",
             "attributes = { 'iotrail.device.id' = '*' }\ncount = '0'",
+            "lasting_ms = 5\ncount = '3'",
+            "lasting_ms = 6\ncount = '0'",
         ] {
             assert_eq!(check(&expected(right), &spans, &facts).unwrap(), [] as [&str; 0], "{right}");
         }

@@ -5,13 +5,16 @@ use anyhow::{Context as _, Result, ensure};
 use std::{fs, path::Path, process::Command};
 
 /// What the guests' programs are compiled with.
-const FLAGS: [&str; 5] = ["-O1", "-static", "-Wall", "-Wextra", "-Werror"];
+const FLAGS: [&str; 4] = ["-O1", "-Wall", "-Wextra", "-Werror"];
+/// So that they need nothing of the guest's.
+const ALONE: &str = "-static";
 
-/// Compiles `tests/vm/c/NAME.c` to `to/NAME`; for `NAME32` the same source, for 32 bits.
+/// Compiles `tests/vm/c/NAME.c` to `to/NAME`; for `NAME32` the same source, for 32 bits. A `dynamic` one needs the guest's C
+/// library.
 ///
 /// # Errors
 /// When there is no such source or it does not compile.
-pub(super) fn compile(workspace: &Workspace, arch: Arch, name: &str, to: &Path) -> Result<()> {
+pub(super) fn compile(workspace: &Workspace, arch: Arch, name: &str, dynamic: bool, to: &Path) -> Result<()> {
     let (source, bits32) = match name.strip_suffix("32") {
         Some(source) => (source, true),
         None => (name, false),
@@ -19,7 +22,11 @@ pub(super) fn compile(workspace: &Workspace, arch: Arch, name: &str, to: &Path) 
     let source = workspace.root.join(format!("tests/vm/c/{source}.c"));
     ensure!(source.is_file(), "{} is missing", workspace.short(&source));
     let mut compiler = compiler(arch, bits32);
-    compiler.args(FLAGS).arg("-o").arg(to.join(name)).arg(&source);
+    compiler.args(FLAGS);
+    if !dynamic {
+        compiler.arg(ALONE);
+    }
+    compiler.arg("-o").arg(to.join(name)).arg(&source);
     cmd::quiet(workspace, &format!("compiling {name} for {arch}"), "vm-programs", &mut compiler)
 }
 

@@ -53,6 +53,8 @@ pub(super) struct Parts {
     pub(super) packed: Vec<String>,
     /// C programs: `tests/vm/c/NAME.c`, or with `32` at the end of the name a 32-bit one from the same source.
     pub(super) programs: Vec<String>,
+    /// The same, but with the guest's C library: they load a library of a package.
+    pub(super) dynamic: Vec<String>,
     /// Arguments for QEMU; `{folder}` is a folder for images.
     pub(super) devices: Vec<String>,
     /// Images for `devices`: files of so many MiB of zeroes.
@@ -79,6 +81,8 @@ pub(super) struct Expected {
     pub(super) error: Option<String>,
     /// That have these attributes.
     pub(super) attributes: BTreeMap<String, String>,
+    /// That lasted so many milliseconds or longer, 0: no matter how long. Only for what a device cannot do faster.
+    pub(super) lasting_ms: u64,
     /// Exactly so many: a number, or a sum of some.
     pub(super) count: Option<String>,
     /// So many or more.
@@ -196,11 +200,12 @@ impl Rig {
             Arch::Amd64 => &self.amd64,
             Arch::Arm64 => &self.arm64,
         };
-        let Parts { packages, modules, packed, programs, devices, images, tree } = more.clone();
+        let Parts { packages, modules, packed, programs, dynamic, devices, images, tree } = more.clone();
         parts.packages.extend(packages);
         parts.modules.extend(modules);
         parts.packed.extend(packed);
         parts.programs.extend(programs);
+        parts.dynamic.extend(dynamic);
         parts.devices.extend(devices);
         parts.images.extend(images);
         parts.tree += &tree;

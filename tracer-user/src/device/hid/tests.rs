@@ -213,7 +213,7 @@ fn a_cut_event_keeps_the_size_of_its_report() {
     let read = data(Call::Read, (1, 2), 4380, &bytes[..10], 4380);
     let created = data(Call::Write, (1, 2), 4380, &event(12, &[(0, &[64, 0, 9])])[..7], 4380);
     expect![[r#"
-        0 event UHID_OUTPUT 2..2 "\x05led\x00\x00"/4376
+        0 event UHID_OUTPUT 2..2 "\x05led\x00\x00"/4096
         1 command UHID_INPUT2 1..2 "\t"/64
     "#]]
     .assert_eq(&uhid([read, created]));

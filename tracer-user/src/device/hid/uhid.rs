@@ -59,11 +59,11 @@ fn event(payload: &Payload) -> (Option<Cow<'static, str>>, Payload, Args) {
     let int = |offset| int_at(bytes, BODY + offset);
     let short = |offset| u16_at(bytes, BODY + offset);
     let byte = |offset: usize| bytes.get(BODY + offset).copied();
-    // Bytes from an offset of which another field says how many there are.
+    // Bytes from an offset of which another field says how many there are. Where that was not captured, the whole field.
     let report = |offset: usize, size: Option<u16>| {
         let start = bytes.len().min(BODY + offset);
         let all = usize::try_from(payload.size).unwrap_or(usize::MAX).saturating_sub(BODY + offset);
-        let size = size.map_or(all, |size| usize::from(size).min(DATA));
+        let size = size.map_or(all, usize::from).min(DATA);
         let end = bytes.len().min(start.saturating_add(size));
         Payload { captured: bytes.slice(start..end), size: size as u64 }
     };

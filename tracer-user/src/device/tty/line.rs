@@ -12,6 +12,7 @@ use super::input::Input;
 use super::ioctls;
 use super::protocol::{After, Answers, Order};
 use super::queue::Queue;
+use super::waits::{Waits, hung_up};
 use crate::device::class::{Aborted, Context, Gone, Ioctl, Moved, Row, Session, failed, killed};
 use crate::device::generic;
 use crate::model::command::Status;
@@ -45,6 +46,8 @@ pub(super) struct Line {
     write_only: Vec<i32>,
     writer: Option<u32>,
     reader: Option<u32>,
+    /// How long its reads wait, as far as the program was seen to ask or say.
+    waits: Option<Waits>,
 }
 
 /// What a program does after a command.
@@ -75,16 +78,27 @@ impl Session for Line {
                     self.reader = Some(call.tid);
                     self.look(call.at, context);
                     self.advance(call.at.end, context);
+                    if error.is_none() && self.waits.is_some_and(|waits| waits.longer_than(call.at)) {
+                        // Nothing but a hang-up ends it: what was awaited will not come.
+                        self.fail(&hung_up(), call.at.end, call.tid, context);
+                    }
                 }
             }
         }
     }
 
     fn ioctl(&mut self, call: &Ioctl<'_>, row: Option<&'static Row>, context: &mut Context<'_>) {
+        if call.error == Some(errno::EAGAIN) {
+            return generic::ioctl(call, row, context);
+        }
         if ioctls::flushes_input(call) {
             self.requests.flushed();
         }
-        generic::ioctl(call, row, context);
+        let command = generic::ioctl_command(call, row, context);
+        if call.error.is_none() {
+            self.waits = Waits::said(&command.args).unwrap_or(self.waits);
+        }
+        context.emit(command);
     }
 
     fn aborted(&mut self, call: &Aborted, context: &mut Context<'_>) {

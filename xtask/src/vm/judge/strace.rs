@@ -76,6 +76,8 @@ fn call(thread: u32, line: &str, open: &str) -> Option<Call> {
     descriptor.parse::<u32>().ok()?;
     // strace writes `<` and `>` in paths as octal numbers.
     let (file, rest) = rest.split_once('>')?;
+    // Unplugged: its node is gone.
+    let rest = rest.strip_prefix("(deleted)").unwrap_or(rest);
     let error = match rest.rsplit_once(" = ") {
         _ if !open.is_empty() => open,
         None => "killed",
@@ -128,6 +130,7 @@ mod tests {
 7 ioctl(1</tmp/x>, TCGETS, 0x7ffd) = -1 ENOTTY (Inappropriate ioctl for device)
 7 pread64(3</dev/x>, \"ab\", 2, 0) = 2
 7 ioctl(3</dev/x>, RTC_AIE_ON) = 0
+7 ioctl(3</dev/x>(deleted), TCGETS, 0x7ffd) = -1 EIO (Input/output error)
 7 exit_group(0) = ?
 ";
         assert_eq!(
@@ -140,6 +143,7 @@ mod tests {
                 "TCGETS|SNDCTL_TMR_TIMEBASE ENOTTY",
                 "read ",
                 "RTC_AIE_ON ",
+                "TCGETS EIO",
             ]
         );
     }

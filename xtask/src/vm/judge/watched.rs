@@ -19,6 +19,15 @@ const REAPING: [&str; 5] = [
     "USBDEVFS_REAPURBNDELAY32",
 ];
 
+/// What strace has no names for, `include/uapi/linux/i2c-dev.h`: numbers without type, direction and size, which other
+/// drivers use too.
+const I2C: [(&str, &str); 4] = [
+    ("_IOC(_IOC_NONE, 0x7, 0x3, 0)", "I2C_SLAVE"),
+    ("_IOC(_IOC_NONE, 0x7, 0x5, 0)", "I2C_FUNCS"),
+    ("_IOC(_IOC_NONE, 0x7, 0x7, 0)", "I2C_RDWR"),
+    ("_IOC(_IOC_NONE, 0x7, 0x20, 0)", "I2C_SMBUS"),
+];
+
 /// What does not agree.
 ///
 /// # Errors
@@ -81,6 +90,8 @@ fn compare(watched: &Watched, text: &str, spans: &[Span], facts: &Facts) -> Resu
         let has_span = |name: &String| is.iter().any(|(command, _)| command == name);
         let called = call.names.iter().find(|name| has_span(name)).or(call.names.first());
         let called = called.cloned().unwrap_or_default();
+        let of_i2c = I2C.iter().find(|(number, _)| class == "i2c" && *number == called);
+        let called = of_i2c.map_or(called, |(_, name)| (*name).to_owned());
         let called = rename.get(&called).cloned().unwrap_or(called);
         if !left_out(&called) && makes_span(&called, &call.error, class) {
             meant.push((called, call.error.clone()));

@@ -97,6 +97,7 @@ impl Line {
 
     /// A write failed, and with it the request that it is the end of.
     pub(super) fn write_failed(&mut self, call: &Moved, error: u32, context: &mut Context<'_>) {
+        self.advance(call.at.start, context);
         if error == errno::EIO {
             // The line was hung up: what is open has failed as well.
             match self.requests.last().is_some_and(|last| last.goes_on(call, context.settings)) {

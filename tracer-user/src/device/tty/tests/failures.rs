@@ -1,8 +1,10 @@
 //! Commands that fail.
 
-use crate::device::tests::{check, play, render};
+use crate::device::tests::{PROCESS, check, data, device, ioctl, play, render};
+use crate::device::{Devices, Settings};
 use crate::model::command::Status;
 use expect_test::expect;
+use tracer_common::call::Call;
 
 #[test]
 fn no_answer_in_time_is_an_error() {
@@ -139,4 +141,52 @@ fn a_refusal_tells_no_payload() {
     let (_, out) = play("tty", "0-10 write \"V?\\n\"\n20-30 read \"ERROR secret\\n\"");
     let Status::Error { kind, message } = &out[0].status else { panic!("it was refused") };
     assert_eq!((kind.as_ref(), message.contains("secret")), ("ERROR", false));
+}
+
+#[test]
+fn a_read_that_ends_before_it_may_was_hung_up() {
+    // What VMIN, VTIME and ICANON are; how long the read took, µs; what the request comes to.
+    for (least, tenths, local, until, expected) in [
+        (1, 0, 0, 900, "0..900 \"V?\\n\" error EIO"),
+        (0, 5, 0, 900, "0..900 \"V?\\n\" error EIO"),
+        (0, 5, 0, 500_020, "0..1000010 \"V?\\n\" error timeout"),
+        (0, 0, 0, 900, "0..1000010 \"V?\\n\" error timeout"),
+        (1, 0, 2, 900, "0..1000010 \"V?\\n\" error timeout"),
+    ] {
+        let mut termios = [0; 36];
+        (termios[12], termios[17 + 6], termios[17 + 5]) = (local, least, tenths);
+        let mut devices = Devices::new(Settings::default());
+        let mut out = Vec::new();
+        for call in [
+            ioctl(0x5402, 0, 0, None, &termios),
+            data(Call::Write, (0, 10), 3, b"V?\n", 3),
+            data(Call::Read, (20, until), 0, b"", 0),
+            data(Call::Write, (1_300_000, 1_300_010), 3, b"W\n", 3),
+        ] {
+            devices.feed(&call, PROCESS, &device("tty"), &mut out);
+        }
+        let shown = render(&out[1..2]);
+        assert_eq!(shown, format!("1 command V? {expected}\n"), "{least} {tenths} {local} {until}");
+    }
+}
+
+#[test]
+fn what_a_failing_write_cuts_off_has_its_errno() {
+    check(
+        "tty",
+        r#"
+        0-10 write "V?\n"
+        20-30 read ""
+        40-50 write "X\n" =-5
+        1300000-1300010 write "V?\n"
+        1300020-2300030 read ""
+        2300040-2300050 write "X\n" =-5
+        "#,
+        expect![[r#"
+            0 command V? 0..50 "V?\n" error EIO
+            1 command X 40..50 "X\n" error EIO
+            2 command V? 1300000..2300010 "V?\n" error timeout
+            3 command X 2300040..2300050 "X\n" error EIO
+        "#]],
+    );
 }
