@@ -50,7 +50,8 @@ pub(crate) mod reason {
 
 /// One line with its bounds.
 struct Line {
-    spans: VecDeque<Arc<Span>>,
+    /// With their weights: by the time a span is taken, its parts lie in another core's cache.
+    spans: VecDeque<(Arc<Span>, usize)>,
     bytes: usize,
     most_spans: usize,
     most_bytes: usize,
@@ -71,20 +72,20 @@ impl Line {
             return false;
         }
         self.bytes += bytes;
-        self.spans.push_back(span);
+        self.spans.push_back((span, bytes));
         true
     }
 
     fn take(&mut self, batch: &mut Vec<Arc<Span>>, bytes: &mut usize) {
         while batch.len() < BATCH_SPANS {
-            let Some(next) = self.spans.front() else { return };
-            let weight = weight(next);
+            let Some((_, weight)) = self.spans.front() else { return };
+            let weight = *weight;
             if !batch.is_empty() && *bytes + weight > BATCH_BYTES {
                 return;
             }
             *bytes += weight;
             self.bytes -= weight;
-            batch.extend(self.spans.pop_front());
+            batch.extend(self.spans.pop_front().map(|(span, _)| span));
         }
     }
 }
@@ -204,7 +205,7 @@ impl Queue {
     }
 
     fn take(&self, lines: &mut Lines) -> Vec<Arc<Span>> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let (mut batch, mut bytes) = (Vec::with_capacity(lines.len().min(BATCH_SPANS)), 0);
         lines.errors.take(&mut batch, &mut bytes);
         lines.rest.take(&mut batch, &mut bytes);
         lines.taken += batch.len();
