@@ -27,11 +27,12 @@ cost() {
 
 # The quick ones often enough for a 99th percentile; the USB adapter is itself a program in this machine.
 costs() {
+  cost tcgets - 3000 "ioctl TCGETS of a pty"
   cost smbus "$stub" 3000 "I2C_SMBUS, i2c-stub"
   cost rdwr-refused "$stub" 3000 "I2C_RDWR refused, i2c-stub"
   cost rdwr "$tiny" 200 "I2C_RDWR, i2c-tiny-usb"
   cost spi-refused "$spi" 3000 "SPI_IOC_MESSAGE refused, spi-lm70llp"
-  cost spi "$spi" 1000 "SPI_IOC_MESSAGE, spi-lm70llp"
+  cost spi "$spi" 100 "SPI_IOC_MESSAGE, spi-lm70llp"
 }
 
 # under_bpftrace: a histogram of how long ioctl took, of whoever calls it.
@@ -56,7 +57,7 @@ under_bpftrace() {
 
 # under_iotrail RUN DESTINATION
 under_iotrail() {
-  ./iotrail run --listen $ADDRESS --device i2c --device spi --export "$2" --report "/tmp/$1.report.json" >"/tmp/$1.log" 2>&1 &
+  ./iotrail run --listen $ADDRESS --device i2c --device spi --device tty --export "$2" --report "/tmp/$1.report.json" >"/tmp/$1.log" 2>&1 &
   tracer=$!
   local tries=600
   until wget -q -O /dev/null "http://$ADDRESS/health/ready" 2>/dev/null; do
@@ -92,5 +93,6 @@ cp /tmp/file.jsonl /tmp/file.report.json /tmp/file.log /host/out/
 fact rdwr 200
 fact rdwr-refused 3000
 fact smbus 3000
-fact spi 1000
+fact spi 100
+fact tcgets 3000
 fact spi-refused 3000

@@ -1,5 +1,7 @@
-/* callcost KIND NODE CALLS: times every single call of a kind on a bus and prints "median p99" in ns. Each call has to end
- * as the kind says: what is refused is refused after the driver's side of the kernel has copied and checked its argument. */
+/* callcost KIND NODE CALLS: times every single call of a kind and prints "median p99" in ns. Each call has to end as the
+ * kind says: what is refused is refused after the driver's side of the kernel has copied and checked its argument. Without
+ * a node (-), on a pseudo-terminal of its own. */
+#define _GNU_SOURCE
 #include "check.h"
 #include <fcntl.h>
 #include <linux/i2c-dev.h>
@@ -7,6 +9,7 @@
 #include <linux/spi/spidev.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +22,7 @@ static struct i2c_rdwr_ioctl_data transfer = {messages, 2};
 static union i2c_smbus_data data;
 static struct i2c_smbus_ioctl_data smbus = {I2C_SMBUS_READ, 0x10, I2C_SMBUS_BYTE_DATA, &data};
 static struct spi_ioc_transfer transfers[1];
+static struct termios settings;
 
 static const struct kind {
 	const char *name;
@@ -26,6 +30,8 @@ static const struct kind {
 	void *argument;
 	int result, error;
 } kinds[] = {
+	/* Measured on other machines too. */
+	{"tcgets", TCGETS, &settings, 0, 0},
 	{"rdwr", I2C_RDWR, &transfer, 2, 0},
 	/* i2c-stub knows SMBus alone. */
 	{"rdwr-refused", I2C_RDWR, &transfer, -1, EOPNOTSUPP},
@@ -55,7 +61,12 @@ int main(int count, char **arguments)
 	while (kind < kinds + sizeof kinds / sizeof *kinds && strcmp(kind->name, arguments[1]))
 		kind++;
 	CHECK(kind < kinds + sizeof kinds / sizeof *kinds);
-	int fd = open(arguments[2], O_RDWR);
+	const char *node = arguments[2];
+	if (!strcmp(node, "-")) {
+		int far = posix_openpt(O_RDWR | O_NOCTTY);
+		CHECK(far >= 0 && !unlockpt(far) && (node = ptsname(far)));
+	}
+	int fd = open(node, O_RDWR | O_NOCTTY);
 	CHECK(fd >= 0);
 	if (kind->command == I2C_SMBUS)
 		CHECK(!ioctl(fd, I2C_SLAVE, 0x1c));
