@@ -97,7 +97,11 @@ impl Tracer {
         let address = self.address.context("only iotrail counts what it loses")?;
         let (status, page) = http::get(address, "/metrics")?;
         ensure!(status == 200, "/metrics answers {status}");
-        Ok(http::samples(&page, "iotrail_events_dropped_total").iter().map(|(_, count)| count).sum())
+        Ok(http::samples(&page, "iotrail_events_dropped_total")
+            .iter()
+            .map(|(_, count)| count)
+            .sum::<f64>()
+            .abs())
     }
 
     fn wait_until(mut self, ready: impl Fn() -> bool, log: &Path) -> Result<Self> {

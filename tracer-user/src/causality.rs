@@ -182,7 +182,7 @@ impl Causality {
             self.counts.hurried += u64::from(full);
             self.frontier = self.frontier.max(event.at());
             match event {
-                Event::Command(command) => self.handle_command(*command),
+                Event::Command(command) => self.handle_command(command),
                 Event::Op(op) => self.handle_op(op),
                 Event::Returned { process, tid, connection, at } => {
                     self.handle_returned(process, tid, &connection, at);

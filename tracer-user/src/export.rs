@@ -54,11 +54,13 @@ pub enum Destination {
     Stdout,
     /// Traces as trees on standard output.
     Tree,
+    /// Nowhere: metrics alone.
+    None,
 }
 
 /// A destination that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown destination `{0}`: use otlp, file:PATH, - (OTLP/JSON on standard output) or tree")]
+#[error("unknown destination `{0}`: use otlp, file:PATH, - (OTLP/JSON on standard output), tree or none")]
 pub struct DestinationError(String);
 
 impl FromStr for Destination {
@@ -69,6 +71,7 @@ impl FromStr for Destination {
             "otlp" => Ok(Self::Otlp),
             "-" => Ok(Self::Stdout),
             "tree" => Ok(Self::Tree),
+            "none" => Ok(Self::None),
             _ => match text.strip_prefix("file:") {
                 Some(path) if !path.is_empty() => Ok(Self::File(path.into())),
                 _ => Err(DestinationError(text.to_owned())),
@@ -84,6 +87,7 @@ impl fmt::Display for Destination {
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Stdout => f.write_str("-"),
             Self::Tree => f.write_str("tree"),
+            Self::None => f.write_str("none"),
         }
     }
 }
@@ -155,7 +159,7 @@ pub fn start(
     // The OTLP client wants to be made within the runtime.
     let _inside = runtime.enter();
     let mut exporters = Exporters(Vec::new());
-    for destination in destinations {
+    for destination in destinations.iter().filter(|destination| **destination != Destination::None) {
         let stage = telemetry.stage(&format!("export:{destination}"));
         let linger = if *destination == Destination::Tree { TREE_LINGER } else { BATCH_LINGER };
         let queue = Arc::new(Queue::new(stage, linger));
@@ -179,6 +183,7 @@ pub fn start(
             Destination::Tree => {
                 worker::tree(runtime, to, state, Box::new(std::io::stdout()), Look::of_stdout)
             }
+            Destination::None => continue,
         };
         exporters.0.push(Exporter { queue, health, worker });
     }

@@ -3,6 +3,7 @@
 use crate::{
     build, cmd, demo,
     setup::{self, Level},
+    vm,
     workspace::Workspace,
 };
 use anyhow::{Result, bail};
@@ -11,6 +12,8 @@ use std::{os::unix::process::CommandExt as _, process::Command};
 /// Measure what tracing costs
 ///
 /// `bench syscalls`: ns per system call with nothing, iotrail, a bpftrace histogram and strace attached, in turn.
+/// `bench devices`: the same for calls on devices with nothing, bpftrace and iotrail; 100,000 commands a second without
+/// loss and beyond; I2C and SPI in a virtual machine, unless `--no-vm` (`--only-vm`: that alone).
 /// `bench mosquitto`: a broker's rate and latency with and without iotrail, and what iotrail itself takes.
 /// `bench saturation`: the highest rate of messages at which nothing is lost, and what is counted beyond it.
 /// `bench pipeline`: CPU time and allocations of the user side for one message, without kernel and broker.
@@ -25,14 +28,14 @@ pub(crate) struct Options {
         required = true,
         trailing_var_arg = true,
         allow_hyphen_values = true,
-        value_name = "syscalls|mosquitto|saturation|pipeline"
+        value_name = "syscalls|devices|mosquitto|saturation|pipeline"
     )]
     what: Vec<String>,
 }
 
 /// Builds, then becomes the benchmark.
 pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
-    let Options { rounds, what } = options;
+    let Options { rounds, mut what } = options;
     if let Some(("pipeline", own)) = what.split_first().map(|(first, own)| (first.as_str(), own)) {
         return pipeline(workspace, rounds, own);
     }
@@ -41,10 +44,27 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
     let building = build::Options { release: true, quiet: true, ..build::Options::default() };
     let iotrail = build::all(workspace, &toolchain, &building)?;
     let programs = demo::programs(workspace, true)?;
-    let mut bench = Command::new(programs.join("bench"));
-    bench.arg("--iotrail").arg(iotrail).arg("--folder").arg(workspace.own("bench"));
-    bench.args(["--rounds", &rounds.to_string()]).args(what);
-    let err = bench.exec();
+    let bench = || {
+        let mut bench = Command::new(programs.join("bench"));
+        bench.arg("--iotrail").arg(&iotrail).arg("--folder").arg(workspace.own("bench"));
+        bench.args(["--rounds", &rounds.to_string()]);
+        bench
+    };
+    let mut asked = |option: &str| {
+        let before = what.len();
+        what.retain(|word| word != option);
+        what.len() < before
+    };
+    let (no_vm, only_vm) = (asked("--no-vm"), asked("--only-vm"));
+    let vm = what.first().is_some_and(|first| first == "devices") && !no_vm;
+    if vm {
+        if !only_vm {
+            cmd::loud(bench().args(&what))?;
+        }
+        let figures = vm::measure(workspace, "buses", rounds)?;
+        return cmd::loud(bench().arg("figures").arg(figures));
+    }
+    let err = bench().args(&what).exec();
     bail!("cannot start the benchmark: {err}")
 }
 

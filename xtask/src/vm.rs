@@ -35,6 +35,9 @@ use rig::Rig;
 const KERNELS: [&str; 2] = ["6.1", "6.12"];
 /// Where programs find what is shared by all scripts.
 const LIBRARY: &str = "tests/vm/lib.sh";
+/// What is tested, and what is measured.
+const RIGS: &str = "tests/vm/rigs";
+const MEASUREMENTS: &str = "tests/vm/bench";
 
 /// Run iotrail in virtual machines, on other kernels and with real devices
 #[derive(clap::Args)]
@@ -98,7 +101,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
 
 fn test(workspace: &Workspace, options: &TestOptions) -> Result<()> {
     let TestOptions { arch, kernel, dev, no_build, brief, list, filter } = options;
-    let rigs = Rig::all(workspace, filter)?;
+    let rigs = Rig::all(workspace, RIGS, filter)?;
     if *list {
         for rig in &rigs {
             println!("{:<12}{}", rig.name, rig.about);
@@ -123,6 +126,28 @@ fn test(workspace: &Workspace, options: &TestOptions) -> Result<()> {
         }
     }
     said(sum_up(&verdicts))
+}
+
+/// Measures in a virtual machine of this machine's architecture, with an optimised iotrail; the file of figures, lines `ROUND
+/// CONDITION OPERATION FIGURE` with tabs between.
+///
+/// # Errors
+/// When it cannot be done here, or something was lost or not traced.
+pub(crate) fn measure(workspace: &Workspace, name: &str, rounds: usize) -> Result<PathBuf> {
+    let (arch, [_, series]) = (Arch::HOST, KERNELS);
+    let rigs = Rig::all(workspace, MEASUREMENTS, &[name.to_owned()])?;
+    let rig = rigs.first().context("no such measurement")?;
+    if let Some(why) = rig.not_on(arch, series) {
+        bail!("{name} cannot be measured on {arch}: {why}");
+    }
+    let iotrail = workspace.target.join("vm/programs").join(arch.debian()).join("iotrail-measured");
+    build(workspace, arch, true, &iotrail)?;
+    let archive = Archive::open(workspace, arch)?;
+    let kernel = Kernel::get(workspace, &archive, series)?;
+    eprintln!("\n== {name} on {arch}, kernel {}, in software emulation", kernel.release);
+    let bench = Bench { workspace, archive: &archive, kernel: &kernel, series, iotrail: &iotrail, rounds };
+    bench.try_rig(rig)?;
+    Ok(bench.folder(rig).join("shared/out/figures"))
 }
 
 /// Closes a run of the rigs.
@@ -150,7 +175,7 @@ pub(crate) fn prepare_briefly(workspace: &Workspace) -> Result<()> {
 /// # Errors
 /// When something cannot be built or run; a rig that fails is counted.
 pub(crate) fn briefly(workspace: &Workspace) -> Result<Counts> {
-    let mut rigs = Rig::all(workspace, &[])?;
+    let mut rigs = Rig::all(workspace, RIGS, &[])?;
     rigs.retain(|rig| rig.brief);
     ensure!(!rigs.is_empty(), "no rig is marked `brief`: nothing would be run");
     let mut verdicts = Verdicts::new();
@@ -188,7 +213,8 @@ fn judge_all(
     let kernel = Kernel::get(workspace, &archive, series)?;
     for rig in rigs {
         eprintln!("\n== {} on {arch}, kernel {}", rig.name, kernel.release);
-        let bench = Bench { workspace, archive: &archive, kernel: &kernel, series, iotrail: &iotrail };
+        let bench =
+            Bench { workspace, archive: &archive, kernel: &kernel, series, iotrail: &iotrail, rounds: 1 };
         let start = Instant::now();
         let verdict = bench.verdict(rig);
         match &verdict {
@@ -263,6 +289,8 @@ struct Bench<'a> {
     kernel: &'a Kernel,
     series: &'a str,
     iotrail: &'a Path,
+    /// How often what is measured is measured.
+    rounds: usize,
 }
 
 impl Bench<'_> {
@@ -276,10 +304,15 @@ impl Bench<'_> {
         }
     }
 
+    /// Where everything of a rig goes.
+    fn folder(&self, rig: &Rig) -> PathBuf {
+        self.workspace.target.join(format!("vm/out/{}-{}/{}", self.archive.arch(), self.series, rig.name))
+    }
+
     fn try_rig(&self, rig: &Rig) -> Result<()> {
-        let Self { workspace, archive, kernel, series, iotrail } = *self;
+        let Self { workspace, archive, kernel, series, iotrail, rounds } = *self;
         let arch = archive.arch();
-        let folder = workspace.target.join(format!("vm/out/{arch}-{series}/{}", rig.name));
+        let folder = self.folder(rig);
         if folder.exists() {
             fs::remove_dir_all(&folder).context("cannot remove what the last run left")?;
         }
@@ -300,7 +333,8 @@ impl Bench<'_> {
         };
         copy(iotrail, "iotrail")?;
         copy(&workspace.root.join(LIBRARY), "lib.sh")?;
-        copy(&workspace.root.join(format!("tests/vm/rigs/{}.sh", rig.name)), "guest.sh")?;
+        copy(&rig.script, "guest.sh")?;
+        fs::write(given.join("rounds"), rounds.to_string()).context("cannot tell the guest how often")?;
         for (name, size) in &parts.images {
             let file = File::create(folder.join(name)).with_context(|| format!("cannot create {name}"))?;
             file.set_len(size << 20).with_context(|| format!("cannot make {name} {size} MiB long"))?;

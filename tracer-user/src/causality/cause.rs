@@ -47,7 +47,7 @@ fn thread() -> Proof {
 }
 
 impl Causality {
-    pub(super) fn handle_command(&mut self, command: Command) {
+    pub(super) fn handle_command(&mut self, command: Box<Command>) {
         let Some(proc) = self.processes.get_mut(command.process) else {
             self.counts.dropped_process += 1;
             return;
@@ -71,7 +71,7 @@ impl Causality {
             remote_parent: None,
             links: causes.links,
             due: None,
-            what: What::Command(Box::new(command), process),
+            what: What::Command(command, process),
         };
         let handle = self.nodes.add(&facts, at.start, Print::default(), detail);
         self.schedule(handle, at.end.plus(self.settings.settle_ns));

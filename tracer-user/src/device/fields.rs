@@ -1,6 +1,7 @@
 //! Fields of arguments as attributes: numbers, texts, flags and choices, each left out where it was not captured.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use super::ioc::{Args, Argument, int_at, u16_at, u32_at};
 use crate::model::command::Value;
@@ -124,18 +125,20 @@ pub(crate) fn flags(bits: u64, names: &[(u64, &str)]) -> Value {
 
 /// The names of the bits that are set, joined by `|`, and what has no name as a number; `0` for none.
 pub(crate) fn flag_names(bits: u64, names: &[(u64, &str)]) -> String {
-    let mut rest = bits;
-    let mut found = Vec::new();
-    for (bit, name) in names {
-        if bits & bit != 0 {
-            found.push(Cow::Borrowed(*name));
-            rest &= !bit;
+    let (mut rest, mut text) = (bits, String::new());
+    for (bit, name) in names.iter().filter(|(bit, _)| bits & bit != 0) {
+        if !text.is_empty() {
+            text.push('|');
         }
+        text.push_str(name);
+        rest &= !bit;
     }
     if rest != 0 {
-        found.push(format!("0x{rest:x}").into());
+        let separator = if text.is_empty() { "" } else { "|" };
+        // Writing to memory does not fail.
+        let _ = write!(text, "{separator}0x{rest:x}");
     }
-    if found.is_empty() { "0".into() } else { found.join("|") }
+    if text.is_empty() { "0".into() } else { text }
 }
 
 /// The name of a number, by its place in a list; a number without one as it is.

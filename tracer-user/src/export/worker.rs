@@ -107,6 +107,7 @@ pub(crate) fn lines(runtime: &Handle, queue: Arc<Queue>, health: Arc<Health>, mu
                     queue.settle(written, &[(reason::WRITE, spans.len() - written)]);
                 }
             }
+            queue.recycle(spans);
         }
     })
 }

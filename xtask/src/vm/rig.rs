@@ -5,7 +5,7 @@
 use crate::{arch::Arch, workspace::Workspace};
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 /// What `NAME.toml` says.
 #[derive(Debug, Default, Deserialize)]
@@ -14,6 +14,9 @@ pub(super) struct Rig {
     /// From the file's name.
     #[serde(skip)]
     pub(super) name: String,
+    /// What runs in the guest.
+    #[serde(skip)]
+    pub(super) script: PathBuf,
     /// One line for people.
     pub(super) about: String,
     /// Parts of the guest that do not depend on its architecture.
@@ -134,12 +137,12 @@ impl Watched {
 }
 
 impl Rig {
-    /// All rigs whose name contains one of `filters`, by name; without any, all.
+    /// All rigs of a folder whose name contains one of `filters`, by name; without any, all.
     ///
     /// # Errors
     /// When a file cannot be read or understood, or no name contains it.
-    pub(super) fn all(workspace: &Workspace, filters: &[String]) -> Result<Vec<Self>> {
-        let folder = workspace.root.join("tests/vm/rigs");
+    pub(super) fn all(workspace: &Workspace, folder: &str, filters: &[String]) -> Result<Vec<Self>> {
+        let folder = workspace.root.join(folder);
         let mut rigs = Vec::new();
         let mut names = Vec::new();
         for file in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
@@ -153,9 +156,9 @@ impl Rig {
             }
             let text =
                 fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            let rig = Self::parse(name, &text).with_context(|| workspace.short(&path))?;
-            let script = path.with_extension("sh");
-            ensure!(script.is_file(), "{} is missing", workspace.short(&script));
+            let mut rig = Self::parse(name, &text).with_context(|| workspace.short(&path))?;
+            rig.script = path.with_extension("sh");
+            ensure!(rig.script.is_file(), "{} is missing", workspace.short(&rig.script));
             rigs.push(rig);
         }
         names.sort();
@@ -247,8 +250,9 @@ mod tests {
 
     #[test]
     fn every_rig_of_this_repository_is_understood() {
-        let rigs = Rig::all(&Workspace::find().unwrap(), &[]).unwrap();
-        assert!(rigs.iter().any(|rig| rig.name == "tty"));
+        let all = |folder| Rig::all(&Workspace::find().unwrap(), folder, &[]).unwrap();
+        let rigs: Vec<Rig> = ["tests/vm/rigs", "tests/vm/bench"].into_iter().flat_map(all).collect();
+        assert!(["tty", "buses"].iter().all(|name| rigs.iter().any(|rig| rig.name == *name)));
         for rig in rigs {
             assert!(!(rig.about.is_empty() || rig.span.is_empty() && rig.watched.is_empty()), "{}", rig.name);
         }

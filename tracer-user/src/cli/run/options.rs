@@ -38,8 +38,8 @@ pub(crate) struct Options {
     /// mqtt:/SOCKET.
     #[arg(long, value_name = "SYSTEM[:PORT]")]
     pub(super) broker: Vec<Broker>,
-    /// Where spans go (repeatable): otlp (honours OTEL_EXPORTER_OTLP_*), file:PATH or - (OTLP/JSON lines), tree.
-    /// Default: tree.
+    /// Where spans go (repeatable): otlp (honours OTEL_EXPORTER_OTLP_*), file:PATH or - (OTLP/JSON lines), tree, none
+    /// (metrics alone). Default: tree.
     #[arg(long, value_name = "DEST")]
     pub(super) export: Vec<Destination>,
     /// What of payloads leaves this host: off (sizes), digest (keyed), head:N (the first N bytes) or full.

@@ -85,6 +85,8 @@ fn settings(bytes: &[u8], args: &mut Args) {
     else {
         return;
     };
+    // All that follows.
+    args.reserve(10);
     let baud = baud(control, u32_at(bytes, OSPEED));
     args.extend(baud.map(|baud| ("baud", Value::Int(i64::from(baud)))));
     // 0: the same.

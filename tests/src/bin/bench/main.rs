@@ -7,18 +7,21 @@ use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand};
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     fs,
-    io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::{ChildStdin, ChildStdout, Command, Stdio},
+    process::Command,
 };
 use tracer_tests::{
     broker::Mosquitto,
-    process::Running,
-    stats::median,
     tracer::{Tracer, Usage},
 };
+
+mod devices;
+mod load;
+mod table;
+
+use load::Load;
+use table::{Values, add, flatten, table};
 
 /// System calls that bpftrace makes a histogram of: those that the load makes and iotrail hooks.
 const HISTOGRAM_OF: [&str; 5] = ["read", "write", "ioctl", "pread64", "sendto"];
@@ -59,6 +62,14 @@ enum What {
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
+    /// Device commands: calls on a pseudo-terminal with nothing / bpftrace histogram / iotrail; 100,000 commands a second; the
+    /// highest rate without loss.
+    Devices(devices::Options),
+    /// What a virtual machine measured, as a table: lines `ROUND CONDITION OPERATION FIGURE`, with tabs between.
+    Figures {
+        /// The file.
+        file: PathBuf,
+    },
     /// Mosquitto at rising rates until iotrail loses something, or the broker or the load cannot follow.
     Saturation {
         /// Messages a second to begin with.
@@ -76,9 +87,6 @@ const STEP: f64 = 1.25;
 /// Starts a tracer that logs to a file.
 type Start<'a> = Box<dyn Fn(&Path) -> Result<Tracer> + 'a>;
 
-/// Measured values by name, one for each round, of each condition.
-type Values = BTreeMap<String, Vec<f64>>;
-
 fn main() -> Result<()> {
     let options = Options::parse();
     fs::create_dir_all(&options.folder)
@@ -86,53 +94,19 @@ fn main() -> Result<()> {
     ensure!(options.rounds > 0, "--rounds is at least 1");
     match &options.what {
         What::Syscalls { hooks } => syscalls(&options, hooks),
+        What::Devices(own) => devices::run(&options, own),
+        What::Figures { file } => devices::figures(file),
         What::Mosquitto { rate, seconds } => mosquitto(&options, *rate, *seconds),
         What::Saturation { from, seconds } => saturation(&options, *from, *seconds),
     }
 }
 
-/// The load, told to run by a line on its input.
-struct Load {
-    process: Running,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    pid: u32,
-    tty: String,
-    port: u64,
-}
-
-impl Load {
-    fn start() -> Result<Self> {
-        let mut command = Command::new(beside("load_syscalls")?);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = Running::start_with_input("load_syscalls", &mut command)?;
-        let input = process.child().stdin.take().context("the load has no input")?;
-        let output = BufReader::new(process.child().stdout.take().context("the load has no output")?);
-        let pid = process.pid();
-        let mut load = Self { process, input, output, pid, tty: String::new(), port: 0 };
-        let about = load.line()?;
-        let text = |key: &str| about.get(key).and_then(Value::as_str).map(str::to_owned);
-        load.tty = text("tty").context("the load has no terminal")?;
-        load.port = about.get("port").and_then(Value::as_u64).context("the load has no port")?;
-        Ok(load)
-    }
-
-    fn run(&mut self) -> Result<Value> {
-        writeln!(self.input, "go").context("the load is gone")?;
-        self.line()
-    }
-
-    fn line(&mut self) -> Result<Value> {
-        let mut line = String::new();
-        self.output.read_line(&mut line).context("the load says nothing")?;
-        self.process.still_runs()?;
-        serde_json::from_str(&line).with_context(|| format!("the load says {line:?}"))
-    }
-}
-
 fn syscalls(options: &Options, hooks: &[String]) -> Result<()> {
-    let mut load = Load::start()?;
-    let (pid, tty, port) = (load.pid, load.tty.clone(), load.port);
+    let mut load = Load::start("load_syscalls", &[])?;
+    let text = |key: &str| load.about.get(key).and_then(Value::as_str).map(str::to_owned);
+    let tty = text("tty").context("the load has no terminal")?;
+    let port = load.about.get("port").and_then(Value::as_u64).context("the load has no port")?;
+    let pid = load.pid;
     let mut conditions: Vec<(String, Start<'_>)> = Vec::new();
     for hooks in hooks {
         let mut arguments: Vec<String> =
@@ -146,11 +120,24 @@ fn syscalls(options: &Options, hooks: &[String]) -> Result<()> {
         }
         conditions.push((name, Box::new(move |log| Tracer::iotrail(&options.iotrail, &arguments, log))));
     }
-    conditions.push(("bpftrace".to_owned(), Box::new(move |log| Tracer::bpftrace(&histograms(pid), log))));
+    conditions.push((
+        "bpftrace".to_owned(),
+        Box::new(move |log| Tracer::bpftrace(&histograms(&HISTOGRAM_OF, pid), log)),
+    ));
     conditions.push(("strace".to_owned(), Box::new(move |log| Tracer::strace(pid, log))));
     conditions.retain(|(name, _)| options.only.is_empty() || options.only.contains(name));
-
     load.run()?; // The first run is slower: caches, page faults.
+    let results = side_by_side(options, &conditions, || load.run())?;
+    print!("{}", table("ns", &results));
+    Ok(())
+}
+
+/// Measures with nothing attached and under each condition, in turn in every round.
+fn side_by_side(
+    options: &Options,
+    conditions: &[(String, Start<'_>)],
+    mut measure: impl FnMut() -> Result<Value>,
+) -> Result<Vec<(String, Values)>> {
     let mut results: Vec<(String, Values)> = vec![("nothing".to_owned(), Values::new())];
     results.extend(conditions.iter().map(|(name, _)| (name.clone(), Values::new())));
     for round in 1..=options.rounds {
@@ -159,7 +146,7 @@ fn syscalls(options: &Options, hooks: &[String]) -> Result<()> {
             let tracer = match at.checked_sub(1).and_then(|at| conditions.get(at)) {
                 None => None,
                 Some((_, start)) => {
-                    let log = options.folder.join(format!("{}.log", name.replace(' ', "-")));
+                    let log = options.folder.join(format!("{}.log", name.replace([' ', ','], "-")));
                     match start(&log) {
                         Ok(tracer) => Some(tracer),
                         Err(err) => {
@@ -170,19 +157,19 @@ fn syscalls(options: &Options, hooks: &[String]) -> Result<()> {
                     }
                 }
             };
-            add(values, &load.run()?);
+            add(values, &measure()?);
             if let Some(tracer) = tracer {
                 tracer.stop()?;
             }
         }
     }
-    print!("{}", table("ns", &results));
-    Ok(())
+    Ok(results)
 }
 
 /// What `perf trace -s` or a first bpftrace script would do: a histogram of how long each system call took.
-fn histograms(pid: u32) -> String {
-    HISTOGRAM_OF
+fn histograms(calls: &[&str], pid: u32) -> String {
+    calls
+        .iter()
         .map(|name| {
             format!(
                 "tracepoint:syscalls:sys_enter_{name} /pid == {pid}/ {{ @start[tid] = nsecs; }} \
@@ -190,7 +177,7 @@ fn histograms(pid: u32) -> String {
                  {{ @took = hist(nsecs - @start[tid]); delete(@start[tid]); }} "
             )
         })
-        .concat()
+        .collect()
 }
 
 fn mosquitto(options: &Options, rate: u64, seconds: u64) -> Result<()> {
@@ -247,7 +234,6 @@ fn mosquitto(options: &Options, rate: u64, seconds: u64) -> Result<()> {
     Ok(())
 }
 
-/// Numbers of a nested object by the names on the way to them.
 /// Raises the rate until something is lost or the load falls behind it.
 fn saturation(options: &Options, from: u64, seconds: u64) -> Result<()> {
     println!(
@@ -295,85 +281,8 @@ fn saturation(options: &Options, from: u64, seconds: u64) -> Result<()> {
     }
 }
 
-fn flatten(name: &str, value: &Value, into: &mut serde_json::Map<String, Value>) {
-    match value {
-        Value::Object(members) => {
-            for (key, value) in members {
-                let separator = if name.contains(": ") { " " } else { ": " };
-                flatten(&format!("{name}{separator}{key}"), value, into);
-            }
-        }
-        Value::Number(_) => drop(into.insert(name.to_owned(), value.clone())),
-        _ => {}
-    }
-}
-
-fn add(values: &mut Values, measured: &Value) {
-    for (name, value) in measured.as_object().into_iter().flatten() {
-        if let Some(value) = value.as_f64() {
-            values.entry(name.clone()).or_default().push(value);
-        }
-    }
-}
-
-/// Medians; behind each, what it is of the first condition's.
-fn table(unit: &str, results: &[(String, Values)]) -> String {
-    let mut names: Vec<&String> = results.iter().flat_map(|(_, values)| values.keys()).collect();
-    names.sort();
-    names.dedup();
-    let mut lines = vec![
-        format!(
-            "| {unit} | {} |",
-            results.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" | ")
-        ),
-        format!("| --- |{}", " --- |".repeat(results.len())),
-    ];
-    for name in names {
-        let medians = || results.iter().map(|(_, values)| values.get(name).and_then(|values| median(values)));
-        let first = medians().next().flatten();
-        let cells = medians().enumerate().map(|(at, value)| match (value, first) {
-            (None, _) => String::new(),
-            (Some(value), Some(first)) if at > 0 && first > 0.0 => {
-                format!("{value:.0} ({:+.0}, ×{:.2})", value - first, value / first)
-            }
-            (Some(value), _) => format!("{value:.0}"),
-        });
-        lines.push(format!("| {name} | {} |", cells.collect::<Vec<_>>().join(" | ")));
-    }
-    lines.join("\n") + "\n"
-}
-
 /// A program of this crate's, built with this one.
 fn beside(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("where is this program?")?;
     Ok(own.with_file_name(name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_has_medians_differences_and_gaps() {
-        let values = |pairs: &[(&str, &[f64])]| -> Values {
-            pairs.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect()
-        };
-        let results = [
-            ("nothing".to_owned(), values(&[("read", &[100.0, 90.0, 110.0])])),
-            ("x".to_owned(), values(&[("read", &[150.0]), ("lost", &[0.0])])),
-            ("y".to_owned(), values(&[])),
-        ];
-        assert_eq!(
-            table("ns", &results),
-            "| ns | nothing | x | y |\n| --- | --- | --- | --- |\n| lost |  | 0 |  |\n\
-             | read | 100 | 150 (+50, ×1.50) |  |\n"
-        );
-    }
-
-    #[test]
-    fn nested_numbers_keep_their_names() {
-        let mut flat = serde_json::Map::new();
-        flatten("r", &serde_json::json!({"a": 1, "b": {"c": 2.5}, "d": null}), &mut flat);
-        assert_eq!(Value::Object(flat), serde_json::json!({"r: a": 1, "r: b c": 2.5}));
-    }
 }
