@@ -235,7 +235,6 @@ mod tests {
         let request = Request { devices: vec![device, "/dev/ttyUSB77".to_owned()], ..Request::default() };
         let plan = resolve(&request, &Catalog::default()).expect("it may come");
         assert_eq!(plan.selection.devices, [(1, 188, Some(77))].into(), "by the number that it will have");
-        assert_eq!(plan.selection.buses, BUSES.into(), "it may hang on any");
         let lines = plan.waiting(&Catalog::default());
         assert!(lines[0].starts_with("no device is usb:1209:beef yet: waiting"), "{lines:?}");
         assert!(lines[1].contains("/dev/ttyUSB77"), "{lines:?}");
