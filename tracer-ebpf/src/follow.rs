@@ -7,7 +7,7 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use tracer_common::call::{Abi, traits};
-use tracer_common::config::{FdInfo, FdKey};
+use tracer_common::config::{DIRECT_UNKNOWN, FdInfo, FdKey};
 use tracer_common::counter::Counter;
 use tracer_common::record::{Target, flag};
 
@@ -120,14 +120,8 @@ fn is_common(command: u64) -> bool {
 /// A device's driver made a descriptor that has no node.
 #[inline(always)]
 pub(crate) fn made(who: Who, fd: i32, rdev: u32, inode: u64, family: u8) {
-    let info = FdInfo {
-        target: Target::Char as u8,
-        selected: CONNECTION,
-        family,
-        direct: 0,
-        rdev,
-        stamp: inode,
-    };
+    let info =
+        FdInfo { target: Target::Char as u8, selected: CONNECTION, family, direct: 0, rdev, stamp: inode };
     insert(FdKey { tgid: who.tgid, fd }, info);
 }
 

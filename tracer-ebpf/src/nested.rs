@@ -313,9 +313,7 @@ unsafe extern "C" fn step(index: u64, cpu: *mut u32) -> i64 {
             return 0;
         }
         let condition = &raw const (*buffer).condition;
-        if (*condition).mask != 0
-            && !within(element_field(stage, &raw const (*condition).field), condition)
-        {
+        if (*condition).mask != 0 && !within(element_field(stage, &raw const (*condition).field), condition) {
             return 0;
         }
         let at = u64::from((*buffer).pointer_at);
