@@ -17,14 +17,14 @@ use iotrail::export::otlp::Host;
 use iotrail::export::payload::DigestKey;
 use iotrail::export::{self, Backoff, Destination, Exporters};
 use iotrail::host::clock;
-use iotrail::host::devices::Catalog;
+use iotrail::host::devices::{Catalog, PatternError};
 use iotrail::host::identity::Identity;
 use iotrail::kernel::features::chain;
 use iotrail::kernel::load::{Attachment, Kernel};
 use iotrail::pipeline::engine;
 use iotrail::pipeline::report::Report;
 use iotrail::pipeline::run::{self, Parts};
-use iotrail::pipeline::select::{self, Plan, Request};
+use iotrail::pipeline::select::{self, Plan, Request, SelectError};
 use iotrail::serve::{self, State};
 use iotrail::{causality, device};
 use tokio::runtime::Runtime;
@@ -48,7 +48,14 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         command: !options.command.is_empty(),
     };
     let catalog = super::devices::catalog(options.hash_ids);
-    let plan = select::resolve(&request, &catalog).map_err(|error| Failure::usage(error.to_string()))?;
+    let plan = select::resolve(&request, &catalog).map_err(|error| match error {
+        // Asked for rightly, and not there.
+        SelectError::Process(_)
+        | SelectError::Device(PatternError::Missing { .. } | PatternError::NoDevice(_)) => {
+            Failure::new(error.to_string())
+        }
+        _ => Failure::usage(error.to_string()),
+    })?;
     for line in plan.waiting(&catalog) {
         tracing::info!("{line}");
     }
