@@ -60,8 +60,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults: 4 KiB of payload a record, 8 MiB of data ring (0.3 s of 100,000 records a second), 1 MiB for
-    /// errors and lifecycle, nothing selected.
+    /// The defaults: 4 KiB of payload a record, 8 MiB of data ring (0.3 s of 100,000 records a second), 4 MiB for
+    /// errors and lifecycle (a burst of 10,000 errors), nothing selected.
     #[must_use]
     pub fn new(hooks: Hooks, btf: bool) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Options {
             btf,
             capture_bytes: 4096,
             data_ring: 8 << 20,
-            lifecycle_ring: 1 << 20,
+            lifecycle_ring: 4 << 20,
             own_children: false,
             plain_loads: true,
             selection: Selection::default(),
