@@ -71,7 +71,12 @@ impl Bus {
                 &[("scsi_end", "scsi_dispatch_cmd_done"), ("scsi_begin", "scsi_dispatch_cmd_start")]
             }
             Self::Nvme => &[("nvme_end", "nvme_complete_rq"), ("nvme_begin", "nvme_setup_cmd")],
-            Self::Block => &[("block_end", "block_rq_complete"), ("block_begin", "block_rq_issue")],
+            Self::Block => &[
+                ("block_end", "block_rq_complete"),
+                ("block_begin", "block_rq_issue"),
+                ("block_merged", "block_rq_merge"),
+                ("block_queued", "block_rq_insert"),
+            ],
             Self::V4l2 => {
                 &[("v4l2_end", "vb2_buf_done"), ("v4l2_begin", "vb2_buf_queue"), ("v4l2_given", "vb2_qbuf")]
             }

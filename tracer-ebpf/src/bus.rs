@@ -104,7 +104,10 @@ fn request_ends(address: u64, bus: Bus, amount: u64, result: i64) -> Option<()> 
     // SAFETY: the value is copied at once.
     let request = unsafe { BUS_REQUESTS.get(address) }.copied()?;
     let _ = BUS_REQUESTS.remove(address);
-    record(&request, bus, amount, result);
+    // One that was queued and never issued ends without having begun.
+    if request.ids != 0 && request.begin_ns != 0 {
+        record(&request, bus, amount, result);
+    }
     Some(())
 }
 
@@ -210,11 +213,49 @@ pub fn nvme_end(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// `block_rq_issue(request)` since 5.11, `include/trace/events/block.h`. The block layer and the driver below it know a
-/// request by the same address, so it is turned into another one.
+/// The block layer and the driver below it know a request by the same address, so it is turned into another one.
+#[inline(always)]
+fn block_request(ctx: &RawTracePointContext) -> u64 {
+    !ctx.arg::<u64>(0)
+}
+
+/// `block_rq_insert(request)` since 5.11, `include/trace/events/block.h`: it waits for a scheduler or a worker, which may hand
+/// it to the driver in any thread. Whose it is has to be known also of those that are nobody's: else the thread that hands
+/// it over would be taken for its owner.
+#[raw_tracepoint(tracepoint = "block_rq_insert")]
+pub fn block_queued(ctx: RawTracePointContext) -> i32 {
+    let request = match current() {
+        // SAFETY: the slot is this thread's own.
+        Some(slot) => unsafe { request(slot, 0) },
+        None => BusRequest::NOBODYS,
+    };
+    if BUS_REQUESTS.insert(block_request(&ctx), request, 0).is_err() && request.ids != 0 {
+        count(Counter::BusRequestsFull, 1);
+    }
+    0
+}
+
+/// `block_rq_merge(request)` since 5.11: it became a part of another one.
+#[raw_tracepoint(tracepoint = "block_rq_merge")]
+pub fn block_merged(ctx: RawTracePointContext) -> i32 {
+    let _ = BUS_REQUESTS.remove(block_request(&ctx));
+    0
+}
+
+/// `block_rq_issue(request)` since 5.11: the driver has it.
 #[raw_tracepoint(tracepoint = "block_rq_issue")]
 pub fn block_begin(ctx: RawTracePointContext) -> i32 {
-    request_begins(!ctx.arg::<u64>(0));
+    let address = block_request(&ctx);
+    if let Some(queued) = BUS_REQUESTS.get_ptr_mut(address) {
+        // SAFETY: a map value; a request is in one place at a time.
+        unsafe {
+            if (*queued).begin_ns == 0 {
+                (*queued).begin_ns = now();
+                return 0;
+            }
+        }
+    }
+    request_begins(address);
     0
 }
 
@@ -222,7 +263,7 @@ pub fn block_begin(ctx: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "block_rq_complete")]
 pub fn block_end(ctx: RawTracePointContext) -> i32 {
     let result = if ctx.arg::<u64>(1) as u8 == 0 { 0 } else { EIO };
-    request_ends(!ctx.arg::<u64>(0), Bus::Block, u64::from(ctx.arg::<u64>(2) as u32), result);
+    request_ends(block_request(&ctx), Bus::Block, u64::from(ctx.arg::<u64>(2) as u32), result);
     0
 }
 

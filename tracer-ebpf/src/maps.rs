@@ -165,6 +165,12 @@ pub(crate) struct BusRequest {
     pub(crate) call: u32,
 }
 
+impl BusRequest {
+    /// No selected call's.
+    pub(crate) const NOBODYS: Self =
+        Self { ids: 0, call_ns: 0, begin_ns: 0, inode: 0, fd: -1, rdev: 0, target: 0, call: 0 };
+}
+
 /// A descriptor without a node that a device's driver made, by the address of its `struct file`.
 #[derive(Clone, Copy)]
 #[repr(C)]

@@ -14,8 +14,9 @@ dd if=/dev/zero of=/tmp/image bs=1M count=4 2>/dev/null
 losetup /dev/loop7 /tmp/image
 there /dev/vda /dev/mmcblk0 "$null"
 card=$(cat /sys/block/mmcblk0/device/name):$(cat /sys/block/mmcblk0/device/serial)
-# With a scheduler a worker hands requests to the driver, whose time is then not seen.
-for disk in vda nullb0; do echo none >/sys/block/$disk/queue/scheduler; done
+# With a scheduler a worker hands requests to the driver.
+echo mq-deadline >/sys/block/vda/queue/scheduler
+echo none >/sys/block/nullb0/queue/scheduler
 # Ids are plain words.
 fact card "$(echo "$card" | tr -d '!')"
 
