@@ -3,4 +3,5 @@
 mod block;
 mod hotplug;
 mod serial;
+mod tun;
 mod who;
