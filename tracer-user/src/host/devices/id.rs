@@ -196,7 +196,11 @@ fn within(facts: &Facts<'_>, scheme: &str) -> Vec<String> {
         }
         // `pcmC0D0p`: the card's number is not stable.
         "sound" => vec![without_card(&own.name)],
-        "nvme-generic" => [namespace(&own.name), "generic".to_owned()].to_vec(),
+        "nvme-generic" => {
+            // The namespace's disk is beside it, under the same number.
+            let disk = own.name.strip_prefix("ng").unwrap_or_default();
+            vec![namespace(&own.name, own.text(&format!("../nvme{disk}/nsid"))), "generic".to_owned()]
+        }
         "bsg" => ["bsg".to_owned()].into_iter().chain(ordinal(facts, own)).collect(),
         "nvme" | "usb" | "spidev" => Vec::new(),
         "mtd" => [ordinal(facts, own), own.name.ends_with("ro").then(|| "ro".to_owned())]
@@ -217,7 +221,7 @@ fn disk_part(facts: &Facts<'_>, own: &Level, scheme: &str) -> Vec<String> {
     let disk = facts.chain.iter().find(|level| level.subsystem == "block" && !level.has("partition"));
     let disk = disk.unwrap_or(own);
     if facts.nvme().is_some() {
-        return vec![namespace(&disk.name)];
+        return vec![namespace(&disk.name, disk.text("nsid"))];
     }
     if matches!(scheme, "scsi" | "virtio" | "dm" | "md") {
         // The disk itself was named.
@@ -231,9 +235,10 @@ fn disk_part(facts: &Facts<'_>, own: &Level, scheme: &str) -> Vec<String> {
     }
 }
 
-/// `ns1` of `nvme0n1`, `nvme0c0n1` and `ng0n1`.
-fn namespace(name: &str) -> String {
-    format!("ns{}", name.rsplit('n').next().unwrap_or_default())
+/// `ns1`: the controller's own number. That in names (`nvme0n1`, `nvme0c0n1`, `ng0n1`) says in which order namespaces were
+/// found, which differs from boot to boot.
+fn namespace(name: &str, nsid: Option<String>) -> String {
+    format!("ns{}", nsid.as_deref().or(name.rsplit('n').next()).unwrap_or_default())
 }
 
 /// `pcmD0p` of `pcmC0D0p`.

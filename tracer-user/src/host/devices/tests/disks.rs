@@ -49,6 +49,10 @@ fn an_nvme_drive_has_a_controller_and_namespaces() {
     assert_eq!(tree.id(char), "nvme:S4EVNX0M123456");
     assert_eq!(tree.id(part), "block:nvme:S4EVNX0M123456:ns1:part2");
     assert_eq!(tree.id(generic), "nvme:S4EVNX0M123456:ns1:generic");
+    // Found second, the drive's first.
+    tree.file(&format!("sys/devices/{disk}/nsid"), "2\n");
+    assert_eq!(tree.id(part), "block:nvme:S4EVNX0M123456:ns2:part2");
+    assert_eq!(tree.id(generic), "nvme:S4EVNX0M123456:ns2:generic");
     // Their blocks, which some commands count in; a partition has its disk's.
     let nodes = [
         (&disk, "259:0"),
