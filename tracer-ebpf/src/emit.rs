@@ -160,11 +160,11 @@ fn output(stage: *mut Stage, captured: u64, lifecycle: bool, urgent: bool) {
         (*stage).header.captured = captured as u32;
         core::slice::from_raw_parts(stage.cast::<u8>(), HEADER_BYTES + captured as usize)
     };
-    // Many opens and closes at once leave room for what fails: the reader merges both rings.
     let half = 4 * u64::from(config!(lifecycle_wake_bytes));
+    // Many opens and closes at once leave room for what fails: the reader merges both rings.
     // SAFETY: the header was filled in.
-    let gives_way = !urgent && unsafe { (*stage).header.result } >= 0 && LIFECYCLE.query(AVAILABLE) > half;
-    let lifecycle = lifecycle && !gives_way;
+    let lifecycle =
+        lifecycle && (urgent || unsafe { (*stage).header.result } < 0 || LIFECYCLE.query(AVAILABLE) <= half);
     let (ring, mark) = if lifecycle {
         (&LIFECYCLE, u64::from(config!(lifecycle_wake_bytes)))
     } else {

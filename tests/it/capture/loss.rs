@@ -46,6 +46,32 @@ fn records_and_losses_add_up_to_the_calls() {
 }
 
 #[test]
+fn opens_and_closes_leave_room_for_errors() {
+    for mode in BOTH {
+        let mut probe = Probe::start();
+        let selection = device(probe.pid(), "/dev/null");
+        let options = Options { lifecycle_ring: 64 << 10, selection, ..Options::new(mode.hooks, mode.btf) };
+        let mut rig = Rig::with(&options);
+        let reader = rig.call(&mut probe, &format!("openat /dev/null {}", libc::O_RDONLY));
+        rig.take();
+        // Several times what the ring of errors holds, and nobody reads meanwhile.
+        for _ in 0..500 {
+            let fd = probe.call(&format!("openat /dev/null {}", libc::O_RDONLY));
+            assert_eq!(probe.call(&format!("close {fd}")), 0);
+        }
+        for _ in 0..20 {
+            assert_eq!(probe.call(&format!("write {reader} 5")), -i64::from(libc::EBADF));
+        }
+        let seen = rig.take();
+        let of = |kind| seen.iter().filter(|seen| seen.kind() == kind).count();
+        let errors = seen.iter().filter(|seen| seen.kind() == Kind::Data && seen.header.result < 0).count();
+        assert_eq!((errors, of(Kind::Open), of(Kind::Close)), (20, 500, 500), "{mode:?}");
+        assert_eq!(rig.count("lifecycle_ring_full") + rig.count("data_ring_full"), 0, "{mode:?}");
+        probe.end();
+    }
+}
+
+#[test]
 fn iotrail_itself_accounts_for_every_call() {
     for more in [&[][..], &["--no-btf"]] {
         let line = Line::open().expect("a line");

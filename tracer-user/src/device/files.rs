@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-/// Descriptors of one process on one device that are told apart. Those beyond belong to one file.
+/// Descriptors of one process on one device that are told apart. Those beyond belong to one file, which does not end.
 const DESCRIPTORS: usize = 256;
 
 /// An open file, numbered in the order of first sight.
@@ -40,7 +40,8 @@ impl Files {
     /// A descriptor of the same file as another.
     pub(super) fn duplicated(&mut self, fd: i32, new_fd: i32) {
         let file = self.of(fd);
-        if self.open.len() < DESCRIPTORS || self.open.contains_key(&new_fd) {
+        self.open.remove(&new_fd);
+        if file != File::default() && self.open.len() < DESCRIPTORS {
             self.open.insert(new_fd, file);
         }
     }
@@ -72,5 +73,8 @@ mod tests {
             files.opened(fd);
         }
         assert_eq!(files.of(299), File::default());
+        files.closed(&(0..=0));
+        files.duplicated(299, 0);
+        assert!(!files.closed(&(0..=0)).contains(&File::default()), "others are still open");
     }
 }

@@ -7,6 +7,7 @@ use super::setup::Setup;
 use super::urb::{self, Packet, Urb};
 use super::{SUBMIT, status};
 use crate::device::class::{Context, Gone, Ioctl, killed};
+use crate::device::files::{File, Files};
 use crate::device::ioc::{Args, u32_at};
 use crate::model::command::{Command, Status, Value};
 use crate::model::errno;
@@ -32,10 +33,6 @@ pub(super) const EARLY: usize = 16;
 /// have been complete, and their data read. What is left then failed with the device.
 const GRACE_NS: u64 = 1_000_000_000;
 
-/// Descriptors of which it is known which others share their file. What is submitted through others ends with the
-/// process.
-const DESCRIPTORS: usize = 64;
-
 /// What is submitted and not reaped.
 #[derive(Default)]
 pub(super) struct Transfers {
@@ -47,15 +44,13 @@ pub(super) struct Transfers {
     unplugged: Option<Timestamp>,
     /// Those that ended with the device: to reap them later says nothing new.
     lost: BTreeSet<u64>,
-    /// Descriptor and file.
-    files: BTreeMap<i32, u64>,
-    next_file: u64,
+    files: Files,
 }
 
 /// A transfer that was submitted.
 struct Submitted {
     command: Command,
-    file: Option<u64>,
+    file: File,
     urb: Option<Urb>,
     setup: Option<Setup>,
     packets: Vec<Packet>,
@@ -100,7 +95,7 @@ impl Transfers {
             self.fail(context);
         }
         let mut submitted = Submitted::new(call, command);
-        submitted.file = self.file(call.fd);
+        submitted.file = self.files.of(call.fd);
         self.lost.remove(&call.value);
         let reap = self.early.iter().position(|reap| {
             // Reaped before it was submitted: a transfer before this one.
@@ -154,35 +149,23 @@ impl Transfers {
 
     /// A descriptor of a file of its own.
     pub(super) fn opened(&mut self, fd: i32) {
-        self.files.remove(&fd);
-        self.file(fd);
+        self.files.opened(fd);
     }
 
     /// A descriptor of the same file as another.
     pub(super) fn duplicated(&mut self, fd: i32, new_fd: i32) {
-        if let Some(file) = self.file(fd)
-            && (self.files.len() < DESCRIPTORS || self.files.contains_key(&new_fd))
-        {
-            self.files.insert(new_fd, file);
-        }
+        self.files.duplicated(fd, new_fd);
     }
 
     /// Descriptors were closed. With the last of a file everything that was submitted through it is discarded.
     pub(super) fn closed(&mut self, fds: &RangeInclusive<i64>, at: Timestamp, context: &mut Context<'_>) {
-        let closed: Vec<u64> = (self.files.iter())
-            .filter(|(fd, _)| fds.contains(&i64::from(**fd)))
-            .map(|(_, file)| *file)
-            .collect();
-        self.files.retain(|fd, _| !fds.contains(&i64::from(*fd)));
-        let over: Vec<u64> =
-            closed.into_iter().filter(|file| !self.files.values().any(|open| open == file)).collect();
+        let over = self.files.closed(fds);
         if !over.is_empty() {
             let status = match self.unplugged {
                 Some(_) => status::failed(errno::ENODEV),
                 None => not_reaped("closed before the transfer was reaped"),
             };
-            let through = |file: Option<u64>| file.is_some_and(|file| over.contains(&file));
-            self.end(|transfer| through(transfer.file), &status, at, context);
+            self.end(|transfer| over.contains(&transfer.file), &status, at, context);
         }
     }
 
@@ -237,18 +220,6 @@ impl Transfers {
         self.under_way.len() + self.early.len()
     }
 
-    /// The file of a descriptor; `None` if there are too many.
-    fn file(&mut self, fd: i32) -> Option<u64> {
-        if !self.files.contains_key(&fd) {
-            if self.files.len() >= DESCRIPTORS {
-                return None;
-            }
-            self.files.insert(fd, self.next_file);
-            self.next_file = self.next_file.wrapping_add(1);
-        }
-        self.files.get(&fd).copied()
-    }
-
     fn take(&mut self, address: u64) -> Option<Submitted> {
         let submitted = self.under_way.remove(&address)?;
         self.kept = self.kept.saturating_sub(submitted.command.request.captured.len());
@@ -290,7 +261,7 @@ impl Submitted {
         if let Some(urb) = urb {
             command.request = urb.request(setup, &packets, given);
         }
-        Self { command, file: None, urb, setup, packets }
+        Self { command, file: File::default(), urb, setup, packets }
     }
 
     /// The command, when the transfer was reaped.
@@ -337,7 +308,7 @@ impl Reaped {
     fn alone(self, context: &mut Context<'_>) {
         let command = context.command(SUBMIT, self.at, self.tid, Status::Ok);
         let mut submitted =
-            Submitted { command, file: None, urb: None, setup: self.setup, packets: Vec::new() };
+            Submitted { command, file: File::default(), urb: None, setup: self.setup, packets: Vec::new() };
         if let Some(urb) = self.urb.filter(|urb| !urb.reads(self.setup)) {
             submitted.command.request = urb.request(self.setup, &self.packets, None);
         }
