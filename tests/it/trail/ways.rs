@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tracer_tests::truth::Relation;
+use tracer_tests::otlp::Span;
+use tracer_tests::truth::{Relation, message, on_device};
 
 use super::plant::{Plant, Watch, all_right, complete_in_time, end};
 use tracer_tests::trail::trails;
@@ -122,10 +123,21 @@ fn a_value_that_never_changes() {
     let outcome = end(tracer);
     let verdicts = plant.verdicts(&outcome.spans);
     assert_eq!(verdicts.len(), 36);
-    // On a busy machine the second reading may be there before the first message goes out: then nothing tells which of
-    // two equal readings it is, and the link says that it is not sure.
+    // On a busy machine the next reading may be there before a message goes out: then nothing tells which of two equal
+    // readings it is, and the link says that it is not sure.
+    let readings = on_device(&outcome.spans, plant.client("sensor").pid(), &near);
+    let late = |publish: &&Span| {
+        let (_, number) = message(publish).expect("it has a number");
+        let next = readings.get(usize::try_from(number).expect("small") + 1);
+        next.is_some_and(|next| next.end <= publish.start)
+    };
+    let publishes = outcome.spans.iter().filter(|span| span.name.starts_with("publish "));
+    let late = publishes.filter(late).count();
     let wrong: Vec<_> = verdicts.iter().filter(|verdict| !verdict.right).collect();
-    assert!(wrong.len() <= 3 && wrong.iter().all(|verdict| verdict.confidence < 0.65), "{wrong:?}");
+    assert!(
+        wrong.len() <= late && wrong.iter().all(|verdict| verdict.confidence < 0.65),
+        "{late} late, {wrong:?}"
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@
 //!   are what lengths, zeros and small integers look like.
 //!
 //! Several candidates may hold a token. The one that shares the most wins, then the one whose turn it is in a program that
-//! has passed on all that it got so far, then the latest; if another
+//! passes on all that it gets, then the latest; if another
 //! one that explains as much has not been linked to anything yet, the choice is ambiguous. Candidates that explain
 //! tokens which the winner does not (a message with the readings of two sensors) become links.
 
@@ -34,6 +34,10 @@ const LOOKED_AT: usize = 2048;
 
 /// How long a content can be found again: a program that publishes averages or batches takes seconds.
 const REACH_NS: u64 = 10_000_000_000;
+
+/// Most contents that wait to be passed on in a program that passes on all of them: more than a burst, fewer than an average
+/// is made of.
+const MAX_WAITING: usize = 8;
 
 /// Most links beyond the parent.
 const MAX_LINKS: usize = 8;
@@ -96,12 +100,18 @@ impl Recents {
         }
     }
 
-    /// The oldest content that was no cause yet, if every one before it was: the program passes on all that it gets, so
-    /// it has this one in hand, even if the next one is there already.
-    fn next_in_step(&self) -> Option<Handle> {
-        let next = self.0.iter().position(|recent| !recent.used)?;
-        let in_step = next > 0 && self.0.iter().skip(next).all(|recent| !recent.used);
-        self.0.get(next).filter(|_| in_step).map(|recent| recent.node)
+    /// Of contents that were complete by `by`, the one whose turn it is in a program that passes on all that it gets: that
+    /// after those which were passed on already, or `oldest` if none was. `None` if the program seems to pass on only some:
+    /// it left one out, or [`MAX_WAITING`] are not enough for those that wait.
+    fn next_in_step(&self, by: Timestamp, oldest: Handle) -> Option<Handle> {
+        let there = || self.0.iter().filter(|recent| recent.at <= by);
+        let begins_at_used = there().any(|recent| recent.used);
+        let mut waiting = there()
+            .skip_while(|recent| if begins_at_used { !recent.used } else { recent.node != oldest })
+            .skip_while(|recent| recent.used);
+        let next = waiting.next()?;
+        let others = waiting.try_fold(0, |others, recent| (!recent.used).then_some(others + 1))?;
+        (others < MAX_WAITING).then_some(next.node)
     }
 
     /// Which of the contents that were complete by `by` are in `sought`: the best first, then those that explain
@@ -122,7 +132,10 @@ impl Recents {
                 found.push(Found { node, at, used, ambiguous: false, shared });
             }
         }
-        let next = self.next_in_step();
+        let most = found.iter().map(|found| found.shared.count_ones()).max();
+        let best = found.iter().filter(|found| Some(found.shared.count_ones()) == most);
+        let oldest = best.min_by_key(|found| found.at).map(|found| found.node);
+        let next = oldest.and_then(|oldest| self.next_in_step(by, oldest));
         let rank = |found: &Found| {
             (prefer.contains(&found.node), found.shared.count_ones(), Some(found.node) == next, found.at)
         };

@@ -117,10 +117,10 @@ fn constant_readings_are_sure_as_long_as_each_is_published() {
     check(
         &world,
         &expect![[r#"
-        peripheral.execute CMD [sensor] 1000..1100
-        peripheral.execute CMD [sensor] 2000..2100
-          publish a [sensor] 2200..2220 containment 0.6
-    "#]],
+            peripheral.execute CMD [sensor] 1000..1100
+              publish a [sensor] 2200..2220 containment 0.6
+            peripheral.execute CMD [sensor] 2000..2100
+        "#]],
     );
 }
 
@@ -210,6 +210,72 @@ fn equal_readings_are_published_in_turn() {
           publish a [sensor] 3350..3370 containment 0.6
         peripheral.execute CMD [sensor] 3200..3300
           publish a [sensor] 3400..3420 containment 0.99
+    "#]],
+    );
+}
+
+/// Three readings are there before the first is sent; a fourth is asked for while they go out.
+#[test]
+fn equal_readings_that_waited_are_published_in_turn() {
+    let mut world = World::new();
+    for at in [1000, 1200, 1400] {
+        world.command("sensor", 1, (at, at + 100), "A?", "21.50");
+    }
+    for at in [1600, 1610, 1620] {
+        world.publish("sensor", 2, at, "a", "21.50");
+    }
+    world.command("sensor", 1, (1700, 1800), "A?", "21.50");
+    world.publish("sensor", 2, 1850, "a", "21.50");
+    check(
+        &world,
+        &expect![[r#"
+        peripheral.execute CMD [sensor] 1000..1100
+          publish a [sensor] 1600..1620 containment 0.6
+        peripheral.execute CMD [sensor] 1200..1300
+          publish a [sensor] 1610..1630 containment 0.6
+        peripheral.execute CMD [sensor] 1400..1500
+          publish a [sensor] 1620..1640 containment 0.99
+        peripheral.execute CMD [sensor] 1700..1800
+          publish a [sensor] 1850..1870 containment 0.99
+    "#]],
+    );
+}
+
+/// A program that publishes every tenth reading has the latest in hand.
+#[test]
+fn equal_readings_of_which_few_are_published() {
+    let mut world = World::new();
+    for at in (1000..3000).step_by(100) {
+        world.command("sensor", 1, (at, at + 50), "A?", "21.50");
+        if at % 1000 == 900 {
+            world.publish("sensor", 2, at + 60, "a", "21.50");
+        }
+    }
+    check(
+        &world,
+        &expect![[r#"
+        peripheral.execute CMD [sensor] 1000..1050
+        peripheral.execute CMD [sensor] 1100..1150
+        peripheral.execute CMD [sensor] 1200..1250
+        peripheral.execute CMD [sensor] 1300..1350
+        peripheral.execute CMD [sensor] 1400..1450
+        peripheral.execute CMD [sensor] 1500..1550
+        peripheral.execute CMD [sensor] 1600..1650
+        peripheral.execute CMD [sensor] 1700..1750
+        peripheral.execute CMD [sensor] 1800..1850
+        peripheral.execute CMD [sensor] 1900..1950
+          publish a [sensor] 1960..1980 containment 0.6
+        peripheral.execute CMD [sensor] 2000..2050
+        peripheral.execute CMD [sensor] 2100..2150
+        peripheral.execute CMD [sensor] 2200..2250
+        peripheral.execute CMD [sensor] 2300..2350
+        peripheral.execute CMD [sensor] 2400..2450
+        peripheral.execute CMD [sensor] 2500..2550
+        peripheral.execute CMD [sensor] 2600..2650
+        peripheral.execute CMD [sensor] 2700..2750
+        peripheral.execute CMD [sensor] 2800..2850
+        peripheral.execute CMD [sensor] 2900..2950
+          publish a [sensor] 2960..2980 containment 0.6
     "#]],
     );
 }
