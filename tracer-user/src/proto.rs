@@ -201,4 +201,50 @@ impl FrameView<'_> {
             kind,
         }
     }
+
+    /// The op of the `part`th message, from 0, of those that this frame carried.
+    #[must_use]
+    pub fn op_of_part(&self, part: u32, client_id: Option<&Arc<str>>, kind: OpKind) -> Op {
+        let op = self.op(client_id, kind);
+        Op { place: Place { part, ..op.place }, ..op }
+    }
+
+    /// The op that this frame ends and `span`, which this frame was added to, carried.
+    #[must_use]
+    pub fn op_of(&self, span: &Stretch, client_id: Option<&Arc<str>>, kind: OpKind) -> Op {
+        let op = self.op(client_id, kind);
+        Op { place: span.place, at: Interval { start: span.start, ..op.at }, ..op }
+    }
+}
+
+/// Frames, one behind the other, that are one message together (AMQP's method, header and body; the elements of a Redis command).
+#[derive(Clone, Copy, Debug)]
+pub struct Stretch {
+    place: Place,
+    start: Timestamp,
+}
+
+impl Stretch {
+    /// Begins with a frame.
+    #[must_use]
+    pub fn of(view: &FrameView<'_>) -> Self {
+        Self { place: view.place, start: view.at.start }
+    }
+
+    /// Adds the next frame; `false`, and nothing is added, if something is missing between: what was begun is lost.
+    #[must_use]
+    pub fn add(&mut self, view: &FrameView<'_>) -> bool {
+        let end = self.place.start.wrapping_add(self.place.length);
+        let follows = match (self.place.exact, view.place.exact) {
+            // TCP's positions are modulo 2^32.
+            (true, true) => end & u64::from(u32::MAX) == view.place.start & u64::from(u32::MAX),
+            (false, false) => end == view.place.start,
+            _ => false,
+        };
+        let follows = follows && self.place.to_server == view.place.to_server;
+        if follows {
+            self.place.length = self.place.length.saturating_add(view.place.length);
+        }
+        follows
+    }
 }

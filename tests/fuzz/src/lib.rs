@@ -4,21 +4,23 @@
 //! the bytes is another matter: libFuzzer, guided by coverage (`cargo xtask fuzz`, `main.rs`), or chance (the unit
 //! test below).
 
+mod broker;
 mod devices;
 mod input;
-mod mqtt;
 mod records;
 mod stream;
 
 use std::fmt;
+
+use iotrail::model::op::System;
 
 /// What is fed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Calls on devices of a class.
     Device(&'static str),
-    /// Bytes of a connection to an MQTT broker.
-    Mqtt,
+    /// Bytes of a connection to a broker.
+    Broker(System),
     /// Chunks of a byte stream: lost, late, twice.
     Stream,
     /// Records as they come from the kernel side.
@@ -29,14 +31,15 @@ pub enum Target {
 pub fn targets() -> impl Iterator<Item = Target> {
     // A class without a decoder of its own stands for all of those.
     let classes = iotrail::device::classes().chain(["toaster"]);
-    classes.map(Target::Device).chain([Target::Mqtt, Target::Stream, Target::Records])
+    let brokers = iotrail::proto::table().iter().map(|row| Target::Broker(row.system));
+    classes.map(Target::Device).chain(brokers).chain([Target::Stream, Target::Records])
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Device(class) => class,
-            Self::Mqtt => "mqtt",
+            Self::Broker(system) => system.name(),
             Self::Stream => "stream",
             Self::Records => "records",
         })
@@ -51,7 +54,7 @@ impl Target {
     pub fn run(self, data: &[u8]) {
         match self {
             Self::Device(class) => devices::run(class, data),
-            Self::Mqtt => mqtt::run(data),
+            Self::Broker(system) => broker::run(system, data),
             Self::Stream => stream::run(data),
             Self::Records => records::run(data),
         }

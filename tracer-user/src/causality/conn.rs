@@ -43,6 +43,7 @@ pub(super) struct PlaceKey {
     connection: u32,
     pub(super) start: u32,
     to_server: bool,
+    part: u32,
 }
 
 /// A connection.
@@ -79,7 +80,7 @@ impl Conn {
     pub(super) fn place(&self, op: &Op) -> PlaceKey {
         #[expect(clippy::cast_possible_truncation, reason = "TCP positions are modulo 2^32")]
         let start = op.place.start as u32;
-        PlaceKey { connection: self.serial, start, to_server: op.place.to_server }
+        PlaceKey { connection: self.serial, start, to_server: op.place.to_server, part: op.place.part }
     }
 
     /// Adds to a bounded queue; what had to make room.

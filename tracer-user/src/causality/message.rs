@@ -37,8 +37,11 @@ impl Causality {
         match kind {
             OpKind::Publish(message) => self.publish(&op, slot, view, message),
             OpKind::Deliver(message) => self.deliver(&op, slot, view, message),
-            OpKind::PublishSettled { id, error } => self.answered(&op, slot, id, refusal(error)),
-            OpKind::Settle { name, ids, error } => self.settled(&op, slot, view, name, &ids, refusal(error)),
+            OpKind::PublishSettled { id, error, given: _ } => self.answered(&op, slot, id, refusal(error)),
+            OpKind::Settle { name, ids, scope: _, error } => {
+                self.settled(&op, slot, view, name, &ids, refusal(error));
+            }
+            OpKind::Received { .. } | OpKind::Commit { .. } => self.counts.control += 1,
             OpKind::Connect { will } => {
                 self.counts.control += 1;
                 if let (Some(will), Some(conn)) = (will, self.conns.get_mut(slot)) {

@@ -47,6 +47,36 @@ pub struct Place {
     pub length: u64,
     /// Whether [`Self::start`] is the kernel's number; else bytes were counted from the first one seen.
     pub exact: bool,
+    /// Which of the messages that these bytes carry, from 0: a batch has many.
+    pub part: u32,
+}
+
+/// Within what a settle id means one message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The connection: MQTT packet ids, AMQP delivery tags.
+    #[default]
+    Connection,
+    /// The broker: programs may acknowledge on another connection (NATS acks, Redis `XACK`).
+    Broker,
+}
+
+/// Where a message lies in a partitioned log (Kafka).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Position {
+    /// Partition of the destination.
+    pub partition: i32,
+    /// Its number there.
+    pub offset: i64,
+}
+
+/// How far a consumer group is with one partition: everything before the position is handled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// [`Message::destination`].
+    pub destination: Arc<str>,
+    /// Partition, and the offset of the first message that is not settled.
+    pub next: Position,
 }
 
 /// One operation as one end of a connection saw it.
@@ -79,8 +109,17 @@ pub struct Op {
 pub struct Message {
     /// Topic, subject, `exchange:key`, stream, …
     pub destination: Arc<str>,
-    /// Identity of the message within its connection and direction until it is settled (MQTT packet id, delivery tag).
+    /// Of a delivery: the destination under which it was published, where that has another name (AMQP's
+    /// `exchange:key` of `exchange:key:queue`).
+    pub published_as: Option<Arc<str>>,
+    /// Consumer group, queue group or shared subscription through which it was delivered.
+    pub group: Option<Arc<str>>,
+    /// Identity of the message within its scope and direction until it is settled (MQTT packet id, delivery tag).
     pub settle_id: Option<u64>,
+    /// Scope of the settle id.
+    pub scope: Scope,
+    /// Where it lies in a log, of deliveries.
+    pub position: Option<Position>,
     /// Identity that the protocol gives the message for good (message-id, offset, stream entry), if any.
     pub id: Option<Arc<str>>,
     /// The body.
@@ -120,16 +159,34 @@ pub enum OpKind {
         id: u64,
         /// Low-cardinality name of the reason, if the broker refused.
         error: Option<Cow<'static, str>>,
+        /// [`Message::id`] that the broker gave it (offset, entry id, stream sequence): deliveries carry the same.
+        given: Option<Arc<str>>,
     },
     /// The broker sends a message to a client.
     Deliver(Box<Message>),
+    /// The deliveries of these bytes (all with [`Op::place`]'s start) came as the answer to one request of the client.
+    Received {
+        /// How many, at least 1.
+        count: u32,
+    },
     /// A client settles deliveries.
     Settle {
-        /// `ack`, `nack`, `reject`, `commit`: names the span.
+        /// `ack`, `nack`, `reject`: names the span.
         name: &'static str,
-        /// [`Message::settle_id`]s, on the same connection.
+        /// [`Message::settle_id`]s.
         ids: Vec<u64>,
+        /// Their scope.
+        scope: Scope,
         /// Whether the message is thereby refused.
+        error: Option<Cow<'static, str>>,
+    },
+    /// A client settles all deliveries of a group up to a position each, on whatever connection they came.
+    Commit {
+        /// Consumer group.
+        group: Arc<str>,
+        /// How far it is.
+        upto: Vec<Committed>,
+        /// Low-cardinality name of the reason, if the broker refused.
         error: Option<Cow<'static, str>>,
     },
     /// A client subscribes.

@@ -247,6 +247,7 @@ impl Side {
                 start: piece.start,
                 length: piece.len,
                 exact: piece.exact,
+                part: 0,
             },
             at: piece.at,
             last_enter: piece.last_enter,

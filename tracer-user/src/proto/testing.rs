@@ -1,13 +1,14 @@
-//! What the protocols' tests have in common: a connection that is fed from byte strings, and ops as text.
+//! What the protocols' tests have in common: a connection that is fed from byte strings, ops as text, and recordings of
+//! real conversations.
 
 use std::fmt::Write as _;
 
 use bytes::Bytes;
 
-use super::Connection;
+use super::{Connection, table};
 use crate::model::capture::Position;
 use crate::model::net::{Direction, Role, SocketEnd, Transport};
-use crate::model::op::{Message, Op, OpKind, System};
+use crate::model::op::{Message, Op, OpKind, Place, Scope, System};
 use crate::model::payload::Payload;
 use crate::model::process::ProcessKey;
 use crate::model::time::{Interval, Timestamp};
@@ -28,7 +29,14 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(role: Option<Role>, hint: bool, from_start: bool) -> Self {
-        let (here, there) = ("10.0.0.1:50000", "10.0.0.2:1883");
+        Self::of(System::Mqtt, role, hint, from_start)
+    }
+
+    /// A connection to the port of `system`.
+    pub(crate) fn of(system: System, role: Option<Role>, hint: bool, from_start: bool) -> Self {
+        let row = table().iter().find(|row| row.system == system).expect("the protocol is in the table");
+        let (here, there) = ("10.0.0.1:50000", format!("10.0.0.2:{}", row.ports[0]));
+        let (here, there) = (here, there.as_str());
         let (local, remote) = if role == Some(Role::Server) { (there, here) } else { (here, there) };
         let socket = SocketEnd {
             transport: Transport::Tcp,
@@ -36,7 +44,7 @@ impl Bench {
             remote: remote.parse().expect("an address"),
             ..SocketEnd::unknown()
         };
-        Self::on(socket, role, hint.then_some(System::Mqtt), from_start)
+        Self::on(socket, role, hint.then_some(system), from_start)
     }
 
     pub(crate) fn on(socket: SocketEnd, role: Option<Role>, hint: Option<System>, from_start: bool) -> Self {
@@ -148,9 +156,23 @@ pub(crate) fn meaning(kind: &OpKind) -> String {
         OpKind::Connect { will: Some(will) } => format!("connect will: {}", message(will)),
         OpKind::Connected { error: e } => format!("connected{}", error(e)),
         OpKind::Publish(m) => format!("publish {}", message(m)),
-        OpKind::PublishSettled { id, error: e } => format!("settled {id}{}", error(e)),
+        OpKind::PublishSettled { id, error: e, given } => {
+            let given = given.as_ref().map_or(String::new(), |given| format!(" given={given}"));
+            format!("settled {id}{given}{}", error(e))
+        }
+        OpKind::Received { count } => format!("received {count}"),
+        OpKind::Commit { group, upto, error: e } => {
+            let upto = upto.iter().fold(String::new(), |mut text, part| {
+                let _ = write!(text, " {}/{}@{}", part.destination, part.next.partition, part.next.offset);
+                text
+            });
+            format!("commit {group}{upto}{}", error(e))
+        }
         OpKind::Deliver(m) => format!("deliver {}", message(m)),
-        OpKind::Settle { name, ids, error: e } => format!("{name} {ids:?}{}", error(e)),
+        OpKind::Settle { name, ids, scope, error: e } => {
+            let scope = if *scope == Scope::Broker { " anywhere" } else { "" };
+            format!("{name} {ids:?}{scope}{}", error(e))
+        }
         OpKind::Subscribe { filters } => format!("subscribe {filters:?}"),
         OpKind::Disconnect { clean } => format!("disconnect clean={clean}"),
         OpKind::Unseen => "unseen".into(),
@@ -162,6 +184,15 @@ fn message(message: &Message) -> String {
     let mut text = String::from(&*message.destination);
     if let Some(id) = message.settle_id {
         let _ = write!(text, " id={id}");
+    }
+    for (name, text_of) in [("as", &message.published_as), ("group", &message.group), ("named", &message.id)]
+    {
+        if let Some(value) = text_of {
+            let _ = write!(text, " {name}={value}");
+        }
+    }
+    if let Some(position) = message.position {
+        let _ = write!(text, " at={}@{}", position.partition, position.offset);
     }
     for (name, set) in [
         ("retained", message.retained),
@@ -196,4 +227,111 @@ pub(crate) fn hex(text: &str) -> Vec<u8> {
         bytes.extend(digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8));
     }
     bytes
+}
+
+/// A recorded conversation: what went to the server (true) or came from it, in the order of the calls.
+pub(crate) type Recording = Vec<(bool, Vec<u8>)>;
+
+/// Reads a recording: a line for each call, `> ` and hex digits to the server, `< ` from it; `#` begins a remark. Recorded by
+/// `cargo run -p tracer-tests --bin tap -- FROM TO FILE`.
+pub(crate) fn recording(text: &str) -> Recording {
+    let call = |line: &str| {
+        let (way, bytes) = line.split_once(' ')?;
+        Some((way == ">", hex(bytes)))
+    };
+    text.lines().filter(|line| !line.starts_with('#')).filter_map(call).collect()
+}
+
+/// What `role` of a conversation makes of it, an op each: the bytes (to the server, start, length, part) and the meaning.
+pub(crate) fn heard(system: System, role: Role, calls: &[(bool, Vec<u8>)]) -> Vec<String> {
+    let mut bench = Bench::of(system, Some(role), true, true);
+    bench.capture = usize::MAX;
+    for (to_server, bytes) in calls {
+        bench.call(way(role, *to_server), bytes);
+    }
+    bench.wait().ops.drain(..).map(|op| with_place(&op)).collect()
+}
+
+fn way(role: Role, to_server: bool) -> Direction {
+    if to_server == (role == Role::Client) { Direction::Outward } else { Direction::Inward }
+}
+
+fn with_place(op: &Op) -> String {
+    let Place { to_server, start, length, part, .. } = op.place;
+    // Both ends count on from the same numbers: those of a client.
+    let start = if to_server == (op.viewpoint == Role::Client) { start - 5000 } else { start - 1000 };
+    let way = if to_server { '>' } else { '<' };
+    let part = if part > 0 { format!("#{part}") } else { String::new() };
+    format!("{way}{start}+{length}{part} {}", meaning(&op.kind))
+}
+
+/// However the calls of a recording are cut, and from whichever end they are seen, the ops are the same. Calls one behind
+/// the other in one direction are cut anew together; the turns of the two sides stay.
+pub(crate) fn assert_same_however_split(system: System, calls: &[(bool, Vec<u8>)]) {
+    let mut turns: Recording = Vec::new();
+    for (to_server, bytes) in calls {
+        match turns.last_mut() {
+            Some((way, turn)) if way == to_server => turn.extend_from_slice(bytes),
+            _ => turns.push((*to_server, bytes.clone())),
+        }
+    }
+    let expected = heard(system, Role::Client, calls);
+    assert_eq!(heard(system, Role::Server, calls), expected, "the other end");
+    assert_eq!(heard(system, Role::Client, &turns), expected, "a call a turn");
+    let mut noise = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: usize| {
+        noise ^= noise << 13;
+        noise ^= noise >> 7;
+        noise ^= noise << 17;
+        noise as usize % below.max(1)
+    };
+    for round in 0..60 {
+        // From byte by byte to long pieces.
+        let longest = 1 << (round % 14);
+        let mut cut: Recording = Vec::new();
+        for (to_server, bytes) in &turns {
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                let (piece, left) = rest.split_at((1 + random(longest)).min(rest.len()));
+                cut.push((*to_server, piece.to_vec()));
+                rest = left;
+            }
+        }
+        let role = if round % 2 == 0 { Role::Client } else { Role::Server };
+        assert_eq!(heard(system, role, &cut), expected, "round {round}, pieces of up to {longest}");
+    }
+}
+
+/// A loss anywhere costs what lay there and makes nothing up: every op that is still heard was heard without the loss. `lost`:
+/// the most ops that one lost call may cost beyond those that its bytes carried.
+pub(crate) fn assert_recovers(system: System, calls: &[(bool, Vec<u8>)], lost: usize) {
+    let expected = heard(system, Role::Client, calls);
+    for missing in 0..calls.len() {
+        let mut bench = Bench::of(system, Some(Role::Client), true, true);
+        bench.capture = usize::MAX;
+        for (index, (to_server, bytes)) in calls.iter().enumerate() {
+            let direction = way(Role::Client, *to_server);
+            if index == missing {
+                drop(bench.chunk(direction, bytes));
+            } else {
+                bench.call(direction, bytes);
+            }
+        }
+        let still: Vec<String> = bench.wait().ops.drain(..).map(|op| with_place(&op)).collect();
+        let made_up: Vec<_> = still.iter().filter(|op| !expected.contains(op)).collect();
+        assert!(made_up.is_empty(), "without call {missing}: {made_up:#?}");
+        let (to_server, bytes) = &calls[missing];
+        let start: usize =
+            calls[..missing].iter().filter(|call| call.0 == *to_server).map(|call| call.1.len()).sum();
+        let lay_there = |op: &&String| {
+            let (place, _) = op.split_once(' ').expect("a place");
+            let (from, length) = place[1..].split_once('+').expect("a length");
+            let from: usize = from.parse().expect("a number");
+            let length: usize = length.split('#').next().expect("there is one").parse().expect("a number");
+            place.starts_with('>') == *to_server && from < start + bytes.len() && start < from + length
+        };
+        let there = expected.iter().filter(lay_there).count();
+        let gone = expected.iter().filter(|op| !still.contains(op)).count();
+        assert!(gone <= there + lost, "without call {missing}, {gone} ops are gone and {there} lay there");
+    }
 }

@@ -33,6 +33,7 @@ pub fn carried(kind: &str, system: System, place: &Place, host: &str, counted: O
     let facts = connection(facts, key).number(u64::from(place.to_server));
     match counted {
         Some(counted) => facts.number(counted.opened.0).number(counted.ordinal),
+        None if place.part > 0 => facts.number(place.start).number(u64::from(place.part)),
         None => facts.number(place.start),
     }
 }

@@ -203,7 +203,7 @@ fn sent_again_is_the_same_publish() {
     world.op("actuator", 1, 1100, false, OpKind::Deliver(Box::new(acked("t", "go", 8))));
     world.back("actuator", 1, 1200);
     world.op("sensor", 1, 2000, true, OpKind::Publish(Box::new(again(acked("t", "go", 3)))));
-    world.op("sensor", 1, 2050, false, OpKind::PublishSettled { id: 3, error: None });
+    world.op("sensor", 1, 2050, false, OpKind::PublishSettled { id: 3, error: None, given: None });
     world.op("actuator", 1, 3000, false, OpKind::Deliver(Box::new(again(acked("t", "go", 8)))));
     world.ack("actuator", 1, 3100, &[8]);
     check(
@@ -332,7 +332,7 @@ fn quality_of_service_two_is_overtaken() {
     world.publish("sensor", 1, 1030, "t", "second");
     world.deliver("actuator", 1, 1100, "t", "second");
     world.back("actuator", 1, 1150);
-    world.op("sensor", 1, 1200, false, OpKind::PublishSettled { id: 1, error: None });
+    world.op("sensor", 1, 1200, false, OpKind::PublishSettled { id: 1, error: None, given: None });
     world.op("actuator", 1, 1230, false, OpKind::Deliver(Box::new(acked("t", "first", 1))));
     world.ack("actuator", 1, 1300, &[1]);
     check(

@@ -26,7 +26,7 @@ fn busy(steps: &[(u8, u16)]) -> World {
             2 => {
                 let id = at;
                 world.op("other", 1, at, true, OpKind::Publish(Box::new(acked("t", &value, id))));
-                world.op("other", 1, at + 30, false, OpKind::PublishSettled { id, error: None });
+                world.op("other", 1, at + 30, false, OpKind::PublishSettled { id, error: None, given: None });
                 world.op("actuator", 1, at + 50, false, OpKind::Deliver(Box::new(acked("t", &value, id))));
                 world.command("actuator", 1, (at + 75, at + 80), &value, "OK");
                 world.ack("actuator", 1, at + 85, &[id]);

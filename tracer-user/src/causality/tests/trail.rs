@@ -126,7 +126,7 @@ fn broker_reads_before_the_write_returns() {
 fn settled_by_the_program_after_handling() {
     let mut world = World::new();
     world.op("sensor", 1, 1000, true, OpKind::Publish(Box::new(acked("t", "open", 7))));
-    world.op("sensor", 1, 1100, false, OpKind::PublishSettled { id: 7, error: None });
+    world.op("sensor", 1, 1100, false, OpKind::PublishSettled { id: 7, error: None, given: None });
     world.op("actuator", 1, 1150, false, OpKind::Deliver(Box::new(acked("t", "open", 1))));
     world.command("actuator", 1, (1200, 1300), "OPEN", "OK");
     world.ack("actuator", 1, 1400, &[1]);
@@ -151,7 +151,7 @@ fn acknowledged_by_the_library_before_handling() {
     let mut world = World::new();
     let body = r#"{"valve":42.75}"#;
     world.op("sensor", 1, 1000, true, OpKind::Publish(Box::new(acked("t", body, 7))));
-    world.op("sensor", 1, 1100, false, OpKind::PublishSettled { id: 7, error: None });
+    world.op("sensor", 1, 1100, false, OpKind::PublishSettled { id: 7, error: None, given: None });
     world.op("actuator", 1, 1150, false, OpKind::Deliver(Box::new(acked("t", body, 1))));
     world.ack("actuator", 1, 1170, &[1]);
     world.command("actuator", 1, (1250, 1300), "VALVE 42.75", "OK");

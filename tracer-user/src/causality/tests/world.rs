@@ -10,7 +10,7 @@ use crate::model::capture::{DeviceKind, DeviceNumber};
 use crate::model::command::{Command, Device, Status};
 use crate::model::ids::SpanId;
 use crate::model::net::{ConnectionKey, Role, SocketEnd, Transport};
-use crate::model::op::{Message, Op, OpKind, Place, System};
+use crate::model::op::{Message, Op, OpKind, Place, Scope, System};
 use crate::model::payload::Payload;
 use crate::model::process::{Process, ProcessKey};
 use crate::model::span::{Owner, Span};
@@ -151,6 +151,7 @@ impl World {
                 start: if self.exact { start } else { start / 7 + u64::from(role == Role::Client) * 1000 },
                 length,
                 exact: self.exact,
+                part: 0,
             };
             self.inputs.push(Input::Op(Op {
                 system: System::Mqtt,
@@ -176,7 +177,13 @@ impl World {
     }
 
     pub(super) fn ack(&mut self, client: &'static str, tid: u32, at: u64, ids: &[u64]) {
-        self.op(client, tid, at, true, OpKind::Settle { name: "ack", ids: ids.to_vec(), error: None });
+        self.op(
+            client,
+            tid,
+            at,
+            true,
+            OpKind::Settle { name: "ack", ids: ids.to_vec(), scope: Scope::Connection, error: None },
+        );
     }
 
     pub(super) fn subscribe(&mut self, client: &'static str, at: u64, filter: &str) {

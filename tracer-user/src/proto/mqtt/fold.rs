@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Mqtt;
 use super::packet::{Fixed, Packet, Publish, Will};
 use crate::model::command::Value;
-use crate::model::op::{Message, Op, OpKind};
+use crate::model::op::{Message, Op, OpKind, Scope};
 use crate::model::payload::Payload;
 use crate::names::attribute::{MQTT_DUP, MQTT_QOS, MQTT_RETAIN};
 use crate::proto::{FrameView, Unusable};
@@ -135,9 +135,9 @@ fn settled(id: u16, code: u8, to_server: bool) -> OpKind {
     let id = u64::from(id);
     let error = (code >= 0x80).then(|| Cow::Borrowed(reason(code)));
     if to_server {
-        OpKind::Settle { name: "ack", ids: vec![id], error }
+        OpKind::Settle { name: "ack", ids: vec![id], scope: Scope::Connection, error }
     } else {
-        OpKind::PublishSettled { id, error }
+        OpKind::PublishSettled { id, error, given: None }
     }
 }
 

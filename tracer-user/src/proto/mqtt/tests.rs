@@ -9,6 +9,7 @@ use crate::names::attribute::{MQTT_DUP, MQTT_QOS, MQTT_RETAIN};
 use crate::proto::testing::{Bench, hex};
 
 mod packets;
+mod recorded;
 
 const CONNECT: &str = "10 10 0004 'MQTT' 04 02 003c 0004 'dev1'";
 const CONNACK: &str = "20 02 00 00";
