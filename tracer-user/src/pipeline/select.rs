@@ -32,10 +32,10 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// No such protocol.
-    #[error("unknown broker `{0}`: use mqtt, mqtt:PORT or mqtt:/PATH/OF/SOCKET")]
+    #[error("unknown broker `{0}`: use mqtt or kafka, mqtt:PORT or mqtt:/PATH/OF/SOCKET")]
     Broker(String),
     /// A protocol that this version does not decode.
-    #[error("{0} is not decoded by this version; it knows mqtt")]
+    #[error("{0} is not decoded by this version; it knows mqtt and kafka")]
     Undecoded(String),
     /// No such process.
     #[error("there is no process {0}; list the running ones with `ps -e`")]
@@ -49,10 +49,10 @@ pub enum SelectError {
 }
 
 /// Protocols that are decoded, with the port that belongs to each.
-const DECODED: &[(&str, System, u16)] = &[("mqtt", System::Mqtt, 1883)];
+const DECODED: &[(&str, System, u16)] = &[("mqtt", System::Mqtt, 1883), ("kafka", System::Kafka, 9092)];
 
 /// Protocols that will be.
-const KNOWN: &[&str] = &["amqp", "kafka", "nats", "redis"];
+const KNOWN: &[&str] = &["amqp", "nats", "redis"];
 
 impl FromStr for Broker {
     type Err = SelectError;
@@ -211,7 +211,10 @@ mod tests {
         for wrong in ["mqtt:", "mqtt:0", "mqtt:99999", "mqtt:x", "smtp", ""] {
             assert_eq!(wrong.parse::<Broker>(), Err(SelectError::Broker(wrong.to_owned())));
         }
-        assert_eq!("kafka:9092".parse::<Broker>(), Err(SelectError::Undecoded("kafka".to_owned())));
+        let kafka = |port| Ok(Broker { system: System::Kafka, place: Place::Port(port) });
+        assert_eq!("kafka".parse(), kafka(9092));
+        assert_eq!("kafka:19092".parse(), kafka(19092));
+        assert_eq!("amqp:5672".parse::<Broker>(), Err(SelectError::Undecoded("amqp".to_owned())));
     }
 
     #[test]
