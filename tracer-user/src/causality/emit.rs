@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Causality;
-use super::node::{Cause, Delivery, Detail, Handle, Publish, Settle, View, What};
+use super::node::{Cause, Delivery, Detail, Handle, Publish, Receive, Settle, View, What};
 use crate::model::command::Status;
 use crate::model::ids::{SpanId, TraceId};
 use crate::model::process::Process;
@@ -111,6 +111,11 @@ impl Causality {
             What::Settle(settle) => {
                 let frame = self.frame(trace, span, parent, remote_parent, links);
                 out.push(settle_span(&settle, frame));
+                self.counts.spans += 1;
+            }
+            What::Receive(receive) => {
+                let frame = self.frame(trace, span, parent, remote_parent, links);
+                out.push(receive_span(&receive, frame));
                 self.counts.spans += 1;
             }
         }
@@ -289,4 +294,21 @@ fn settle_span(settle: &Settle, frame: Frame) -> Span {
         source: None,
     };
     message::settle(seen, frame, settle.name, settle.count)
+}
+
+fn receive_span(receive: &Receive, frame: Frame) -> Span {
+    let from_client = (!receive.from_broker).then_some(&receive.view);
+    let seen = Seen {
+        system: receive.system,
+        message: &receive.message,
+        line: &receive.line,
+        client_id: receive.client_id.as_ref(),
+        owner: owner(from_client, None, receive.client_id.as_ref(), &receive.line),
+        from_broker: receive.from_broker,
+        tid: receive.view.tid,
+        at: receive.view.at,
+        status: Status::Ok,
+        source: None,
+    };
+    message::receive(seen, frame, receive.count)
 }
