@@ -223,7 +223,7 @@ impl Engine {
         }
         if let Body::Bus { bus, amount, call } = capture.body {
             // Hooks are attached for all devices: those of a bus that has a part in no command of this one say nothing.
-            if !select::buses(&self.devices.get(number, false).class).contains(&bus) {
+            if !select::buses(self.devices.get(number, false).class).contains(&bus) {
                 return;
             }
             let error = u32::try_from(-capture.result).ok().filter(|errno| *errno > 0);
