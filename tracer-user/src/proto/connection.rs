@@ -387,8 +387,14 @@ impl Connection {
 
     /// The guess was wrong.
     fn withdraw(&mut self) {
+        // The port told this protocol, and all patience went into it: nobody else spoke up in the meantime.
+        let told = !self.established && self.hint.is_some();
         if let Some(guess) = self.guess.take() {
             self.tried |= 1 << guess.index;
+            if told && self.hint == Some(guess.row.system) {
+                self.give_up();
+                return;
+            }
         }
         self.established = false;
         self.inward.restart();

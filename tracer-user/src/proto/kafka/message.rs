@@ -30,7 +30,7 @@ impl Partition {
 
     /// What the message at `offset` is called for good: the same text from a produce response and from a fetch.
     pub(super) fn id(&self, offset: i64) -> Arc<str> {
-        format!("{}/{}:{offset}", self.topic, self.index).into()
+        format!("{} {}:{offset}", self.topic, self.index).into()
     }
 
     /// What both a publish and a delivery say of a record. A null value is an empty body with its attribute.
