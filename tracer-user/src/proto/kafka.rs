@@ -1,12 +1,14 @@
 //! Kafka, by the messages' definitions of Kafka 4.1 (`ProduceRequest.json`, …, named by their versions) and the protocol guide.
 //!
 //! A frame is a length of 4 bytes and one request or response. A response says only which request it answers, by its correlation
-//! id; so requests are remembered until they are answered, and a response to one that was not seen is passed over by its length.
+//! id; so requests are remembered until they are answered. A response to one that was not seen is passed over by its length, but kept for
+//! a while, for its request may be seen later (`early`).
 //! Names of topics and groups come over other connections of the same program: `memory` has them.
 
 mod api;
 mod asked;
 mod cluster;
+mod early;
 mod errors;
 mod fetch;
 mod fold;
@@ -29,6 +31,7 @@ use crate::model::op::{Op, System};
 
 use api::Look;
 use asked::Outstanding;
+use early::Early;
 use topics::Positions;
 
 /// Kafka's row of the table.
@@ -69,6 +72,7 @@ pub struct Kafka {
     subscribed: Vec<Arc<str>>,
     names: SharedNames,
     asked: Outstanding,
+    early: Early,
     positions: Positions,
     /// ApiVersionsRequest was seen.
     greeted: bool,
@@ -118,7 +122,10 @@ impl Kafka {
             return Outcome::Frame(Header { len, weight: 2, to_server: Some(false), opens: false });
         }
         match trust {
-            Trust::Follow if length <= UNASKED_MAX => Outcome::Skip { len },
+            // Its request may still come.
+            Trust::Follow if length <= UNASKED_MAX => {
+                Outcome::Frame(Header { len, weight: 0, to_server: Some(false), opens: false })
+            }
             _ => Outcome::Invalid,
         }
     }

@@ -78,6 +78,11 @@ impl Outstanding {
         }
     }
 
+    /// The number of the request that was added last, if it still awaits its response.
+    pub(super) fn newest(&self) -> Option<i32> {
+        self.requests.back().map(|(number, _)| *number)
+    }
+
     /// Whether a response with this number is awaited.
     pub(super) fn has(&self, correlation: i32) -> bool {
         self.requests.iter().any(|(number, _)| *number == correlation)

@@ -37,6 +37,18 @@ impl Frame<'_, '_, '_> {
 
 impl Kafka {
     pub(super) fn fold_frame(&mut self, view: &FrameView<'_>, out: &mut Vec<Op>) -> Result<(), Unusable> {
+        let answered = self.fold_one(view, out);
+        // Its answer was there before it.
+        if view.to_server
+            && let Some(response) = self.asked.newest().and_then(|correlation| self.early.take(correlation))
+        {
+            // What was wrong with the answer is no fault of the request's.
+            let _ = self.fold_one(&response.view(view), out);
+        }
+        answered
+    }
+
+    fn fold_one(&mut self, view: &FrameView<'_>, out: &mut Vec<Op>) -> Result<(), Unusable> {
         let before = out.len();
         let mut frame = Frame { view, out, errors: Vec::new() };
         let end = usize::try_from(view.len).unwrap_or(usize::MAX);
@@ -110,7 +122,10 @@ impl Kafka {
 
     fn response(&mut self, frame: &mut Frame<'_, '_, '_>, mut reader: Reader<'_>) -> Result<(), Unusable> {
         let correlation = reader.i32()?;
-        let Some(Asked { key, version, what }) = self.asked.take(correlation) else { return Ok(()) };
+        let Some(Asked { key, version, what }) = self.asked.take(correlation) else {
+            self.early.push(correlation, frame.view);
+            return Ok(());
+        };
         reader.set_flexible(api::is_flexible(key, version));
         // ResponseHeader v1; ApiVersionsResponse has v0 always, for whoever asks does not know yet (KIP-511).
         if key != key::API_VERSIONS {
