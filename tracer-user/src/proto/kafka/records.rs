@@ -213,7 +213,10 @@ fn batch(
     for index in 0..head.count {
         let record = if known { record(&source, &mut reader, &head) } else { Err(Unusable::Cut) };
         let record = match record {
-            Ok(record) => record,
+            Ok(record) => {
+                budget.cut += u64::from(over && !record.value.is_whole());
+                record
+            }
             Err(Unusable::Malformed) if plain => return Err(Unusable::Malformed),
             Err(_) => {
                 known = false;
