@@ -167,11 +167,11 @@ impl<'a> RequestHeader<'a> {
         reader.tags()?;
         Ok(Self { key, version, correlation, client_id })
     }
+}
 
-    /// Whether such a version of such a request can be read.
-    pub(super) fn is_known(&self) -> bool {
-        version_is(self.key, self.version, 0)
-    }
+/// Whether such a version of such a request, and its response, can be read.
+pub(super) fn is_known(key: i16, version: i16) -> bool {
+    version_is(key, version, 0)
 }
 
 /// Whether structures of this version are flexible.
