@@ -218,6 +218,8 @@ fn batch(
                 record
             }
             Err(Unusable::Malformed) if plain => return Err(Unusable::Malformed),
+            // A marker that was not captured marks nothing.
+            Err(_) if head.control => break,
             Err(_) => {
                 known = false;
                 budget.cut += u64::from(over);

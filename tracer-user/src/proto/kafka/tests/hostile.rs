@@ -28,6 +28,9 @@ fn counts_that_nobody_can_mean() {
     bench.put(&produce(6, -1, &batch(0, 1, i32::MAX - 1, i32::MAX, &gzip(&record(0, None, b"x")))));
     assert_eq!(bench.ops.len(), RECORDS);
     assert_eq!(bench.connection.counts().over_messages, i32::MAX as u64 - RECORDS as u64);
+    // Markers are no messages, however many there are said to be.
+    bench.put(&produce(6, -1, &batch(0, 0x21, i32::MAX - 1, i32::MAX, &gzip(&record(0, None, b"x")))));
+    assert_eq!(bench.ops.len(), RECORDS);
     // Less than nothing, and more records than offsets.
     for (last, count) in [(-1, 1), (0, -1), (0, 2)] {
         let invalid = bench.connection.counts().invalid;
