@@ -223,7 +223,9 @@ impl FrameView<'_> {
     #[must_use]
     pub fn op_of(&self, span: &Stretch, client_id: Option<&Arc<str>>, kind: OpKind) -> Op {
         let op = self.op(client_id, kind);
-        Op { place: span.place, at: Interval { start: span.start, ..op.at }, ..op }
+        // An answer may have been seen before its request.
+        let at = Interval { start: span.start, end: op.at.end.max(span.start) };
+        Op { place: span.place, at, ..op }
     }
 }
 
