@@ -32,10 +32,10 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// No such protocol.
-    #[error("unknown broker `{0}`: use mqtt, mqtt:PORT or mqtt:/PATH/OF/SOCKET")]
+    #[error("unknown broker `{0}`: use mqtt or amqp, alone or with :PORT or :/PATH/OF/SOCKET")]
     Broker(String),
     /// A protocol that this version does not decode.
-    #[error("{0} is not decoded by this version; it knows mqtt")]
+    #[error("{0} is not decoded by this version; it knows mqtt and amqp")]
     Undecoded(String),
     /// No such process.
     #[error("there is no process {0}; list the running ones with `ps -e`")]
@@ -49,10 +49,10 @@ pub enum SelectError {
 }
 
 /// Protocols that are decoded, with the port that belongs to each.
-const DECODED: &[(&str, System, u16)] = &[("mqtt", System::Mqtt, 1883)];
+const DECODED: &[(&str, System, u16)] = &[("mqtt", System::Mqtt, 1883), ("amqp", System::Rabbitmq, 5672)];
 
 /// Protocols that will be.
-const KNOWN: &[&str] = &["amqp", "kafka", "nats", "redis"];
+const KNOWN: &[&str] = &["kafka", "nats", "redis"];
 
 impl FromStr for Broker {
     type Err = SelectError;
@@ -204,6 +204,7 @@ mod tests {
         let port = |port| Ok(Broker { system: System::Mqtt, place: Place::Port(port) });
         assert_eq!("mqtt".parse(), port(1883));
         assert_eq!("mqtt:18830".parse(), port(18830));
+        assert_eq!("amqp".parse(), Ok(Broker { system: System::Rabbitmq, place: Place::Port(5672) }),);
         assert_eq!(
             "mqtt:/run/mosquitto.sock".parse(),
             Ok(Broker { system: System::Mqtt, place: Place::Path("/run/mosquitto.sock".to_owned()) })

@@ -188,6 +188,16 @@ impl Side {
             [] => Outcome::NeedMore,
             bytes => protocol.frame(bytes, known.to_server, Trust::Follow),
         };
+        let outcome = match outcome {
+            // The header lies in a hole.
+            Outcome::NeedMore if peek.cut => {
+                let len = protocol.presumed(peek.bytes, known.to_server == Some(true));
+                len.map_or(outcome, |len| {
+                    Outcome::Frame(Header { len, weight: 0, to_server: None, opens: false })
+                })
+            }
+            _ => outcome,
+        };
         match outcome {
             Outcome::Frame(Header { len, .. }) | Outcome::Skip { len } if len > 0 => {
                 if seen < len.min(want as u64) && !peek.cut && !known.closing {
@@ -203,7 +213,6 @@ impl Side {
                 true
             }
             Outcome::NeedMore if !peek.cut && seen < want as u64 => false,
-            // The header lies in a hole.
             Outcome::NeedMore if peek.cut => {
                 self.mode = Mode::Search;
                 self.virgin = false;
