@@ -32,10 +32,10 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// No such protocol.
-    #[error("unknown broker `{0}`: use mqtt, mqtt:PORT or mqtt:/PATH/OF/SOCKET")]
+    #[error("unknown broker `{0}`: use mqtt or redis, with :PORT or :/PATH/OF/SOCKET behind it")]
     Broker(String),
     /// A protocol that this version does not decode.
-    #[error("{0} is not decoded by this version; it knows mqtt")]
+    #[error("{0} is not decoded by this version; it knows mqtt and redis")]
     Undecoded(String),
     /// No such process.
     #[error("there is no process {0}; list the running ones with `ps -e`")]
@@ -49,10 +49,10 @@ pub enum SelectError {
 }
 
 /// Protocols that are decoded, with the port that belongs to each.
-const DECODED: &[(&str, System, u16)] = &[("mqtt", System::Mqtt, 1883)];
+const DECODED: &[(&str, System, u16)] = &[("mqtt", System::Mqtt, 1883), ("redis", System::Redis, 6379)];
 
 /// Protocols that will be.
-const KNOWN: &[&str] = &["amqp", "kafka", "nats", "redis"];
+const KNOWN: &[&str] = &["amqp", "kafka", "nats"];
 
 impl FromStr for Broker {
     type Err = SelectError;

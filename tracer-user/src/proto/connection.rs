@@ -309,7 +309,7 @@ impl Connection {
                             side.follow(&mut self.counts);
                             self.role = Some(role);
                             self.established = true;
-                            if opens {
+                            if opens || self.from_start {
                                 self.side(direction.reverse()).begin();
                             }
                         }
@@ -347,7 +347,11 @@ impl Connection {
                 // The first of the best.
                 .reduce(|best, next| if next.0 > best.0 { next } else { best });
             if let Some((_, index, row)) = best {
-                self.guess = Some(Guess { row, index, protocol: (row.start)() });
+                let mut protocol = (row.start)();
+                if self.from_start {
+                    protocol.begin();
+                }
+                self.guess = Some(Guess { row, index, protocol });
                 return true;
             }
             let size = side.stream.front_size();

@@ -10,7 +10,7 @@ mod fold;
 mod packet;
 #[cfg(test)]
 mod tests;
-mod topics;
+
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::{FrameView, Header, Outcome, Protocol, Row, Score, Trust, Unusable};
 use crate::model::op::{Op, System};
 
 use packet::{Fixed, Level, Packet};
-use topics::Topics;
+use super::shared_names::SharedNames;
 
 /// MQTT's row of the table.
 pub const ROW: Row = Row {
@@ -40,7 +40,7 @@ const HEAD: usize = 13;
 pub struct Mqtt {
     level: Level,
     client_id: Option<Arc<str>>,
-    topics: Topics,
+    topics: SharedNames,
     /// Something was exchanged.
     seen: bool,
     /// The client said good-bye, or was refused.
