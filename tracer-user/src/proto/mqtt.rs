@@ -11,14 +11,13 @@ mod packet;
 #[cfg(test)]
 mod tests;
 
-
 use std::sync::Arc;
 
 use super::{FrameView, Header, Outcome, Protocol, Row, Score, Trust, Unusable};
 use crate::model::op::{Op, System};
 
-use packet::{Fixed, Level, Packet};
 use super::shared_names::SharedNames;
+use packet::{Fixed, Level, Packet};
 
 /// MQTT's row of the table.
 pub const ROW: Row = Row {

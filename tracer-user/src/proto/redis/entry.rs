@@ -90,7 +90,8 @@ impl Fields {
 /// Whether a field of this name carries context: W3C trace context and baggage, a correlation id, an attribute of a
 /// CloudEvent.
 fn is_header(name: &[u8]) -> bool {
-    matches!(name, b"traceparent" | b"tracestate" | b"baggage" | b"correlation_id") || name.starts_with(b"ce_")
+    matches!(name, b"traceparent" | b"tracestate" | b"baggage" | b"correlation_id")
+        || name.starts_with(b"ce_")
 }
 
 fn json(pairs: &[(Arg, Arg)]) -> String {

@@ -22,7 +22,8 @@ pub(super) fn reach(head: &[u8]) -> Result<u64, Outcome> {
     let word = line.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or(&[]);
     let word_ends = word.len() < line.len() || end.is_some();
     // What HTTP asks with is also a command.
-    let http = [&b" HTTP/1."[..], b"Host:"].iter().any(|mark| line.windows(mark.len()).any(|part| part == *mark));
+    let http =
+        [&b" HTTP/1."[..], b"Host:"].iter().any(|mark| line.windows(mark.len()).any(|part| part == *mark));
     match end {
         _ if !plausible || http || (word_ends && line != b"\r" && !is_command(word)) => Err(Outcome::Invalid),
         Some(end) => Ok(end as u64 + 1),
@@ -35,7 +36,8 @@ pub(super) fn reach(head: &[u8]) -> Result<u64, Outcome> {
 pub(super) fn split(line: &Bytes, out: &mut Vec<Arg>) {
     let mut at = 0;
     while out.len() < WORDS {
-        let blanks = line.get(at..).unwrap_or(&[]).iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let blanks =
+            line.get(at..).unwrap_or(&[]).iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         at += blanks;
         let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) else { return };
         let plain = rest.iter().take_while(|byte| !byte.is_ascii_whitespace()).count();

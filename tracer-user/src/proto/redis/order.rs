@@ -51,8 +51,8 @@ pub(super) enum Expect {
     Status,
     /// Anything; an error is one of messaging.
     Told,
-    /// Whether the client may use the server.
-    Login,
+    /// Whether the client may use the server. `hello`: `ERR` only says that the server does not know the command.
+    Login { hello: bool },
     /// The number of receivers, or the length of the list: settles so many publishes. `must`: 0 means that nothing was published.
     Publish { id: u64, count: u32, must: bool },
     /// The id of the entry.
@@ -89,7 +89,7 @@ impl Expect {
             || match self {
                 Self::Any | Self::Told => true,
                 Self::Status | Self::Queued => kind == Kind::Line(b'+'),
-                Self::Login => kind == Kind::Line(b'+') || several,
+                Self::Login { .. } => kind == Kind::Line(b'+') || several,
                 Self::Publish { .. } => number,
                 Self::Add { .. } => bulk || null,
                 Self::Pop(_) => bulk || several || null,

@@ -124,7 +124,11 @@ impl Redis {
                 self.reply.span = Some(Stretch::of(view));
             }
             let range = element.range(rest.len());
-            let bytes = if range.is_empty() { Bytes::new() } else { view.bytes.slice(at + range.start..at + range.end) };
+            let bytes = if range.is_empty() {
+                Bytes::new()
+            } else {
+                view.bytes.slice(at + range.start..at + range.end)
+            };
             let arg = Arg { bytes, size: element.size };
             if !self.element(view, element.kind, &arg, out) {
                 self.forget_reply();
@@ -158,7 +162,8 @@ impl Redis {
             None => self.begin(view, kind),
             Some(Level { meaning: Meaning::Perhaps, left, index: 0 }) => {
                 let is_push = kind == Kind::Bulk(b'$') && is_push(&arg.bytes, left);
-                let meaning = if is_push { Meaning::Push } else { self.answer(view, Kind::Aggregate(b'*', left)) };
+                let meaning =
+                    if is_push { Meaning::Push } else { self.answer(view, Kind::Aggregate(b'*', left)) };
                 if let Some(level) = self.reply.stack.last_mut() {
                     level.meaning = meaning;
                 }
@@ -176,8 +181,11 @@ impl Redis {
             return true;
         }
         // What means nothing is counted only, so that it may be as deep as it likes.
-        if let (Meaning::Ignore, Some(children), Some(Level { meaning: Meaning::Ignore, left: Some(more), .. })) =
-            (meaning, left, self.reply.stack.last_mut())
+        if let (
+            Meaning::Ignore,
+            Some(children),
+            Some(Level { meaning: Meaning::Ignore, left: Some(more), .. }),
+        ) = (meaning, left, self.reply.stack.last_mut())
         {
             *more = more.saturating_sub(1).saturating_add(children);
             return true;
@@ -238,7 +246,7 @@ impl Redis {
                 if left != Some(0)
                     && (self.subscribed
                         || !self.order.is_known()
-                        || self.order.next() == Some(&Expect::Subscription)) =>
+                        || self.order.next().is_none_or(|next| *next == Expect::Subscription)) =>
             {
                 Meaning::Perhaps
             }
@@ -313,7 +321,8 @@ impl Redis {
     }
 
     fn claimed(&mut self, claim: &super::order::Claim) {
-        self.reply.reading = Some(Arc::new(Reading { group: Some(Arc::clone(&claim.group)), ..Reading::default() }));
+        self.reply.reading =
+            Some(Arc::new(Reading { group: Some(Arc::clone(&claim.group)), ..Reading::default() }));
         self.reply.key = Some(Arc::clone(&claim.stream));
         self.reply.claimed = true;
     }
@@ -374,7 +383,9 @@ impl Redis {
     fn entry(&mut self, view: &FrameView<'_>, out: &mut Vec<Op>) {
         let (body, headers) = self.fields.take();
         let reply = &mut self.reply;
-        let (Some(id), Some(stream), Some(reading)) = (reply.id.take(), &reply.key, &reply.reading) else { return };
+        let (Some(id), Some(stream), Some(reading)) = (reply.id.take(), &reply.key, &reply.reading) else {
+            return;
+        };
         let needs_settle = reading.group.is_some() && !reading.noack;
         let settle_id =
             reading.group.as_ref().filter(|_| needs_settle).map(|group| settle_id(stream, group, &id));

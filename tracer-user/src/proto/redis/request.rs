@@ -268,9 +268,9 @@ impl Redis {
                 if let Some(at) = request.find(b"SETNAME") {
                     self.rename(request, at + 1);
                 }
-                Some(Expect::Login)
+                Some(Expect::Login { hello: true })
             }
-            b"AUTH" => Some(Expect::Login),
+            b"AUTH" => Some(Expect::Login { hello: false }),
             b"CLIENT" if request.is(1, b"SETNAME") => {
                 self.rename(request, 2);
                 Some(Expect::Status)
@@ -364,7 +364,11 @@ impl Redis {
             .map(|id| settle_id(&stream, &group, id))
             .collect();
         if !ids.is_empty() {
-            out.push(self.op(request, 0, OpKind::Settle { name: "ack", ids, scope: Scope::Broker, error: None }));
+            out.push(self.op(
+                request,
+                0,
+                OpKind::Settle { name: "ack", ids, scope: Scope::Broker, error: None },
+            ));
         }
         Some(Expect::Told)
     }

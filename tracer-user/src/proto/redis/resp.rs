@@ -6,9 +6,10 @@
 
 use crate::proto::Outcome;
 
-/// Bytes of a frame that are looked at. A small command or answer lies within them whole; of a greater one each element is
-/// a frame.
-pub(super) const HEAD: usize = 512;
+/// Bytes of a frame that are looked at. Where the heads of all its elements lie within them a command or answer is one frame,
+/// else each element is. Less than [`HELD_SEGMENTS`](crate::track::stream::HELD_SEGMENTS): a program that reads byte by byte must not
+/// be waited for in vain.
+pub(super) const HEAD: usize = 120;
 
 /// Digits and sign of the longest length or count.
 const NUMBER: usize = 20;
@@ -70,7 +71,10 @@ impl Element {
                     b':' | b'(' => is_number(content),
                     b'#' => matches!(content, b"t" | b"f"),
                     b'_' => content.is_empty(),
-                    b',' => !content.is_empty() && content.iter().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b)),
+                    b',' => {
+                        !content.is_empty()
+                            && content.iter().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b))
+                    }
                     _ => true,
                 };
                 let kind = match tag {
@@ -87,7 +91,9 @@ impl Element {
                 let bulk = |kind, size| Self { kind, from: digits.len() + 3, size, len: head + size + 2 };
                 match (digits, tag) {
                     (b"-1", b'$') => Ok(Self { kind: Kind::Null, from: 1, size: 0, len: head }),
-                    (b"?", b'$') => Ok(Self { kind: Kind::Aggregate(b'$', None), from: 1, size: 0, len: head }),
+                    (b"?", b'$') => {
+                        Ok(Self { kind: Kind::Aggregate(b'$', None), from: 1, size: 0, len: head })
+                    }
                     (b"0", b';') => Ok(Self { kind: Kind::End, from: 1, size: 0, len: head }),
                     (_, b'!') => Ok(bulk(Kind::Error, number(digits, LONGEST)?)),
                     _ => Ok(bulk(Kind::Bulk(tag), number(digits, LONGEST)?)),
@@ -182,7 +188,9 @@ pub(super) fn reach(head: &[u8]) -> Result<u64, Outcome> {
     let Some(mut left) = left_after(1, first.kind) else { return Ok(first.len) };
     let mut at = first.len;
     while left > 0 {
-        let Some(rest) = usize::try_from(at).ok().filter(|at| *at < HEAD).map(|at| head.get(at..).unwrap_or(&[])) else {
+        let Some(rest) =
+            usize::try_from(at).ok().filter(|at| *at < HEAD).map(|at| head.get(at..).unwrap_or(&[]))
+        else {
             return Ok(first.len);
         };
         match Element::read(rest) {

@@ -26,7 +26,9 @@ pub(super) fn resync(bytes: &[u8], from: usize) -> Option<usize> {
     (from..bytes.len()).find(|&index| {
         let rest = bytes.get(index..).unwrap_or(&[]);
         let lines = index == 0 || bytes.get(index - 1) == Some(&b'\n');
-        lines && rest.first().is_some_and(|first| TYPES.contains(first)) && search(rest, Some(false)) != Outcome::Invalid
+        lines
+            && rest.first().is_some_and(|first| TYPES.contains(first))
+            && search(rest, Some(false)) != Outcome::Invalid
     })
 }
 
@@ -63,7 +65,9 @@ pub(super) fn search(head: &[u8], to_server: Option<bool>) -> Outcome {
             return Outcome::Invalid;
         }
         return match inline::reach(head) {
-            Ok(len) if len > 2 => Outcome::Frame(Header { len, weight: 1, to_server: Some(true), opens: false }),
+            Ok(len) if len > 2 => {
+                Outcome::Frame(Header { len, weight: 1, to_server: Some(true), opens: false })
+            }
             Ok(_) => Outcome::Invalid,
             Err(outcome) => outcome,
         };
@@ -83,7 +87,12 @@ pub(super) fn search(head: &[u8], to_server: Option<bool>) -> Outcome {
         return Outcome::Invalid;
     }
     if looked.request && to_server != Some(false) {
-        return Outcome::Frame(Header { len, weight: Header::SIGNATURE, to_server: Some(true), opens: false });
+        return Outcome::Frame(Header {
+            len,
+            weight: Header::SIGNATURE,
+            to_server: Some(true),
+            opens: false,
+        });
     }
     let direction = looked.push.then_some(false);
     Outcome::Frame(Header { len, weight: looked.weight, to_server: direction, opens: false })
