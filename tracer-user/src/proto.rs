@@ -16,6 +16,7 @@ pub mod amqp;
 mod connection;
 mod counts;
 pub mod mqtt;
+pub mod redis;
 mod shared_names;
 mod side;
 #[cfg(test)]
@@ -36,7 +37,7 @@ pub use counts::Counts;
 /// The protocols there are.
 #[must_use]
 pub fn table() -> &'static [Row] {
-    &[mqtt::ROW, amqp::ROW]
+    &[mqtt::ROW, amqp::ROW, redis::ROW]
 }
 
 /// A protocol's entry in the [`table`].
@@ -71,6 +72,9 @@ pub enum Score {
 
 /// A protocol's state for one connection.
 pub trait Protocol: std::fmt::Debug + Send {
+    /// Told before anything else of a connection whose first bytes will be seen.
+    fn begin(&mut self) {}
+
     /// How many bytes of a frame [`Self::frame`] looks at. The loop waits for so many (or the whole frame, or a
     /// hole) before it believes the answer, which therefore does not depend on how the stream was split.
     fn head(&self) -> usize;
@@ -238,6 +242,12 @@ impl Stretch {
     #[must_use]
     pub fn of(view: &FrameView<'_>) -> Self {
         Self { place: view.place, start: view.at.start }
+    }
+
+    /// Where it lies, as far as it goes.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place
     }
 
     /// Adds the next frame; `false`, and nothing is added, if something is missing between: what was begun is lost.

@@ -32,7 +32,7 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// No such protocol.
-    #[error("unknown broker `{0}`: use mqtt or amqp, alone or with :PORT or :/PATH/OF/SOCKET")]
+    #[error("unknown broker `{0}`: use amqp, kafka, mqtt, nats or redis, alone or with :PORT or :/PATH/OF/SOCKET")]
     Broker(String),
     /// A protocol that this version does not decode.
     #[error("{0} is not decoded by this version; it knows mqtt and amqp")]
@@ -49,10 +49,14 @@ pub enum SelectError {
 }
 
 /// Protocols that are decoded, with the port that belongs to each.
-const DECODED: &[(&str, System, u16)] = &[("mqtt", System::Mqtt, 1883), ("amqp", System::Rabbitmq, 5672)];
+const DECODED: &[(&str, System, u16)] = &[
+    ("mqtt", System::Mqtt, 1883),
+    ("amqp", System::Rabbitmq, 5672),
+    ("redis", System::Redis, 6379),
+];
 
 /// Protocols that will be.
-const KNOWN: &[&str] = &["kafka", "nats", "redis"];
+const KNOWN: &[&str] = &["kafka", "nats"];
 
 impl FromStr for Broker {
     type Err = SelectError;

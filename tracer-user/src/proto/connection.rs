@@ -306,10 +306,11 @@ impl Connection {
                     let role = if self.established { self.role.or(told) } else { told.or(self.role) };
                     match role.or_else(|| role_by_ports(&self.socket, guess.row)) {
                         Some(role) => {
+                            let first = self.from_start && side.is_virgin();
                             side.follow(&mut self.counts);
                             self.role = Some(role);
                             self.established = true;
-                            if opens {
+                            if opens || first {
                                 self.side(direction.reverse()).begin();
                             }
                         }
@@ -352,7 +353,11 @@ impl Connection {
                 // The first of the best.
                 .reduce(|best, next| if next.0 > best.0 { next } else { best });
             if let Some((_, index, row)) = best {
-                self.guess = Some(Guess { row, index, protocol: (row.start)() });
+                let mut protocol = (row.start)();
+                if self.from_start {
+                    protocol.begin();
+                }
+                self.guess = Some(Guess { row, index, protocol });
                 return true;
             }
             let size = side.stream.front_size();
@@ -370,6 +375,8 @@ impl Connection {
     fn patience(&self) -> u32 {
         match (self.established, self.hint, self.from_start) {
             (true, ..) => PATIENCE_ESTABLISHED,
+            // Whatever belongs to the port, it was not that.
+            (false, Some(_), _) if self.tried > 0 => PATIENCE_UNKNOWN,
             (false, Some(_), _) => PATIENCE_HINTED,
             (false, None, false) => PATIENCE_UNKNOWN,
             (false, None, true) => PATIENCE_FIRST,

@@ -17,6 +17,7 @@ use super::shared_names::SharedNames;
 use super::{FrameView, Header, Outcome, Protocol, Row, Score, Trust, Unusable};
 use crate::model::op::{Op, System};
 
+use super::shared_names::SharedNames;
 use packet::{Fixed, Level, Packet};
 
 /// MQTT's row of the table.

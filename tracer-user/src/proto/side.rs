@@ -101,6 +101,11 @@ impl Side {
         }
     }
 
+    /// Whether nothing was passed over yet.
+    pub(super) fn is_virgin(&self) -> bool {
+        self.virgin
+    }
+
     /// The boundary that was found is accepted.
     pub(super) fn follow(&mut self, counts: &mut Counts) {
         self.mode = Mode::Follow;

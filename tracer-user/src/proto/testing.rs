@@ -246,6 +246,10 @@ pub(crate) fn recording(text: &str) -> Recording {
 pub(crate) fn heard(system: System, role: Role, calls: &[(bool, Vec<u8>)]) -> Vec<String> {
     let mut bench = Bench::of(system, Some(role), true, true);
     bench.capture = usize::MAX;
+    if role == Role::Server {
+        // Both ends have the same numbers.
+        std::mem::swap(&mut bench.inward, &mut bench.outward);
+    }
     for (to_server, bytes) in calls {
         bench.call(way(role, *to_server), bytes);
     }
@@ -258,8 +262,7 @@ fn way(role: Role, to_server: bool) -> Direction {
 
 fn with_place(op: &Op) -> String {
     let Place { to_server, start, length, part, .. } = op.place;
-    // Both ends count on from the same numbers: those of a client.
-    let start = if to_server == (op.viewpoint == Role::Client) { start - 5000 } else { start - 1000 };
+    let start = if to_server { start - 5000 } else { start - 1000 };
     let way = if to_server { '>' } else { '<' };
     let part = if part > 0 { format!("#{part}") } else { String::new() };
     format!("{way}{start}+{length}{part} {}", meaning(&op.kind))
