@@ -86,6 +86,16 @@ pub mod attribute {
     pub const MESSAGING_CLIENT_ID: &str = "messaging.client.id";
     /// OpenTelemetry messaging.
     pub const MESSAGING_BATCH_MESSAGE_COUNT: &str = "messaging.batch.message_count";
+    /// OpenTelemetry messaging.
+    pub const MESSAGING_DESTINATION_PARTITION_ID: &str = "messaging.destination.partition.id";
+    /// OpenTelemetry messaging, Kafka.
+    pub const MESSAGING_KAFKA_MESSAGE_KEY: &str = "messaging.kafka.message.key";
+    /// OpenTelemetry messaging, Kafka.
+    pub const MESSAGING_KAFKA_MESSAGE_TOMBSTONE: &str = "messaging.kafka.message.tombstone";
+    /// OpenTelemetry messaging, Kafka.
+    pub const MESSAGING_KAFKA_OFFSET: &str = "messaging.kafka.offset";
+    /// Of a delivery: messages in its partition behind it, when the broker sent it.
+    pub const KAFKA_LAG: &str = "iotrail.kafka.lag";
     /// MQTT quality of service, 0 to 2.
     pub const MQTT_QOS: &str = "iotrail.mqtt.qos";
     /// MQTT retained flag.

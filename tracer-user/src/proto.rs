@@ -15,6 +15,8 @@
 pub mod amqp;
 mod connection;
 mod counts;
+pub mod kafka;
+mod memory;
 pub mod mqtt;
 pub mod redis;
 mod shared_names;
@@ -32,12 +34,13 @@ use crate::model::process::ProcessKey;
 use crate::model::time::{Interval, Timestamp};
 
 pub use connection::Connection;
-pub use counts::Counts;
+pub use counts::{Counts, Shortfall};
+pub use memory::Memory;
 
 /// The protocols there are.
 #[must_use]
 pub fn table() -> &'static [Row] {
-    &[mqtt::ROW, amqp::ROW, redis::ROW]
+    &[mqtt::ROW, amqp::ROW, redis::ROW, kafka::ROW]
 }
 
 /// A protocol's entry in the [`table`].
@@ -49,6 +52,8 @@ pub struct Row {
     pub ports: &'static [u16],
     /// Programs that read a frame's header on its own read no more bytes than this for it.
     pub apart: u64,
+    /// Captured bytes that are kept of a frame, in each direction of a connection.
+    pub keep: usize,
     /// How sure it is that these bytes, from where a call began, are this protocol's. May be given a beginning only.
     pub detect: fn(head: &[u8], hint: bool) -> Score,
     /// Where at `from` or behind it a frame could begin. A cheap sieve: the loop confirms what it finds.
@@ -189,6 +194,10 @@ pub struct FrameView<'a> {
     pub tid: u32,
     /// Who saw it.
     pub origin: &'a Origin,
+    /// What the connections of one host tell each other.
+    pub memory: &'a Memory,
+    /// Where to say what the frame held that no op tells.
+    pub shortfall: &'a Shortfall,
 }
 
 impl FrameView<'_> {

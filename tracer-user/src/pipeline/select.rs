@@ -53,10 +53,11 @@ const DECODED: &[(&str, System, u16)] = &[
     ("mqtt", System::Mqtt, 1883),
     ("amqp", System::Rabbitmq, 5672),
     ("redis", System::Redis, 6379),
+    ("kafka", System::Kafka, 9092),
 ];
 
 /// Protocols that will be.
-const KNOWN: &[&str] = &["kafka", "nats"];
+const KNOWN: &[&str] = &["nats"];
 
 impl FromStr for Broker {
     type Err = SelectError;
@@ -219,7 +220,10 @@ mod tests {
         for wrong in ["mqtt:", "mqtt:0", "mqtt:99999", "mqtt:x", "smtp", ""] {
             assert_eq!(wrong.parse::<Broker>(), Err(SelectError::Broker(wrong.to_owned())));
         }
-        assert_eq!("kafka:9092".parse::<Broker>(), Err(SelectError::Undecoded("kafka".to_owned())));
+        let kafka = |port| Ok(Broker { system: System::Kafka, place: Place::Port(port) });
+        assert_eq!("kafka".parse(), kafka(9092));
+        assert_eq!("kafka:19092".parse(), kafka(19092));
+        assert_eq!("amqp:5672".parse::<Broker>(), Err(SelectError::Undecoded("amqp".to_owned())));
     }
 
     #[test]

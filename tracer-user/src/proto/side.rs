@@ -5,7 +5,7 @@
 //! programs seldom write half frames, then every place that the protocol's `resync` finds plausible. A candidate is
 //! believed once the frames that follow from it weigh enough; until then no op is made of it.
 
-use super::{FrameView, Header, Origin, Outcome, Protocol, Row, Trust, Unusable};
+use super::{FrameView, Header, Memory, Origin, Outcome, Protocol, Row, Shortfall, Trust, Unusable};
 use crate::model::net::ConnectionKey;
 use crate::model::op::{Op, Place};
 use crate::track::stream::{Piece, Stream};
@@ -47,6 +47,8 @@ pub(super) struct Known<'a> {
     pub(super) connection: ConnectionKey,
     /// The end that saw the frames, if the role is known.
     pub(super) origin: Option<Origin>,
+    /// What the connections of one host tell each other.
+    pub(super) memory: &'a Memory,
 }
 
 /// How far the loop came.
@@ -147,6 +149,7 @@ impl Side {
         counts: &mut Counts,
         out: &mut Vec<Op>,
     ) -> Step {
+        self.stream.keep(known.row.keep);
         loop {
             match self.mode {
                 Mode::Over => {
@@ -251,6 +254,7 @@ impl Side {
         }
         counts.frames += 1;
         let to_server = known.to_server == Some(true);
+        let shortfall = Shortfall::default();
         let view = FrameView {
             bytes: piece.bytes,
             len: piece.len,
@@ -267,9 +271,14 @@ impl Side {
             last_enter: piece.last_enter,
             tid: piece.tid,
             origin,
+            memory: known.memory,
+            shortfall: &shortfall,
         };
         let before = out.len();
-        match protocol.fold(view, out) {
+        let folded = protocol.fold(view, out);
+        counts.over_messages += shortfall.messages.get();
+        counts.over_bodies += shortfall.bodies.get();
+        match folded {
             Ok(()) => {
                 counts.ops += out.len().saturating_sub(before) as u64;
                 self.strikes = self.strikes.saturating_sub(1);

@@ -2,10 +2,11 @@
 //! real conversations.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Connection, table};
+use super::{Connection, Memory, table};
 use crate::model::capture::Position;
 use crate::model::net::{Direction, Role, SocketEnd, Transport};
 use crate::model::op::{Message, Op, OpKind, Place, Scope, System};
@@ -58,6 +59,11 @@ impl Bench {
             capture: 4096,
             exact: true,
         }
+    }
+
+    /// It learns from the other connections of this memory.
+    pub(crate) fn sharing(self, memory: &Arc<Memory>) -> Self {
+        Self { connection: self.connection.with_memory(memory), ..self }
     }
 
     pub(crate) fn client() -> Self {
