@@ -15,6 +15,8 @@
 mod connection;
 mod counts;
 pub mod mqtt;
+pub mod nats;
+mod shared_names;
 mod side;
 #[cfg(test)]
 mod testing;
@@ -34,7 +36,7 @@ pub use counts::Counts;
 /// The protocols there are.
 #[must_use]
 pub fn table() -> &'static [Row] {
-    &[mqtt::ROW]
+    &[mqtt::ROW, nats::ROW]
 }
 
 /// A protocol's entry in the [`table`].

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::hop::covers;
+use super::hop::filter::covers;
 use super::node::{Handle, View};
 use super::table::Table;
 use crate::model::net::{ConnectionKey, Role, SocketEnd, Transport};
-use crate::model::op::{Message, Op, OpKind};
+use crate::model::op::{Message, Op, OpKind, System};
 use crate::model::process::ProcessKey;
 use crate::model::time::Timestamp;
 use crate::span::message::Line;
@@ -205,7 +205,7 @@ impl Conns {
             }
         }
         if let Some(id) = &op.client_id {
-            self.name(slot, id, evicted);
+            self.name(slot, op.system, id, evicted);
         }
         slot
     }
@@ -275,12 +275,15 @@ impl Conns {
     }
 
     /// The client of the connection in `slot` calls itself `id`.
-    fn name(&mut self, slot: u32, id: &Arc<str>, evicted: &mut u64) {
+    fn name(&mut self, slot: u32, system: System, id: &Arc<str>, evicted: &mut u64) {
         let Some(conn) = self.table.get_mut(slot) else { return };
         if conn.client_id.as_ref() == Some(id) {
             return;
         }
         conn.client_id = Some(id.clone());
+        if !system.names_are_identities() {
+            return;
+        }
         let key = (conn.broker, id.clone());
         let subscriber_slot = match self.subscribers.find(&key) {
             Some(slot) => slot,
@@ -333,9 +336,15 @@ impl Conns {
     }
 
     /// When the client of `conn` subscribed to `destination`, and whether by several filters; `None` if not seen.
-    pub(super) fn subscription(&self, conn: &Conn, destination: &str) -> Option<(Timestamp, bool)> {
+    pub(super) fn subscription(
+        &self,
+        conn: &Conn,
+        system: System,
+        destination: &str,
+    ) -> Option<(Timestamp, bool)> {
         let subscriber = self.subscriber(conn)?;
-        let mut covering = subscriber.filters.iter().filter(|(filter, _)| covers(filter, destination));
+        let mut covering =
+            subscriber.filters.iter().filter(|(filter, _)| covers(system, filter, destination));
         let (_, first) = covering.next()?;
         let (earliest, several) =
             covering.fold((*first, false), |(earliest, _), (_, at)| (earliest.min(*at), true));

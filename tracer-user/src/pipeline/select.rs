@@ -32,10 +32,10 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// No such protocol.
-    #[error("unknown broker `{0}`: use mqtt, mqtt:PORT or mqtt:/PATH/OF/SOCKET")]
+    #[error("unknown broker `{0}`: use mqtt or nats, mqtt:PORT or mqtt:/PATH/OF/SOCKET")]
     Broker(String),
     /// A protocol that this version does not decode.
-    #[error("{0} is not decoded by this version; it knows mqtt")]
+    #[error("{0} is not decoded by this version; it knows mqtt and nats")]
     Undecoded(String),
     /// No such process.
     #[error("there is no process {0}; list the running ones with `ps -e`")]
@@ -49,10 +49,10 @@ pub enum SelectError {
 }
 
 /// Protocols that are decoded, with the port that belongs to each.
-const DECODED: &[(&str, System, u16)] = &[("mqtt", System::Mqtt, 1883)];
+const DECODED: &[(&str, System, u16)] = &[("mqtt", System::Mqtt, 1883), ("nats", System::Nats, 4222)];
 
 /// Protocols that will be.
-const KNOWN: &[&str] = &["amqp", "kafka", "nats", "redis"];
+const KNOWN: &[&str] = &["amqp", "kafka", "redis"];
 
 impl FromStr for Broker {
     type Err = SelectError;

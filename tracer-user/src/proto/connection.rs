@@ -344,8 +344,13 @@ impl Connection {
                 .filter(|(index, _)| tried & (1 << index) == 0)
                 .map(|(index, row)| ((row.detect)(head, hint == Some(row.system)), index, row))
                 .filter(|(score, ..)| *score > Score::No && !head.is_empty())
-                // The first of the best.
-                .reduce(|best, next| if next.0 > best.0 { next } else { best });
+                // A signature; else what belongs to the port, for a byte or two can begin anything; else the first of the best.
+                .reduce(|best, next| {
+                    let rank = |(score, _, row): (Score, u32, &Row)| {
+                        (score == Score::Sure, hint == Some(row.system), score)
+                    };
+                    if rank(next) > rank(best) { next } else { best }
+                });
             if let Some((_, index, row)) = best {
                 self.guess = Some(Guess { row, index, protocol: (row.start)() });
                 return true;
@@ -365,9 +370,10 @@ impl Connection {
     fn patience(&self) -> u32 {
         match (self.established, self.hint, self.from_start) {
             (true, ..) => PATIENCE_ESTABLISHED,
-            (false, Some(_), _) => PATIENCE_HINTED,
-            (false, None, false) => PATIENCE_UNKNOWN,
-            (false, None, true) => PATIENCE_FIRST,
+            (false, Some(_), _) if self.tried == 0 => PATIENCE_HINTED,
+            // The hint was wrong, or there is none.
+            (false, _, false) => PATIENCE_UNKNOWN,
+            (false, _, true) => PATIENCE_FIRST,
         }
     }
 

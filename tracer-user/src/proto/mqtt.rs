@@ -10,15 +10,14 @@ mod fold;
 mod packet;
 #[cfg(test)]
 mod tests;
-mod topics;
 
 use std::sync::Arc;
 
+use super::shared_names::SharedNames;
 use super::{FrameView, Header, Outcome, Protocol, Row, Score, Trust, Unusable};
 use crate::model::op::{Op, System};
 
 use packet::{Fixed, Level, Packet};
-use topics::Topics;
 
 /// MQTT's row of the table.
 pub const ROW: Row = Row {
@@ -40,7 +39,7 @@ const HEAD: usize = 13;
 pub struct Mqtt {
     level: Level,
     client_id: Option<Arc<str>>,
-    topics: Topics,
+    topics: SharedNames,
     /// Something was exchanged.
     seen: bool,
     /// The client said good-bye, or was refused.

@@ -331,7 +331,7 @@ pub(crate) fn assert_recovers(system: System, calls: &[(bool, Vec<u8>)], lost: u
             place.starts_with('>') == *to_server && from < start + bytes.len() && start < from + length
         };
         let there = expected.iter().filter(lay_there).count();
-        let gone = expected.iter().filter(|op| !still.contains(op)).count();
-        assert!(gone <= there + lost, "without call {missing}, {gone} ops are gone and {there} lay there");
+        let gone: Vec<_> = expected.iter().filter(|op| !still.contains(op)).collect();
+        assert!(gone.len() <= there + lost, "without call {missing}, of which {there} lay there: {gone:#?}");
     }
 }

@@ -39,6 +39,11 @@ impl Causality {
         if is_last {
             self.publishes.remove(&key);
         }
+        if error.is_none()
+            && let Some(topic) = self.nodes.get(handle).and_then(|node| node.topic)
+        {
+            self.topics.acknowledge(topic);
+        }
         if let Some(publish) = self.nodes.publish_mut(handle) {
             publish.answered = Some(op.at.end);
             if error.is_some() {
