@@ -71,6 +71,10 @@ pub(super) struct Conn {
     pub(super) open: VecDeque<Handle>,
     /// Deliveries that the client was not seen to read yet.
     pub(super) unread: VecDeque<Handle>,
+    /// Deliveries of one frame, as the client and as the broker saw it: where it begins, and which.
+    pub(super) batches: [(u64, Vec<Handle>); 2],
+    /// The last receive of several messages: where its bytes begin.
+    pub(super) received: Option<(u64, Handle)>,
     /// Calls of the client that sent bytes which were not captured.
     pub(super) unseen: VecDeque<(Op, View)>,
 }
@@ -205,7 +209,12 @@ impl Conns {
             }
         }
         if let Some(id) = &op.client_id {
-            self.name(slot, op.system, id, evicted);
+            // Only MQTT has its brokers see to it that no two clients have one name (3.1.1, section 3.1.4).
+            if op.system == System::Mqtt {
+                self.name(slot, id, evicted);
+            } else if let Some(conn) = self.table.get_mut(slot) {
+                conn.client_id.get_or_insert_with(|| id.clone());
+            }
         }
         slot
     }
@@ -235,6 +244,8 @@ impl Conns {
             waiting: [VecDeque::new(), VecDeque::new()],
             open: VecDeque::new(),
             unread: VecDeque::new(),
+            batches: [(0, Vec::new()), (0, Vec::new())],
+            received: None,
             unseen: VecDeque::new(),
         }
     }
@@ -275,15 +286,12 @@ impl Conns {
     }
 
     /// The client of the connection in `slot` calls itself `id`.
-    fn name(&mut self, slot: u32, system: System, id: &Arc<str>, evicted: &mut u64) {
+    fn name(&mut self, slot: u32, id: &Arc<str>, evicted: &mut u64) {
         let Some(conn) = self.table.get_mut(slot) else { return };
         if conn.client_id.as_ref() == Some(id) {
             return;
         }
         conn.client_id = Some(id.clone());
-        if !system.names_are_identities() {
-            return;
-        }
         let key = (conn.broker, id.clone());
         let subscriber_slot = match self.subscribers.find(&key) {
             Some(slot) => slot,

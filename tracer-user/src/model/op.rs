@@ -32,13 +32,6 @@ impl System {
             Self::Redis => "redis",
         }
     }
-
-    /// Whether a client id is an identity: the broker keeps what belongs to it over connections, and no two connections
-    /// have the same at once. Else it is a name, which many may have.
-    #[must_use]
-    pub fn names_are_identities(self) -> bool {
-        self == Self::Mqtt
-    }
 }
 
 /// Which bytes of a connection an operation is: the same from both ends.
