@@ -18,6 +18,7 @@ mod counts;
 pub mod kafka;
 mod memory;
 pub mod mqtt;
+pub mod nats;
 pub mod redis;
 mod shared_names;
 mod side;
@@ -40,7 +41,7 @@ pub use memory::Memory;
 /// The protocols there are.
 #[must_use]
 pub fn table() -> &'static [Row] {
-    &[mqtt::ROW, amqp::ROW, redis::ROW, kafka::ROW]
+    &[mqtt::ROW, amqp::ROW, redis::ROW, kafka::ROW, nats::ROW]
 }
 
 /// A protocol's entry in the [`table`].

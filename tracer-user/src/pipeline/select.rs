@@ -32,11 +32,10 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// No such protocol.
-    #[error("unknown broker `{0}`: use amqp, kafka, mqtt, nats or redis, alone or with :PORT or :/PATH/OF/SOCKET")]
+    #[error(
+        "unknown broker `{0}`: use amqp, kafka, mqtt, nats or redis, alone or with :PORT or :/PATH/OF/SOCKET"
+    )]
     Broker(String),
-    /// A protocol that this version does not decode.
-    #[error("{0} is not decoded by this version; it knows mqtt and amqp")]
-    Undecoded(String),
     /// No such process.
     #[error("there is no process {0}; list the running ones with `ps -e`")]
     Process(u32),
@@ -54,19 +53,14 @@ const DECODED: &[(&str, System, u16)] = &[
     ("amqp", System::Rabbitmq, 5672),
     ("redis", System::Redis, 6379),
     ("kafka", System::Kafka, 9092),
+    ("nats", System::Nats, 4222),
 ];
-
-/// Protocols that will be.
-const KNOWN: &[&str] = &["nats"];
 
 impl FromStr for Broker {
     type Err = SelectError;
 
     fn from_str(text: &str) -> Result<Self, SelectError> {
         let (name, place) = text.split_once(':').map_or((text, None), |(name, place)| (name, Some(place)));
-        if KNOWN.contains(&name) {
-            return Err(SelectError::Undecoded(name.to_owned()));
-        }
         let unknown = || SelectError::Broker(text.to_owned());
         let (_, system, port) = DECODED.iter().find(|(known, ..)| *known == name).ok_or_else(unknown)?;
         let place = match place {
@@ -223,7 +217,6 @@ mod tests {
         let kafka = |port| Ok(Broker { system: System::Kafka, place: Place::Port(port) });
         assert_eq!("kafka".parse(), kafka(9092));
         assert_eq!("kafka:19092".parse(), kafka(19092));
-        assert_eq!("amqp:5672".parse::<Broker>(), Err(SelectError::Undecoded("amqp".to_owned())));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use super::shared_names::SharedNames;
 use super::{FrameView, Header, Outcome, Protocol, Row, Score, Seam, Trust, Unusable};
 use crate::model::op::{Op, System};
+use crate::track::stream::KEEP_BYTES;
 
 use channel::Channels;
 use content::{Contents, Open};
@@ -37,6 +38,7 @@ pub const ROW: Row = Row {
     apart: 7,
     detect,
     resync,
+    keep: KEEP_BYTES,
     start: || Box::new(Amqp::default()),
 };
 

@@ -18,7 +18,6 @@ use super::{FrameView, Header, Outcome, Protocol, Row, Score, Trust, Unusable};
 use crate::model::op::{Op, System};
 use crate::track::stream::KEEP_BYTES;
 
-use super::shared_names::SharedNames;
 use packet::{Fixed, Level, Packet};
 
 /// MQTT's row of the table.

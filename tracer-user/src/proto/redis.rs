@@ -23,6 +23,7 @@ use std::sync::Arc;
 use super::shared_names::SharedNames;
 use super::{FrameView, Outcome, Protocol, Row, Trust, Unusable};
 use crate::model::op::{Op, System};
+use crate::track::stream::KEEP_BYTES;
 
 use entry::{Arg, Fields};
 use order::{Order, Reading};
@@ -37,6 +38,7 @@ pub const ROW: Row = Row {
     apart: 16,
     detect: search::detect,
     resync: search::resync,
+    keep: KEEP_BYTES,
     start: || Box::new(Redis::default()),
 };
 

@@ -13,7 +13,7 @@ use crate::track::stream::{Piece, Stream};
 use super::counts::Counts;
 
 /// Bytes of a frame that a search looks at: enough for the names that tell a frame from garbage.
-const SEARCH_HEAD: usize = 512;
+pub(super) const SEARCH_HEAD: usize = 512;
 
 /// Weight at which a candidate is believed in a connection whose protocol is known or told by its port: one telling
 /// frame that fills a call, or two telling frames.

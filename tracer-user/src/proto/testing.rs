@@ -350,7 +350,7 @@ pub(crate) fn assert_recovers_but(
             place.starts_with('>') == *to_server && from < start + bytes.len() && start < from + length
         };
         let there = expected.iter().filter(lay_there).count();
-        let gone = expected.iter().filter(|op| !still.contains(op)).count();
-        assert!(gone <= there + lost, "without call {missing}, {gone} ops are gone and {there} lay there");
+        let gone: Vec<_> = expected.iter().filter(|op| !still.contains(op)).collect();
+        assert!(gone.len() <= there + lost, "without call {missing}, of which {there} lay there: {gone:#?}");
     }
 }

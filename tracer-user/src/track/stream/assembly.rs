@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{Counts, Peek, Piece};
 use crate::model::time::{Interval, Timestamp};
@@ -119,8 +119,9 @@ impl Assembly {
         if self.queue.len() >= HELD_SEGMENTS
             && let Some(last) = self.queue.back_mut()
         {
-            counts.cut_bytes += segment.captured.len() as u64;
-            last.merge(&segment);
+            let kept = last.merge(&segment);
+            self.captured += kept;
+            counts.cut_bytes += (segment.captured.len() - kept) as u64;
             return;
         }
         self.captured += segment.captured.len();
@@ -276,8 +277,17 @@ impl Segment {
         self.captured.len() as u64 == self.size
     }
 
-    /// Puts `next` behind this one; its captured bytes are let go.
-    fn merge(&mut self, next: &Self) {
+    /// Puts `next` behind this one; how many of its captured bytes are kept: a program that reads byte by byte may have
+    /// read half a long line.
+    fn merge(&mut self, next: &Self) -> usize {
+        let kept = if self.is_whole() { next.captured.len() } else { 0 };
+        if kept > 0 {
+            // Copied once, and from then on appended to.
+            let own = std::mem::take(&mut self.captured);
+            let mut bytes = own.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+            bytes.extend_from_slice(&next.captured);
+            self.captured = bytes.freeze();
+        }
         self.size = self.size.saturating_add(next.size);
         self.exact &= next.exact;
         self.lost &= next.lost;
@@ -287,6 +297,7 @@ impl Segment {
             self.exit = self.exit.max(next.exit);
             self.tid = next.tid;
         }
+        kept
     }
 }
 
