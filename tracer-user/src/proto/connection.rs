@@ -307,6 +307,9 @@ impl Connection {
                     match role.or_else(|| role_by_ports(&self.socket, guess.row)) {
                         Some(role) => {
                             let first = self.from_start && side.is_virgin();
+                            if !side.is_virgin() {
+                                guess.protocol.resynced();
+                            }
                             side.follow(&mut self.counts);
                             self.role = Some(role);
                             self.established = true;

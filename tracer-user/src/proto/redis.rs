@@ -33,8 +33,8 @@ use request::{Half, Replies, Transaction};
 pub const ROW: Row = Row {
     system: System::Redis,
     ports: &[6379],
-    // Whoever reads a line apart reads its type and length.
-    apart: 16,
+    // Clients and servers read whatever there is.
+    apart: 0,
     detect: search::detect,
     resync: search::resync,
     start: || Box::new(Redis::default()),
@@ -56,8 +56,9 @@ pub struct Redis {
     replies: Replies,
     reply: Reply,
     fields: Fields,
-    /// What was last read of streams: who reads goes on reading so.
+    /// What was last read of streams, and whether it was the same before: who reads goes on reading so.
     reading: Option<Arc<Reading>>,
+    reads_on: bool,
     /// The client subscribed: an array may be a push.
     subscribed: bool,
     /// MONITOR was sent, and confirmed.
@@ -75,6 +76,10 @@ impl Protocol for Redis {
     fn begin(&mut self) {
         self.began = true;
         self.order.begin();
+    }
+
+    fn resynced(&mut self) {
+        self.order.lose();
     }
 
     fn head(&self) -> usize {

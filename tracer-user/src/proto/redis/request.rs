@@ -14,6 +14,7 @@ use super::resp::{Element, Kind, left_after};
 use crate::model::net::Role;
 use crate::model::op::{Message, Op, OpKind, Place, Scope};
 use crate::model::payload::Payload;
+use crate::model::time::Timestamp;
 use crate::proto::{FrameView, Stretch, Unusable};
 
 /// Arguments of a command that are kept: a push of so many values is rare, and each is a message.
@@ -57,7 +58,7 @@ pub(super) enum Replies {
 impl Redis {
     /// A frame to the server.
     pub(super) fn fold_request(&mut self, view: &FrameView<'_>, out: &mut Vec<Op>) -> Result<(), Unusable> {
-        let sent = if view.origin.viewpoint == Role::Client { view.at.start } else { view.at.end };
+        let sent = sent(view);
         self.order.listen(sent, self.reply.is_idle());
         let follows = self.requests.follows(view);
         if !follows {
@@ -163,7 +164,7 @@ impl Redis {
                 replies => replies,
             };
             if self.replies == Replies::On {
-                self.ask(Expect::Status, out);
+                self.ask(request, Expect::Status, out);
             }
             return;
         }
@@ -232,12 +233,12 @@ impl Redis {
             _ => self.understand(request, answered, out),
         };
         if answered {
-            self.ask(expect, out);
+            self.ask(request, expect, out);
         }
     }
 
-    fn ask(&mut self, expect: Expect, out: &mut Vec<Op>) {
-        if let Some((expect, early)) = self.order.ask(expect) {
+    fn ask(&mut self, request: &Request<'_>, expect: Expect, out: &mut Vec<Op>) {
+        if let Some((expect, early)) = self.order.ask(expect, sent(request.view)) {
             self.answer_early(&expect, &early, out);
         }
     }
@@ -347,9 +348,12 @@ impl Redis {
                 }
             }
         }
-        let reading = Arc::new(Reading { group, noack, history });
-        self.reading = Some(Arc::clone(&reading));
-        Some(Expect::Read(reading))
+        let reading = Reading { group, noack, history };
+        self.reads_on = self.reading.as_deref() == Some(&reading);
+        if !self.reads_on {
+            self.reading = Some(Arc::new(reading));
+        }
+        self.reading.clone().map(Expect::Read)
     }
 
     /// XACK key group id...; XACKDEL key group [KEEPREF|DELREF|ACKED] IDS count id...
@@ -426,6 +430,14 @@ impl Request<'_> {
     /// ends have the same.
     fn id(&self) -> u64 {
         (self.span.place().start & u64::from(u32::MAX)) << 24
+    }
+}
+
+/// When a request had left the client at the latest, as this end knows it.
+fn sent(view: &FrameView<'_>) -> Timestamp {
+    match view.origin.viewpoint {
+        Role::Client => view.at.start,
+        Role::Server => view.at.end,
     }
 }
 

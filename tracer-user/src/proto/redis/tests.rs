@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 
 use crate::model::net::Role;
 use crate::model::op::System;
-use crate::proto::testing::{Bench, assert_same_however_split, heard, line};
+use crate::proto::testing::{assert_same_however_split, heard};
 
 mod losses;
 mod recorded;
