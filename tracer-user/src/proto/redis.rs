@@ -78,8 +78,9 @@ impl Protocol for Redis {
         self.order.begin();
     }
 
-    fn resynced(&mut self) {
-        self.order.lose();
+    fn resynced(&mut self, to_server: bool) {
+        let side = if to_server { &mut self.requests } else { &mut self.answers };
+        side.passed_over = true;
     }
 
     fn head(&self) -> usize {
@@ -115,14 +116,17 @@ impl Protocol for Redis {
 struct Follows {
     /// Where the last one ended, and whether that is the kernel's number.
     end: Option<(u64, bool)>,
+    /// Bytes before the next one were passed over.
+    passed_over: bool,
 }
 
 impl Follows {
-    /// Whether nothing is missing before this frame; the first one is not known to miss anything.
+    /// Whether nothing is missing before this frame, as far as is known.
     fn follows(&mut self, view: &FrameView<'_>) -> bool {
         // TCP's positions are modulo 2^32.
         let position = |number: u64| if view.place.exact { number & u64::from(u32::MAX) } else { number };
-        let follows = self.end.is_none_or(|end| end == (position(view.place.start), view.place.exact));
+        let follows = !std::mem::take(&mut self.passed_over)
+            && self.end.is_none_or(|end| end == (position(view.place.start), view.place.exact));
         self.end = Some((position(view.place.start.wrapping_add(view.place.length)), view.place.exact));
         follows
     }

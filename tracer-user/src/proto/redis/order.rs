@@ -158,13 +158,20 @@ impl Order {
         self.known
     }
 
-    /// Something was missed.
+    /// Requests were missed, or answers match none.
     pub(super) fn lose(&mut self) {
         self.known = false;
-        self.doubt = self.blocking.is_some() || self.waiting.iter().any(|(expect, _)| expect.waits());
+        self.doubt |= self.blocking.is_some() || self.waiting.iter().any(|(expect, _)| expect.waits());
         self.blocking = None;
         self.waiting = VecDeque::new();
         self.early = VecDeque::new();
+    }
+
+    /// Answers were missed, and no request: the last one is still the last.
+    pub(super) fn lose_answers(&mut self) {
+        let last = self.waiting.pop_back().filter(|(expect, _)| expect.waits());
+        self.lose();
+        self.blocking = last;
     }
 
     /// Something moved.

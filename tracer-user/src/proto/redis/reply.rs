@@ -144,7 +144,7 @@ impl Redis {
         self.reply = Reply { stack: std::mem::take(&mut self.reply.stack), ..Reply::default() };
         self.reply.stack.clear();
         self.fields.clear();
-        self.order.lose();
+        self.order.lose_answers();
     }
 
     /// The next element; `false` if it breaks the rules.
@@ -257,7 +257,9 @@ impl Redis {
 
     /// Whose answer begins so; what it means.
     fn answer(&mut self, view: &FrameView<'_>, kind: Kind) -> Meaning {
-        match self.order.answered(kind, view.at.end) {
+        // A client may have begun to read long before; what comes in pieces came with the first.
+        let came = if view.last_enter == view.at.start { view.at.end } else { view.at.start };
+        match self.order.answered(kind, came) {
             Whose::Of(expect) => self.expect(expect, kind),
             Whose::Early => {
                 self.reply.expect = None;

@@ -11,10 +11,8 @@ use super::inline;
 use super::names::{LONGEST, capitals};
 use super::order::{Claim, Expect, Reading};
 use super::resp::{Element, Kind, left_after};
-use crate::model::net::Role;
 use crate::model::op::{Message, Op, OpKind, Place, Scope};
 use crate::model::payload::Payload;
-use crate::model::time::Timestamp;
 use crate::proto::{FrameView, Stretch, Unusable};
 
 /// Arguments of a command that are kept: a push of so many values is rare, and each is a message.
@@ -58,8 +56,7 @@ pub(super) enum Replies {
 impl Redis {
     /// A frame to the server.
     pub(super) fn fold_request(&mut self, view: &FrameView<'_>, out: &mut Vec<Op>) -> Result<(), Unusable> {
-        let sent = sent(view);
-        self.order.listen(sent, self.reply.is_idle());
+        self.order.listen(view.at.start, self.reply.is_idle());
         let follows = self.requests.follows(view);
         if !follows {
             self.forget_requests();
@@ -238,7 +235,7 @@ impl Redis {
     }
 
     fn ask(&mut self, request: &Request<'_>, expect: Expect, out: &mut Vec<Op>) {
-        if let Some((expect, early)) = self.order.ask(expect, sent(request.view)) {
+        if let Some((expect, early)) = self.order.ask(expect, request.view.at.start) {
             self.answer_early(&expect, &early, out);
         }
     }
@@ -430,14 +427,6 @@ impl Request<'_> {
     /// ends have the same.
     fn id(&self) -> u64 {
         (self.span.place().start & u64::from(u32::MAX)) << 24
-    }
-}
-
-/// When a request had left the client at the latest, as this end knows it.
-fn sent(view: &FrameView<'_>) -> Timestamp {
-    match view.origin.viewpoint {
-        Role::Client => view.at.start,
-        Role::Server => view.at.end,
     }
 }
 

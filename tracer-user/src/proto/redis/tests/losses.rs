@@ -15,17 +15,14 @@ fn heard(from_start: bool, text: &str, lose: &[usize]) -> Vec<String> {
     let mut bench = Bench::of(System::Redis, Some(Role::Client), true, from_start);
     bench.capture = usize::MAX;
     for (index, (to_server, bytes)) in calls(text).iter().enumerate() {
-        // Between two is a silence where the call is empty.
+        if bytes == b"SILENCE" {
+            bench.wait();
+            continue;
+        }
         let direction = if *to_server { Direction::Outward } else { Direction::Inward };
         let chunk = bench.chunk(direction, bytes);
-        match bytes.as_slice() {
-            b"SILENCE" => {
-                bench.now += 1000;
-                let number = if *to_server { &mut bench.outward } else { &mut bench.inward };
-                *number -= 7;
-            }
-            _ if lose.contains(&index) => {}
-            _ => bench.connection.feed(direction, chunk, &mut bench.ops),
+        if !lose.contains(&index) {
+            bench.connection.feed(direction, chunk, &mut bench.ops);
         }
     }
     bench.wait().ops.iter().map(|op| meaning(&op.kind)).collect()
@@ -59,6 +56,7 @@ fn after_a_loss_no_answer_is_matched_until_a_silence() {
         assert!(torn.iter().all(|op| whole.contains(op)), "{lose:?}: {torn:#?}");
         let given: Vec<&str> =
             settled(&torn).iter().filter_map(|op| op.split_once("given=")).map(|(_, given)| given).collect();
+        assert!(given.len() >= 3, "{lose:?}: {torn:#?}");
         assert_eq!(given.first(), Some(&"s:1-1"), "{lose:?}");
         assert_eq!(given[given.len() - 2..], ["s:4-1", "s:5-1"], "{lose:?}");
         assert!(!given.contains(&"s:2-1"), "{lose:?}");
@@ -91,6 +89,7 @@ fn a_consumer_that_waits_is_understood_again() {
         >> BLPOP q 0
         > SILENCE
         < *2\r\n$1\r\nq\r\n$1\r\nx\r\n
+        > SILENCE
         >> PUBLISH a b
         < :0\r\n
     ";
@@ -147,7 +146,7 @@ fn a_body_over_the_capture_limit_costs_nothing_else() {
     bench.put(&command("PUBLISH a end")).get(b":1\r\n");
     let meanings: Vec<String> = bench.ops.iter().map(|op| meaning(&op.kind)).collect();
     assert_eq!(meanings.len(), 6, "{meanings:#?}");
-    assert!(meanings[0].ends_with("71/3000") && meanings[2].ends_with("/3000"), "{meanings:#?}");
+    assert!(meanings[0].ends_with("69/3000") && meanings[2].ends_with("/3000"), "{meanings:#?}");
     assert!(meanings[3].ends_with("given=s:1-1") && meanings[4].ends_with("b\"end\" 3/3"), "{meanings:#?}");
     assert_eq!(bench.connection.counts().invalid, 0);
 }
