@@ -154,13 +154,13 @@ fn a_body_over_the_capture_limit_costs_nothing_else() {
 #[test]
 fn hostile_answers_are_bounded() {
     for attack in [
-        "*1\r\n".repeat(100_000),
-        "|1\r\n".repeat(50_000),
+        "*1\r\n".repeat(20_000),
+        "|1\r\n".repeat(10_000),
         "*?\r\n".repeat(1000),
         "%2147483648\r\n".repeat(9),
-        format!("*2147483648\r\n{}", ":1\r\n".repeat(30_000)),
-        format!("+{}", "x".repeat(200_000)),
-        "$-1\r\n".repeat(40_000),
+        format!("*2147483648\r\n{}", ":1\r\n".repeat(6_000)),
+        format!("+{}", "x".repeat(40_000)),
+        "$-1\r\n".repeat(8_000),
     ] {
         for question in ["XREAD STREAMS s 0", "GET k", "EXEC", "BLPOP q 0", "SUBSCRIBE c"] {
             let mut bench = Bench::of(System::Redis, Some(Role::Client), true, true);
