@@ -81,6 +81,9 @@ pub trait Protocol: std::fmt::Debug + Send {
     /// Told before anything else of a connection whose first bytes will be seen.
     fn begin(&mut self) {}
 
+    /// Told when a boundary was found behind bytes of that direction that were passed over, before the frame that begins there.
+    fn resynced(&mut self, _to_server: bool) {}
+
     /// How many bytes of a frame [`Self::frame`] looks at. The loop waits for so many (or the whole frame, or a
     /// hole) before it believes the answer, which therefore does not depend on how the stream was split.
     fn head(&self) -> usize;
