@@ -16,6 +16,7 @@ use std::sync::Arc;
 use super::shared_names::SharedNames;
 use super::{FrameView, Header, Outcome, Protocol, Row, Score, Trust, Unusable};
 use crate::model::op::{Op, System};
+use crate::track::stream::KEEP_BYTES;
 
 use packet::{Fixed, Level, Packet};
 
@@ -25,6 +26,7 @@ pub const ROW: Row = Row {
     ports: &[1883, 8883],
     // The fixed header; libmosquitto reads it byte by byte.
     apart: 5,
+    keep: KEEP_BYTES,
     detect,
     resync,
     start: || Box::new(Mqtt::default()),

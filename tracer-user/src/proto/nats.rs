@@ -23,6 +23,7 @@ use super::shared_names::SharedNames;
 use super::side::SEARCH_HEAD;
 use super::{FrameView, Header, Outcome, Protocol, Row, Score, Trust, Unusable};
 use crate::model::op::{Op, System};
+use crate::track::stream::KEEP_BYTES;
 
 use line::{Introduction, Line, Verb};
 
@@ -34,6 +35,7 @@ pub const ROW: Row = Row {
     apart: 0,
     detect,
     resync,
+    keep: KEEP_BYTES,
     start: || Box::new(Nats::default()),
 };
 

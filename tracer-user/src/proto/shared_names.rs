@@ -1,4 +1,4 @@
-//! Names of one connection that come again and again (names, subjects, groups), each held once.
+//! Names that one connection uses (topics, exchanges, queues, …), each held once.
 
 use std::sync::Arc;
 

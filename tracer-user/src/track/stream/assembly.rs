@@ -14,7 +14,7 @@ pub const HELD_BYTES: usize = 128 * 1024;
 /// Segments held behind the read point: a search among brokers that read byte by byte sees some frames at once.
 pub const HELD_SEGMENTS: usize = 128;
 
-/// Captured bytes kept of one piece, however long it is: the greatest capture length of one call.
+/// Captured bytes kept of one piece, however long it is, unless its protocol wants more: the greatest capture length of one call.
 pub const KEEP_BYTES: usize = 64 * 1024;
 
 /// What one call moved, or what was lost between two of them.
@@ -43,7 +43,7 @@ pub(super) struct Segment {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Assembly {
     /// Contiguous: each starts where the one before ends.
     queue: VecDeque<Segment>,
@@ -55,12 +55,21 @@ pub(super) struct Assembly {
     trimmed: bool,
     /// The piece that was begun. Then `queue` is empty, or the piece is complete.
     partial: Option<Partial>,
+    /// Captured bytes kept of a piece.
+    pub(super) keep: usize,
+}
+
+impl Default for Assembly {
+    fn default() -> Self {
+        Self { queue: VecDeque::new(), size: 0, captured: 0, trimmed: false, partial: None, keep: KEEP_BYTES }
+    }
 }
 
 /// A piece that is put together while its bytes move.
 #[derive(Debug)]
 struct Partial {
     len: u64,
+    keep: usize,
     got: u64,
     bytes: Gathered,
     /// Nothing that comes later can be joined to `bytes`.
@@ -157,7 +166,7 @@ impl Assembly {
 
     pub(super) fn take(&mut self, len: u64, counts: &mut Counts) -> Option<Piece> {
         debug_assert!(self.partial.is_none(), "one piece at a time");
-        let mut partial = Partial::new(len);
+        let mut partial = Partial::new(len, self.keep);
         while partial.got < len {
             let Some(front) = self.queue.front_mut() else { break };
             if front.broken {
@@ -293,9 +302,10 @@ impl Segment {
 }
 
 impl Partial {
-    fn new(len: u64) -> Self {
+    fn new(len: u64, keep: usize) -> Self {
         Self {
             len,
+            keep,
             got: 0,
             bytes: Gathered::One(Bytes::new()),
             cut: false,
@@ -339,7 +349,7 @@ impl Partial {
             Gathered::One(one) => one.len(),
             Gathered::Many(many) => many.len(),
         };
-        let room = KEEP_BYTES.saturating_sub(held);
+        let room = self.keep.saturating_sub(held);
         if bytes.len() > room {
             counts.cut_bytes += (bytes.len() - room) as u64;
             bytes.truncate(room);
@@ -348,8 +358,9 @@ impl Partial {
         match &mut self.bytes {
             Gathered::One(one) if one.is_empty() => *one = bytes,
             Gathered::One(one) => {
+                // All of it at once, if that is little: a length that nobody has made true yet costs no more.
                 let length = usize::try_from(self.len).unwrap_or(KEEP_BYTES).min(KEEP_BYTES);
-                let mut many = Vec::with_capacity(length);
+                let mut many = Vec::with_capacity(length.max(one.len()));
                 many.extend_from_slice(one);
                 many.extend_from_slice(&bytes);
                 self.bytes = Gathered::Many(many);
