@@ -257,14 +257,6 @@ fn what_servers_tell_each_other_is_stepped_over() {
 
 #[test]
 fn tls_begins_behind_the_introduction() {
-    check(
-        client(),
-        r#"< INFO {"server_id":"NA","tls_required":true}\r\n
-        > \u{16}"#,
-        expect![[r#"
-            1 frames, invalid 1, skipped 6
-        "#]],
-    );
     let mut bench = client();
     bench.get(b"INFO {\"server_id\":\"NA\",\"tls_required\":true}\r\n");
     bench.put(&[0x16, 3, 1, 0, 200, 1]).put(b"PUB a 2\r\nhi\r\n").get(&[0x16, 3, 3, 0, 90, 2]);
