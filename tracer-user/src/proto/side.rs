@@ -77,6 +77,8 @@ pub(super) struct Side {
     virgin: bool,
     /// The piece that was begun is of no interest.
     skipping: bool,
+    /// What begins at the read point cannot be followed: a search that believes it would not end.
+    refused: bool,
     /// What spoke against the protocol lately: chunks in which no frame begins, broken frames.
     pub(super) strikes: u32,
     scratch: Vec<u8>,
@@ -89,6 +91,7 @@ impl Default for Side {
             mode: Mode::Search,
             virgin: true,
             skipping: false,
+            refused: false,
             strikes: 0,
             scratch: Vec::new(),
         }
@@ -100,6 +103,7 @@ impl Side {
     pub(super) fn begin(&mut self) {
         if self.virgin && self.mode == Mode::Search {
             self.mode = Mode::Follow;
+            self.refused = false;
         }
     }
 
@@ -127,12 +131,14 @@ impl Side {
     /// Passes over `len` bytes that no protocol explains.
     pub(super) fn pass(&mut self, len: u64) {
         self.virgin = false;
+        self.refused = false;
         self.stream.skip(len);
     }
 
     /// Forgets what it believed.
     pub(super) fn restart(&mut self) {
         self.mode = Mode::Search;
+        self.refused = false;
         self.strikes = 0;
     }
 
@@ -166,6 +172,7 @@ impl Side {
                     Verdict::Wait if self.stream.is_full() => self.pass_over(known, counts),
                     Verdict::Wait => return Step::Wait,
                     Verdict::Refuted => self.pass_over(known, counts),
+                    Verdict::Found { .. } if self.refused => self.pass_over(known, counts),
                     Verdict::Found { to_server, opens } => return Step::Found { to_server, opens },
                 },
             }
@@ -224,6 +231,7 @@ impl Side {
             Outcome::NeedMore if peek.cut => {
                 self.mode = Mode::Search;
                 self.virgin = false;
+                self.refused = true;
                 true
             }
             Outcome::End => {
@@ -234,6 +242,7 @@ impl Side {
                 counts.invalid += 1;
                 self.strikes += 1;
                 self.mode = Mode::Search;
+                self.refused = true;
                 true
             }
         }
