@@ -370,6 +370,8 @@ impl Connection {
     fn patience(&self) -> u32 {
         match (self.established, self.hint, self.from_start) {
             (true, ..) => PATIENCE_ESTABLISHED,
+            // Whatever belongs to the port, it was not that.
+            (false, Some(_), _) if self.tried > 0 => PATIENCE_UNKNOWN,
             (false, Some(_), _) => PATIENCE_HINTED,
             (false, None, false) => PATIENCE_UNKNOWN,
             (false, None, true) => PATIENCE_FIRST,
