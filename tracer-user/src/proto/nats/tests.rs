@@ -118,7 +118,8 @@ fn the_server_sees_the_same() {
         broker > 1000+53 20..20..21 pump connect
         broker > 1053+13 30..30..31 pump publish a b"hi" 2/2
         broker < 5081+15 40..40..41 pump deliver a b"hi" 2/2
-    "#]].assert_eq(&bench.text());
+    "#]]
+    .assert_eq(&bench.text());
 }
 
 #[test]
@@ -303,6 +304,7 @@ fn bodies_over_the_capture_limit() {
         client > 1053650+12 40..40..41 pump publish a b"1" 1/1
         client > 1053662+1048597 50..150..151 pump publish large b"xxxxxxxxxxxxxxxx" 4077/1048576
         client > 2102259+12 160..160..161 pump publish b b"2" 1/1
-    "#]].assert_eq(&bench.text());
+    "#]]
+    .assert_eq(&bench.text());
     assert_eq!(bench.connection.counts().skipped_bytes, 0);
 }
