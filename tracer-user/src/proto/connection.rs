@@ -309,16 +309,20 @@ impl Connection {
             let step = side.advance(&known, &mut *guess.protocol, &mut self.counts, out);
             let strikes = side.strikes;
             match step {
-                Step::Found { to_server, opens } => {
-                    let told = to_server.map(|to_server| role(to_server, direction));
+                Step::Found { to_server: way, opens } => {
+                    let told = way.map(|to_server| role(to_server, direction));
                     // Before the protocol is established, bytes know better than whoever told the role.
                     let role = if self.established { self.role.or(told) } else { told.or(self.role) };
                     match role.or_else(|| role_by_ports(&self.socket, guess.row)) {
                         Some(role) => {
+                            let first = self.from_start && side.is_virgin();
+                            if !side.is_virgin() {
+                                guess.protocol.resynced(to_server(role, direction));
+                            }
                             side.follow(&mut self.counts);
                             self.role = Some(role);
                             self.established = true;
-                            if opens {
+                            if opens || first {
                                 self.side(direction.reverse()).begin();
                             }
                         }
@@ -361,7 +365,11 @@ impl Connection {
                 // The first of the best.
                 .reduce(|best, next| if next.0 > best.0 { next } else { best });
             if let Some((_, index, row)) = best {
-                self.guess = Some(Guess { row, index, protocol: (row.start)() });
+                let mut protocol = (row.start)();
+                if self.from_start {
+                    protocol.begin();
+                }
+                self.guess = Some(Guess { row, index, protocol });
                 return true;
             }
             let size = side.stream.front_size();
@@ -379,9 +387,10 @@ impl Connection {
     fn patience(&self) -> u32 {
         match (self.established, self.hint, self.from_start) {
             (true, ..) => PATIENCE_ESTABLISHED,
-            (false, Some(_), _) => PATIENCE_HINTED,
-            (false, None, false) => PATIENCE_UNKNOWN,
-            (false, None, true) => PATIENCE_FIRST,
+            (false, Some(_), _) if self.tried == 0 => PATIENCE_HINTED,
+            // The hint was wrong, or there is none.
+            (false, _, false) => PATIENCE_UNKNOWN,
+            (false, _, true) => PATIENCE_FIRST,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Names of one connection (topics, subjects, groups), each held once.
+//! Names that one connection uses (topics, exchanges, queues, …), each held once.
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{Counts, Peek, Piece};
 use crate::model::time::{Interval, Timestamp};
@@ -119,12 +119,39 @@ impl Assembly {
         if self.queue.len() >= HELD_SEGMENTS
             && let Some(last) = self.queue.back_mut()
         {
-            counts.cut_bytes += segment.captured.len() as u64;
-            last.merge(&segment);
+            let kept = last.merge(&segment);
+            self.captured += kept;
+            counts.cut_bytes += (segment.captured.len() - kept) as u64;
             return;
         }
         self.captured += segment.captured.len();
         self.queue.push_back(segment);
+    }
+
+    /// The segment that the byte `offset` bytes behind the read point lies in, with its successors, and where in it.
+    fn from(&self, offset: u64) -> (impl Iterator<Item = &Segment>, u64) {
+        let mut at = offset;
+        let mut segments = self.queue.iter().peekable();
+        while let Some(segment) = segments.next_if(|segment| segment.size <= at) {
+            at -= segment.size;
+        }
+        (segments, at)
+    }
+
+    pub(super) fn is_lost(&self, offset: u64) -> bool {
+        self.from(offset).0.next().is_some_and(|segment| segment.lost || segment.broken)
+    }
+
+    pub(super) fn next_captured(&self, offset: u64) -> Option<u64> {
+        let (mut segments, at) = self.from(offset);
+        let mut start = offset.saturating_add(segments.next()?.size.saturating_sub(at));
+        for segment in segments {
+            if !segment.captured.is_empty() {
+                return Some(start);
+            }
+            start = start.saturating_add(segment.size);
+        }
+        None
     }
 
     pub(super) fn peek<'a>(&'a self, offset: u64, want: usize, scratch: &'a mut Vec<u8>) -> Peek<'a> {
@@ -276,8 +303,17 @@ impl Segment {
         self.captured.len() as u64 == self.size
     }
 
-    /// Puts `next` behind this one; its captured bytes are let go.
-    fn merge(&mut self, next: &Self) {
+    /// Puts `next` behind this one; how many of its captured bytes are kept: a program that reads byte by byte may have
+    /// read half a long line.
+    fn merge(&mut self, next: &Self) -> usize {
+        let kept = if self.is_whole() { next.captured.len() } else { 0 };
+        if kept > 0 {
+            // Copied once, and from then on appended to.
+            let own = std::mem::take(&mut self.captured);
+            let mut bytes = own.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+            bytes.extend_from_slice(&next.captured);
+            self.captured = bytes.freeze();
+        }
         self.size = self.size.saturating_add(next.size);
         self.exact &= next.exact;
         self.lost &= next.lost;
@@ -287,6 +323,7 @@ impl Segment {
             self.exit = self.exit.max(next.exit);
             self.tid = next.tid;
         }
+        kept
     }
 }
 
