@@ -238,6 +238,8 @@ pub mod map {
     pub const IOCTLS: &str = "IOCTLS";
     /// Bytes of a logical block of devices whose commands count in them: [`super::DeviceKey`] → bytes.
     pub const BLOCKS: &str = "BLOCKS";
+    /// `[0]`: 1 if packets are looked at ([`crate::record::Kind::Packet`]).
+    pub const EGRESS_STATE: &str = "EGRESS_STATE";
     /// Counters, per CPU.
     pub const COUNTERS: &str = "COUNTERS";
     /// Ring of data records.

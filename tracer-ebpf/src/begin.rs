@@ -9,7 +9,7 @@ use crate::calls::{self, Kind, is};
 use crate::maps::{INTERRUPTED, InFlight, NUMBERS, RUNNING, config, count, slot_or_new};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
-use crate::{finish, follow, lifecycle, nested, wait};
+use crate::{egress, finish, follow, lifecycle, nested, wait};
 
 /// `IPPROTO_TCP`, `include/uapi/linux/in.h`.
 const TCP: u16 = 6;
@@ -147,6 +147,9 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
             if let Some(sequence) = walk::sequence(sock, out != 0) {
                 (*slot).position = u64::from(sequence);
                 (*slot).flags |= flag::POSITION;
+                if kind.has(traits::UNSEEN) && out != 0 {
+                    egress::begins(slot, who);
+                }
             }
         }
     }

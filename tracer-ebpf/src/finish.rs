@@ -11,7 +11,7 @@ use crate::calls::{self, is};
 use crate::maps::{self, IDLE, INTERRUPTED, InFlight, RUNNING, Stage, config, count};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
-use crate::{copy, emit, follow, nested};
+use crate::{copy, egress, emit, follow, nested};
 
 /// `-EINTR`.
 const EINTR: i64 = -4;
@@ -206,6 +206,8 @@ fn ioctl(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
 
 #[inline(always)]
 fn unseen(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
+    // SAFETY: the slot is this thread's own.
+    unsafe { egress::ends(slot, result) };
     if result == EAGAIN {
         count(Counter::WouldBlock, 1);
         return None;

@@ -247,6 +247,13 @@ static FREE: Queue<u32> = Queue::with_max_entries(limits::THREADS, 0);
 pub(crate) static STAGES: Array<Stage> = Array::with_max_entries(limits::CPUS, 0);
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTERS_LEN, 0);
+/// Sockets whose packets are looked at, by address.
+#[map]
+pub(crate) static EGRESS: LruHashMap<u64, crate::egress::Egress> =
+    LruHashMap::with_max_entries(limits::EGRESS, 0);
+/// Whether packets are looked at, and whether any socket's are: see [`crate::egress`].
+#[map]
+pub(crate) static EGRESS_STATE: Array<u32> = Array::with_max_entries(2, 0);
 #[map]
 pub(crate) static DATA: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 #[map]
@@ -367,9 +374,15 @@ fn mark(marks: &Array<Marks>, id: u32) -> Option<*mut u8> {
 /// Counts.
 #[inline(always)]
 pub(crate) fn count(counter: Counter, by: u64) {
-    if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
+    if let Some(slot) = self::counter(counter) {
         // SAFETY: the slot is this CPU's own, and of the programs that add to the same counter none preempts another there:
         // what also runs in interrupts (`bus`) has counters of its own.
         unsafe { *slot += by }
     }
+}
+
+/// This CPU's place of a counter.
+#[inline(always)]
+pub(crate) fn counter(counter: Counter) -> Option<*mut u64> {
+    COUNTERS.get_ptr_mut(counter as u32)
 }

@@ -6,6 +6,7 @@
 pub mod btf;
 mod buses;
 mod each;
+mod egress;
 pub mod features;
 pub mod load;
 mod object;

@@ -19,6 +19,7 @@ use tracer_common::counter::COUNTERS;
 use super::btf::{self, BtfError, Layout, RdonlyCast};
 use super::buses::Buses;
 use super::each::{self, End};
+use super::egress;
 use super::object;
 use super::rings::{Counters, Reader};
 use super::selection::{self, DeviceFilter, Live, Selection};
@@ -133,6 +134,9 @@ pub struct Kernel {
     pub devices: DeviceFilter,
     /// The selected buses; what keeps a bus from being seen, if something does.
     pub buses: Vec<(Bus, Option<String>)>,
+    /// Whether packets show the bytes that `sendfile` and `splice` send, or what keeps them from it; `None` where nothing
+    /// of connections is selected, or positions in them are not known (without BTF).
+    pub egress: Option<Result<(), String>>,
     /// Programs by name with the instructions that the verifier walked, 0 if the kernel does not tell.
     pub programs: Vec<(String, u32)>,
     /// Whether the kernel's memory is read with plain loads.
@@ -162,6 +166,7 @@ impl Attachment {
                 let _ = numbers.set(index, 0, 0);
             }
         }
+        egress::mute(&mut self.bpf);
     }
 
     /// A map of the kernel side, for looking into it.
@@ -283,6 +288,8 @@ fn load_reading(
     let devices = DeviceFilter::take(&mut bpf)?;
     let mut links = Vec::new();
     attach(&mut bpf, hooks, options, config.fork_child != 0, &mut links)?;
+    let sockets = !options.selection.ports.is_empty() && options.btf;
+    let egress = sockets.then(|| egress::attach(&mut bpf));
     let mut buses = Buses::default();
     buses.attach(&mut bpf, &options.selection.buses);
     let programs = bpf.programs().filter_map(|(name, program)| {
@@ -297,6 +304,7 @@ fn load_reading(
         live,
         devices,
         buses: buses.outcomes(),
+        egress,
         programs,
         plain_loads: cast.is_some(),
         attachment: Attachment {

@@ -48,7 +48,9 @@ fn a_fetch_brings_what_two_programs_sent() {
     world.batch("actuator", 5, fetched, false, &[record(6), record(7), record(8), received]);
     world.op("actuator", 5, 1800, true, committed(8));
     world.op("actuator", 5, 1900, true, committed(9));
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [sensor] 1000..1060
           broker t [broker] 1010..1400 broker-id+tcp-position 1
           process t [actuator] 1410..1820 broker-id+tcp-position 1
@@ -61,7 +63,8 @@ fn a_fetch_brings_what_two_programs_sent() {
           process t [actuator] 1410..1920 broker-id+tcp-position 1
             commit t [actuator] 1900..1920 broker-id 1
         receive t [actuator] 1395..1410 link(publish t at 1100: broker-id 1) link(publish t at 1000: broker-id 1) link(publish t at 1200: broker-id 1)
-    "#]]);
+    "#]],
+    );
 }
 
 /// What was sent before anybody looked is not what was sent since, although it looks the same.
