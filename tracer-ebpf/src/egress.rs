@@ -61,6 +61,12 @@ pub(crate) struct Egress {
     pub(crate) next: u32,
     /// 1: a call is running.
     pub(crate) open: u32,
+    /// Of the packet that is leaving: position of the next byte to copy, position behind the last, what has to be added to a
+    /// position to know where it is in the packet, bytes of the next record less one.
+    at: u32,
+    end: u32,
+    base: u32,
+    piece: u32,
     pub(crate) comm: [u8; 16],
     pub(crate) sock_common: SockCommon,
 }
@@ -106,6 +112,10 @@ pub(crate) unsafe fn begins(slot: *mut InFlight, who: Who) {
                 until: position,
                 next: position,
                 open: 1,
+                at: 0,
+                end: 0,
+                base: 0,
+                piece: 0,
                 comm,
                 sock_common: (*slot).sock_common,
             };
@@ -195,24 +205,26 @@ fn look(skb: *mut __sk_buff) -> Option<()> {
     }
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
-    let capture = config!(capture_bytes);
-    let left = end.wrapping_sub(start);
-    // One way through each turn of the loop: with two the verifier would look at every sequence of them.
-    if left <= SMALL as u32 && left <= capture {
-        send::<SMALL>(skb, egress, sock, header + start.wrapping_sub(sequence), start, left, now)?;
-        return Some(());
+    // SAFETY: a map value.
+    unsafe {
+        (*egress).at = start;
+        (*egress).end = end;
+        (*egress).base = header.wrapping_sub(sequence);
+        if end.wrapping_sub(start) <= SMALL as u32 {
+            return send::<SMALL>(skb, egress, sock, now);
+        }
     }
     let mut index = 0;
     while index < RECORDS {
-        let left = end.wrapping_sub(start);
-        if left == 0 {
+        // SAFETY: as above.
+        if unsafe { (&raw const (*egress).at).read_volatile() } == end {
             return Some(());
         }
-        let offset = header + start.wrapping_sub(sequence);
-        let piece = if left < capture { left } else { capture };
-        start = start.wrapping_add(send::<LARGE>(skb, egress, sock, offset, start, piece, now)?);
+        send::<LARGE>(skb, egress, sock, now)?;
         index += 1;
     }
+    // SAFETY: as above.
+    start = unsafe { (*egress).at };
     count(Counter::EgressCut, u64::from(end.wrapping_sub(start)));
     Some(())
 }
@@ -250,27 +262,26 @@ struct Packet<const N: usize> {
     payload: [u8; N],
 }
 
-/// Sends up to `N` of `length` bytes from `offset` of the packet on; returns how many.
+/// Sends up to `N` bytes from where the socket's packet is.
 #[inline(always)]
-fn send<const N: usize>(
-    skb: *mut __sk_buff,
-    egress: *const Egress,
-    sock: u64,
-    offset: u32,
-    position: u32,
-    length: u32,
-    now: u64,
-) -> Option<u32> {
-    let length = if length > N as u32 { N as u32 } else { length };
-    if length == 0 {
-        return None;
-    }
+fn send<const N: usize>(skb: *mut __sk_buff, egress: *mut Egress, sock: u64, now: u64) -> Option<()> {
     const { assert!(N.is_power_of_two(), "a mask bounds the length") };
-    let mut less = length - 1;
-    // SAFETY: nothing is done. The compiler forgets what it knows of the number, so that the next step, by which the
-    // verifier knows its bounds, stays.
-    unsafe { asm!("", inlateout("r1") less) };
-    let length = (less & (N as u32 - 1)) + 1;
+    // SAFETY: a map value. What is read from there is a new number to the verifier, however it came about, so that it looks
+    // at each turn of the loop once.
+    let (position, offset, length) = unsafe {
+        let position = (&raw const (*egress).at).read_volatile();
+        let left = (*egress).end.wrapping_sub(position);
+        let capture = config!(capture_bytes);
+        let piece = if left < capture { left } else { capture };
+        let piece = if piece < N as u32 { piece } else { N as u32 };
+        if piece == 0 {
+            return None;
+        }
+        (&raw mut (*egress).piece).write_volatile(piece - 1);
+        let length = ((&raw const (*egress).piece).read_volatile() & (N as u32 - 1)) + 1;
+        (&raw mut (*egress).at).write_volatile(position.wrapping_add(length));
+        (position, (*egress).base.wrapping_add(position), length)
+    };
     let Some(mut entry) = DATA.reserve::<Packet<N>>(0) else {
         count(Counter::EgressRingFull, 1);
         return None;
@@ -323,7 +334,7 @@ fn send<const N: usize>(
         core::mem::forget(entry);
     }
     count(Counter::Egress, 1);
-    Some(length)
+    Some(())
 }
 
 /// Counts. These programs also run in interrupts, on top of each other: the numbers are added to in one step.

@@ -287,9 +287,10 @@ fn load_reading(
     let live = Live::take(&mut bpf)?;
     let devices = DeviceFilter::take(&mut bpf)?;
     let mut links = Vec::new();
-    attach(&mut bpf, hooks, options, config.fork_child != 0, &mut links)?;
+    // Before the calls: the first that does not show its bytes counts on it.
     let sockets = !options.selection.ports.is_empty() && options.btf;
     let egress = sockets.then(|| egress::attach(&mut bpf));
+    attach(&mut bpf, hooks, options, config.fork_child != 0, &mut links)?;
     let mut buses = Buses::default();
     buses.attach(&mut bpf, &options.selection.buses);
     let programs = bpf.programs().filter_map(|(name, program)| {
