@@ -150,6 +150,26 @@ pub(crate) unsafe fn ends(slot: *mut InFlight, result: i64) {
     }
 }
 
+/// The program closed the socket: what leaves it from now on nobody can place any more.
+///
+/// # Safety
+/// The slot has to be this thread's own.
+#[inline(always)]
+pub(crate) unsafe fn closes(slot: *mut InFlight, who: Who) {
+    // SAFETY: the caller says so; a map value.
+    unsafe {
+        if (*slot).sock == 0 || EGRESS_STATE.get(ARMED).is_none_or(|armed| *armed == 0) {
+            return;
+        }
+        if let Some(egress) = EGRESS.get_ptr_mut((*slot).sock)
+            && (*egress).tgid == who.tgid
+        {
+            (*egress).until = (*egress).next;
+            (*egress).open = 0;
+        }
+    }
+}
+
 /// Whether the position `a` is `b` or behind it.
 #[inline(always)]
 fn behind(a: u32, b: u32) -> bool {

@@ -243,6 +243,8 @@ fn lifecycle(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()>
         return accept(slot, who, result, now);
     }
     let record = if is!(kind, Close | CloseRange) {
+        // SAFETY: the slot is this thread's own.
+        unsafe { egress::closes(slot, who) };
         Kind::Close
     } else if is!(kind, Dup | Dup2 | Dup3 | Fcntl) {
         Kind::Dup

@@ -113,6 +113,7 @@ impl Totals {
             ("proto.resyncs", self.proto.resyncs),
             ("proto.skipped_bytes", self.proto.skipped_bytes),
             ("proto.gave_up", self.proto.gave_up),
+            ("unfilled_bytes", self.proto.stream.unfilled_bytes),
             ("causality.joined", self.causality.joined),
             ("causality.late", self.causality.late),
             ("causality.late_views", self.causality.late_views),

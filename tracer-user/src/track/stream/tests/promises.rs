@@ -72,7 +72,11 @@ fn the_end_of_the_stream_and_losses_end_the_wait() {
         stream.push(whole(100, b"head", 1));
         stream.promise(promise(104, 3, 2));
         stream.push(whole(109, b"tail", 3));
-        if flush { stream.flush() } else { stream.gap() }
+        if flush {
+            stream.flush()
+        } else {
+            stream.gap()
+        }
         assert_eq!(text(&mut stream), "head.....tail");
         assert!(!stream.is_waiting());
         assert_eq!((stream.counts().unfilled_bytes, stream.counts().gap_bytes), (3, 2));
