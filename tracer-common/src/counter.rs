@@ -51,10 +51,18 @@ pub enum Counter {
     EgressFull = 21,
     /// Bytes of packets beyond what is copied of one.
     EgressCut = 22,
+    /// Requests of io_uring that moved bytes as records show them.
+    Uring = 23,
+    /// Requests of io_uring that moved bytes which could not be had: the record has their number.
+    UringUnseen = 24,
+    /// How many bytes these were.
+    UringUnseenBytes = 25,
+    /// Requests of io_uring that were not followed because too many were under way.
+    UringFull = 26,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 23;
+pub const COUNTERS: u32 = 27;
 
 /// Every counter with its name, in discriminant order.
 pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
@@ -81,4 +89,8 @@ pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
     (Counter::EgressUnreadable, "egress_unreadable"),
     (Counter::EgressFull, "egress_full"),
     (Counter::EgressCut, "egress_cut"),
+    (Counter::Uring, "uring"),
+    (Counter::UringUnseen, "uring_unseen"),
+    (Counter::UringUnseenBytes, "uring_unseen_bytes"),
+    (Counter::UringFull, "uring_full"),
 ];

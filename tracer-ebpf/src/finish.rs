@@ -180,7 +180,7 @@ fn found_nothing(slot: *mut InFlight, fd: i32) -> bool {
 }
 
 #[inline(always)]
-fn account(captured: u64, whole: u64, fault: u16) {
+pub(crate) fn account(captured: u64, whole: u64, fault: u16) {
     if captured < whole {
         count(Counter::BytesCut, whole - captured);
         match fault {

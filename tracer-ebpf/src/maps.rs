@@ -6,7 +6,7 @@ use crate::calls::Kind;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf};
 use tracer_common::call::NUMBERS as NUMBERS_PER_ABI;
-use tracer_common::config::{Config, DeviceKey, FdInfo, FdKey, Offsets, running};
+use tracer_common::config::{Config, DeviceKey, FdInfo, FdKey, Offsets, Uring, running};
 use tracer_common::counter::{COUNTERS as COUNTERS_LEN, Counter};
 use tracer_common::limits;
 use tracer_common::recipe::{Recipe, RecipeKey};
@@ -63,6 +63,24 @@ static CONFIG: Config = Config {
         dentry_name: 0,
         task_signal: 0,
         signal_live: 0,
+    },
+    uring: Uring {
+        opcode: 0,
+        flags: 0,
+        fd: 0,
+        user_data: 0,
+        context: 0,
+        command: 0,
+        rw_address: 0,
+        rw_length: 0,
+        rw_position: 0,
+        message_address: 0,
+        message_length: 0,
+        message_flags: 0,
+        files: 0,
+        file_in_node: 0,
+        node_file: 0,
+        parts: 0,
     },
 };
 
@@ -247,6 +265,15 @@ static FREE: Queue<u32> = Queue::with_max_entries(limits::THREADS, 0);
 pub(crate) static STAGES: Array<Stage> = Array::with_max_entries(limits::CPUS, 0);
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTERS_LEN, 0);
+/// Requests of io_uring on what is selected, by address.
+#[map]
+pub(crate) static URING: HashMap<u64, InFlight> = HashMap::with_max_entries(limits::URING, 1);
+/// Those that may complete several times, by ring and the program's name for them.
+#[map]
+pub(crate) static URING_SHOTS: LruHashMap<[u64; 2], u64> = LruHashMap::with_max_entries(limits::URING_SHOTS, 0);
+/// Where a request is put together.
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<InFlight> = PerCpuArray::with_max_entries(1, 0);
 /// Sockets whose packets are looked at, by address.
 #[map]
 pub(crate) static EGRESS: LruHashMap<u64, crate::egress::Egress> =

@@ -13,3 +13,4 @@ mod object;
 pub mod rings;
 pub mod running;
 pub mod selection;
+mod uring;

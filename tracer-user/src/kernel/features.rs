@@ -42,6 +42,7 @@ pub fn probe() -> (Vec<Feature>, Trial) {
     let mut features = vec![rights(), ring(), raw_tracepoints(), types()];
     let mut plain = false;
     let mut egress = None;
+    let mut uring = None;
     let has_btf = features.iter().any(|feature| feature.name == "btf" && feature.available);
     for (name, hooks, btf, required) in [
         ("system calls (raw tracepoints)", Hooks::Raw, has_btf, true),
@@ -56,6 +57,7 @@ pub fn probe() -> (Vec<Feature>, Trial) {
             Ok(kernel) => {
                 plain |= kernel.plain_loads;
                 egress = kernel.egress.or(egress);
+                uring = kernel.uring.or(uring);
                 let suffix = if btf { "" } else { ":no-btf" };
                 trial
                     .programs
@@ -88,6 +90,7 @@ pub fn probe() -> (Vec<Feature>, Trial) {
     features.push(tracefs());
     features
         .push(packets(egress.unwrap_or_else(|| Err("positions in connections are not known".to_owned()))));
+    features.push(requests(uring.unwrap_or_else(|| Err("the kernel's structures are not known".to_owned()))));
     features.extend(buses(&mut trial));
     trial.programs.sort();
     trial.programs.dedup();
@@ -238,6 +241,19 @@ pub fn packets(outcome: Result<(), String>) -> Feature {
                       sender's end: a Kafka broker answers its consumers so",
         remedy: "a kernel with CONFIG_CGROUP_BPF and CONFIG_DEBUG_INFO_BTF, a mounted version 2 hierarchy of control groups \
                  (mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified), and CAP_NET_ADMIN",
+    }
+}
+
+/// Whether requests of io_uring are seen; or what keeps them from it.
+#[must_use]
+pub fn requests(outcome: Result<(), String>) -> Feature {
+    Feature {
+        name: "io_uring",
+        available: outcome.is_ok(),
+        required: false,
+        detail: outcome.err().unwrap_or_default(),
+        consequence: "what programs move through io_uring is not seen: on connections it shows as gaps in their positions",
+        remedy: "a kernel from 6.0 on with CONFIG_DEBUG_INFO_BTF and CONFIG_IO_URING",
     }
 }
 

@@ -29,6 +29,7 @@ const LOSSES: &[&str] = &[
     "bus_ring_full",
     "egress_ring_full",
     "egress_unreadable",
+    "uring_full",
 ];
 
 impl Report {

@@ -77,5 +77,6 @@ pub(super) fn features(kernel: &Kernel) -> Vec<serve::state::Feature> {
     };
     let mut all = vec![told(attached), told(btf), told(doctor::device_events())];
     all.extend(kernel.egress.clone().map(|outcome| told(features::packets(outcome))));
+    all.extend(kernel.uring.clone().map(|outcome| told(features::requests(outcome))));
     all
 }
