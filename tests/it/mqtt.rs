@@ -3,6 +3,7 @@
 mod basics;
 pub(crate) mod check;
 mod delivery;
+mod files;
 mod session;
 pub(crate) mod site;
 mod viewpoint;

@@ -6,7 +6,7 @@ use crate::calls::Kind;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf};
 use tracer_common::call::NUMBERS as NUMBERS_PER_ABI;
-use tracer_common::config::{Config, DeviceKey, FdInfo, FdKey, Offsets, running};
+use tracer_common::config::{Config, DeviceKey, FdInfo, FdKey, Offsets, Uring, running};
 use tracer_common::counter::{COUNTERS as COUNTERS_LEN, Counter};
 use tracer_common::limits;
 use tracer_common::recipe::{Recipe, RecipeKey};
@@ -63,6 +63,24 @@ static CONFIG: Config = Config {
         dentry_name: 0,
         task_signal: 0,
         signal_live: 0,
+    },
+    uring: Uring {
+        opcode: 0,
+        flags: 0,
+        fd: 0,
+        user_data: 0,
+        context: 0,
+        command: 0,
+        rw_address: 0,
+        rw_length: 0,
+        rw_position: 0,
+        message_address: 0,
+        message_length: 0,
+        message_flags: 0,
+        files: 0,
+        file_in_node: 0,
+        node_file: 0,
+        parts: 0,
     },
 };
 
@@ -247,6 +265,22 @@ static FREE: Queue<u32> = Queue::with_max_entries(limits::THREADS, 0);
 pub(crate) static STAGES: Array<Stage> = Array::with_max_entries(limits::CPUS, 0);
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTERS_LEN, 0);
+/// Requests of io_uring on what is selected, by address.
+#[map]
+pub(crate) static URING: HashMap<u64, InFlight> = HashMap::with_max_entries(limits::URING, 1);
+/// Those that may complete several times, by ring and the program's name for them.
+#[map]
+pub(crate) static URING_SHOTS: LruHashMap<[u64; 2], u64> = LruHashMap::with_max_entries(limits::URING_SHOTS, 0);
+/// Where a request is put together.
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<InFlight> = PerCpuArray::with_max_entries(1, 0);
+/// Sockets whose packets are looked at, by address.
+#[map]
+pub(crate) static EGRESS: LruHashMap<u64, crate::egress::Egress> =
+    LruHashMap::with_max_entries(limits::EGRESS, 0);
+/// Whether packets are looked at, and whether any socket's are: see [`crate::egress`].
+#[map]
+pub(crate) static EGRESS_STATE: Array<u32> = Array::with_max_entries(2, 0);
 #[map]
 pub(crate) static DATA: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 #[map]
@@ -367,9 +401,15 @@ fn mark(marks: &Array<Marks>, id: u32) -> Option<*mut u8> {
 /// Counts.
 #[inline(always)]
 pub(crate) fn count(counter: Counter, by: u64) {
-    if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
+    if let Some(slot) = self::counter(counter) {
         // SAFETY: the slot is this CPU's own, and of the programs that add to the same counter none preempts another there:
         // what also runs in interrupts (`bus`) has counters of its own.
         unsafe { *slot += by }
     }
+}
+
+/// This CPU's place of a counter.
+#[inline(always)]
+pub(crate) fn counter(counter: Counter) -> Option<*mut u64> {
+    COUNTERS.get_ptr_mut(counter as u32)
 }

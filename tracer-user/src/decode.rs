@@ -91,7 +91,8 @@ impl Decoder {
         };
         Ok(match kind {
             Kind::Data if header.flags & flag::UNSEEN != 0 => {
-                Body::Unseen { direction, position, length: u64::try_from(header.result).unwrap_or(0) }
+                let length = u64::try_from(header.result).unwrap_or(0);
+                Body::Unseen { direction, position, length, follows: header.flags & flag::FOLLOWS != 0 }
             }
             Kind::Data => Body::Data {
                 direction,
@@ -128,6 +129,9 @@ impl Decoder {
             Kind::Exit => Body::Exit { whole_process: header.args[0] != 0 },
             Kind::Aborted => Body::Aborted { command: header.args[0] as u32 },
             Kind::Waiting => Body::Waiting,
+            Kind::Packet => {
+                Body::Packet { position, payload: Payload { size: payload.len() as u64, captured: payload } }
+            }
             Kind::Bus => {
                 let [bus, amount, call] = header.args;
                 let bus = Bus::from_wire(bus).ok_or(DecodeError::Kind(header.kind))?;

@@ -6,9 +6,11 @@
 pub mod btf;
 mod buses;
 mod each;
+mod egress;
 pub mod features;
 pub mod load;
 mod object;
 pub mod rings;
 pub mod running;
 pub mod selection;
+mod uring;

@@ -41,6 +41,8 @@ pub fn probe() -> (Vec<Feature>, Trial) {
     let mut trial = Trial::default();
     let mut features = vec![rights(), ring(), raw_tracepoints(), types()];
     let mut plain = false;
+    let mut egress = None;
+    let mut uring = None;
     let has_btf = features.iter().any(|feature| feature.name == "btf" && feature.available);
     for (name, hooks, btf, required) in [
         ("system calls (raw tracepoints)", Hooks::Raw, has_btf, true),
@@ -54,6 +56,8 @@ pub fn probe() -> (Vec<Feature>, Trial) {
         let (available, detail) = match loaded {
             Ok(kernel) => {
                 plain |= kernel.plain_loads;
+                egress = kernel.egress.or(egress);
+                uring = kernel.uring.or(uring);
                 let suffix = if btf { "" } else { ":no-btf" };
                 trial
                     .programs
@@ -84,6 +88,9 @@ pub fn probe() -> (Vec<Feature>, Trial) {
         "of a readv or writev with many segments only the first four are captured; the rest is counted as cut",
     ));
     features.push(tracefs());
+    features
+        .push(packets(egress.unwrap_or_else(|| Err("positions in connections are not known".to_owned()))));
+    features.push(requests(uring.unwrap_or_else(|| Err("the kernel's structures are not known".to_owned()))));
     features.extend(buses(&mut trial));
     trial.programs.sort();
     trial.programs.dedup();
@@ -219,6 +226,34 @@ fn helper(name: &'static str, helper: BpfHelper, consequence: &'static str) -> F
         detail: String::new(),
         consequence,
         remedy: "a newer kernel",
+    }
+}
+
+/// Whether packets show what calls do not; or what keeps them from it.
+#[must_use]
+pub fn packets(outcome: Result<(), String>) -> Feature {
+    Feature {
+        name: "packets (what sendfile and splice send)",
+        available: outcome.is_ok(),
+        required: false,
+        detail: outcome.err().unwrap_or_default(),
+        consequence: "what a program sends with sendfile or splice is counted, and messages in it are not seen from the \
+                      sender's end: a Kafka broker answers its consumers so",
+        remedy: "a kernel with CONFIG_CGROUP_BPF and CONFIG_DEBUG_INFO_BTF, a mounted version 2 hierarchy of control groups \
+                 (mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified), and CAP_NET_ADMIN",
+    }
+}
+
+/// Whether requests of io_uring are seen; or what keeps them from it.
+#[must_use]
+pub fn requests(outcome: Result<(), String>) -> Feature {
+    Feature {
+        name: "io_uring",
+        available: outcome.is_ok(),
+        required: false,
+        detail: outcome.err().unwrap_or_default(),
+        consequence: "what programs move through io_uring is not seen: on connections it shows as gaps in their positions",
+        remedy: "a kernel from 6.0 on with CONFIG_DEBUG_INFO_BTF and CONFIG_IO_URING",
     }
 }
 

@@ -19,9 +19,11 @@ use tracer_common::counter::COUNTERS;
 use super::btf::{self, BtfError, Layout, RdonlyCast};
 use super::buses::Buses;
 use super::each::{self, End};
+use super::egress;
 use super::object;
 use super::rings::{Counters, Reader};
 use super::selection::{self, DeviceFilter, Live, Selection};
+use super::uring;
 
 /// Which tracepoints carry system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +135,12 @@ pub struct Kernel {
     pub devices: DeviceFilter,
     /// The selected buses; what keeps a bus from being seen, if something does.
     pub buses: Vec<(Bus, Option<String>)>,
+    /// Whether packets show the bytes that `sendfile` and `splice` send, or what keeps them from it; `None` where nothing
+    /// of connections is selected, or positions in them are not known (without BTF).
+    pub egress: Option<Result<(), String>>,
+    /// Whether requests of io_uring are seen, or what keeps them from it; `None` where the kernel's structures are not walked
+    /// (without BTF).
+    pub uring: Option<Result<(), String>>,
     /// Programs by name with the instructions that the verifier walked, 0 if the kernel does not tell.
     pub programs: Vec<(String, u32)>,
     /// Whether the kernel's memory is read with plain loads.
@@ -162,6 +170,8 @@ impl Attachment {
                 let _ = numbers.set(index, 0, 0);
             }
         }
+        egress::mute(&mut self.bpf);
+        uring::mute(&mut self.bpf);
     }
 
     /// A map of the kernel side, for looking into it.
@@ -265,6 +275,7 @@ fn load_reading(
         fork_child: if options.btf { 0 } else { fork_child().unwrap_or(0) },
         words_type: cast.map_or(0, |cast| cast.words),
         offsets: layout.map(|layout| layout.offsets).unwrap_or_default(),
+        uring: layout.and_then(|layout| layout.uring).unwrap_or_default(),
     };
     let mut bpf = EbpfLoader::new()
         .override_global("CONFIG", &config, true)
@@ -282,6 +293,10 @@ fn load_reading(
     let live = Live::take(&mut bpf)?;
     let devices = DeviceFilter::take(&mut bpf)?;
     let mut links = Vec::new();
+    // Before the calls: the first that does not show its bytes counts on it.
+    let sockets = !options.selection.ports.is_empty() && options.btf;
+    let egress = sockets.then(|| egress::attach(&mut bpf));
+    let uring = layout.map(|layout| uring::attach(&mut bpf, layout.uring));
     attach(&mut bpf, hooks, options, config.fork_child != 0, &mut links)?;
     let mut buses = Buses::default();
     buses.attach(&mut bpf, &options.selection.buses);
@@ -297,6 +312,8 @@ fn load_reading(
         live,
         devices,
         buses: buses.outcomes(),
+        egress,
+        uring,
         programs,
         plain_loads: cast.is_some(),
         attachment: Attachment {

@@ -124,11 +124,18 @@ pub enum Body {
         peek: bool,
         payload: Payload,
     },
-    /// Bytes moved that no system call shows (`sendfile`, `splice`): `length` of them.
+    /// Bytes moved that no system call shows (`sendfile`, `splice`): `length` of them. `follows`: packets show them, those
+    /// that left during the call before it.
     Unseen {
         direction: Direction,
         position: Position,
         length: u64,
+        follows: bool,
+    },
+    /// Bytes of [`Self::Unseen`] as they left in a packet. Entry is that of the last such call, exit when it left.
+    Packet {
+        position: Position,
+        payload: Payload,
     },
     /// An `ioctl`. `before`: the argument at entry, if it was captured apart; `after`: as it was at exit. `given` and
     /// `answered`: what it pointed to then.

@@ -115,6 +115,7 @@ impl Totals {
             ("proto.over_messages", self.proto.over_messages),
             ("proto.over_bodies", self.proto.over_bodies),
             ("proto.gave_up", self.proto.gave_up),
+            ("unfilled_bytes", self.proto.stream.unfilled_bytes),
             ("causality.joined", self.causality.joined),
             ("causality.late", self.causality.late),
             ("causality.late_views", self.causality.late_views),

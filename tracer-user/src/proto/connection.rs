@@ -118,7 +118,9 @@ impl Connection {
         }
     }
 
-    /// `length` bytes moved that no system call shows (`sendfile`, `splice`).
+    /// `length` bytes moved that no system call shows (`sendfile`, `splice`). `follows`: they were fed before, or will be,
+    /// as packets show them.
+    #[expect(clippy::too_many_arguments, reason = "what a call tells")]
     pub fn unseen(
         &mut self,
         direction: Direction,
@@ -126,10 +128,17 @@ impl Connection {
         at: Interval,
         tid: u32,
         length: u64,
+        follows: bool,
         out: &mut Vec<Op>,
     ) {
         let payload = Payload { captured: bytes::Bytes::new(), size: length };
-        self.feed(direction, Chunk { position, at, tid, payload }, out);
+        let chunk = Chunk { position, at, tid, payload };
+        if follows && !self.over {
+            self.side(direction).stream.promise(chunk);
+            self.run(direction, false, out);
+        } else {
+            self.feed(direction, chunk, out);
+        }
     }
 
     /// What to say of the bytes `part` (counted from `position`) that moved in a call without being captured, if the

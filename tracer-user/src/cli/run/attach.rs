@@ -1,7 +1,7 @@
 //! Gets the kernel side running, in the best way that this kernel allows.
 
 use iotrail::host::processes;
-use iotrail::kernel::features::{Feature, chain};
+use iotrail::kernel::features::{self, Feature, chain};
 use iotrail::kernel::load::{self, Hooks, Kernel, LoadError};
 use iotrail::pipeline::select::Plan;
 use iotrail::serve;
@@ -34,6 +34,11 @@ pub(super) fn attach(options: &Options, plan: &Plan) -> Result<Kernel, Failure> 
         }
         other => other?,
     };
+    if let Some(Err(error)) = &kernel.egress {
+        tracing::warn!(
+            "the bytes that sendfile and splice send to connections are counted but not seen: {error}"
+        );
+    }
     let in_scope = plan.selection.processes.as_ref();
     if !kernel.attachment.sees_compat
         && options.hooks == HooksArgument::Auto
@@ -70,5 +75,8 @@ pub(super) fn features(kernel: &Kernel) -> Vec<serve::state::Feature> {
         consequence: "",
         remedy: "",
     };
-    vec![told(attached), told(btf), told(doctor::device_events())]
+    let mut all = vec![told(attached), told(btf), told(doctor::device_events())];
+    all.extend(kernel.egress.clone().map(|outcome| told(features::packets(outcome))));
+    all.extend(kernel.uring.clone().map(|outcome| told(features::requests(outcome))));
+    all
 }

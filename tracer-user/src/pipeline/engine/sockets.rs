@@ -41,7 +41,7 @@ impl Engine {
                 let chunk = Chunk { position, at: capture.at, tid: capture.tid, payload: payload.clone() };
                 self.data(end, process, &capture, direction, peek, chunk);
             }
-            Body::Unseen { direction, position, length } => {
+            Body::Unseen { direction, position, length, follows } => {
                 let process = self.process(&capture);
                 self.ensure(end, socket, process, capture.at.start, false);
                 if let Some(known) = self.connections.get_mut(&end) {
@@ -52,8 +52,20 @@ impl Engine {
                         capture.at,
                         capture.tid,
                         length,
+                        follows,
                         &mut self.ops,
                     );
+                }
+                self.pass_ops();
+            }
+            Body::Packet { position, ref payload } => {
+                let process = self.process(&capture);
+                self.ensure(end, socket, process, capture.at.start, false);
+                if let Some(known) = self.connections.get_mut(&end) {
+                    known.used = capture.at.end;
+                    let chunk =
+                        Chunk { position, at: capture.at, tid: capture.tid, payload: payload.clone() };
+                    known.connection.feed(Direction::Outward, chunk, &mut self.ops);
                 }
                 self.pass_ops();
             }

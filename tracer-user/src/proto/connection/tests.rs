@@ -157,7 +157,7 @@ fn unseen_bytes_are_part_of_the_frame() {
     bench.put(&hex(HELLO)).put(&hex("30 80 01 0003 'a/b'"));
     let chunk = bench.chunk(Direction::Outward, &[0; 123]);
     assert!(bench.connection.is_half(Direction::Outward));
-    bench.connection.unseen(Direction::Outward, chunk.position, chunk.at, 9, 123, &mut bench.ops);
+    bench.connection.unseen(Direction::Outward, chunk.position, chunk.at, 9, 123, false, &mut bench.ops);
     assert!(!bench.connection.is_half(Direction::Outward));
     check(
         &mut bench,
