@@ -142,6 +142,8 @@ pub enum Unusable {
     Malformed,
     /// Too little of it was captured.
     Cut,
+    /// It refers to something that was said before anybody listened.
+    Undefined,
 }
 
 /// The end of a connection that a frame was seen at.
@@ -166,6 +168,8 @@ pub struct FrameView<'a> {
     pub len: u64,
     /// Whether it goes from client to server.
     pub to_server: bool,
+    /// Whether it lies behind the frame before and nothing was missed in between.
+    pub follows: bool,
     /// Where it lies.
     pub place: Place,
     /// From the entry of the call that moved its first byte to the exit of the call that moved its last.

@@ -111,6 +111,7 @@ impl Totals {
             ("proto.frames", self.proto.frames),
             ("proto.invalid", self.proto.invalid),
             ("proto.resyncs", self.proto.resyncs),
+            ("proto.undefined", self.proto.undefined),
             ("proto.skipped_bytes", self.proto.skipped_bytes),
             ("proto.gave_up", self.proto.gave_up),
             ("causality.joined", self.causality.joined),

@@ -13,6 +13,8 @@ pub struct Counts {
     pub ops: u64,
     /// Frames too little of which was captured to mean anything.
     pub cut_frames: u64,
+    /// Frames that refer to something that was said before anybody listened.
+    pub undefined: u64,
     /// Places where a frame should begin and none does, and frames that break the protocol's rules.
     pub invalid: u64,
     /// Times that a frame boundary was found again.
@@ -34,6 +36,7 @@ impl Counts {
         self.frames += other.frames;
         self.ops += other.ops;
         self.cut_frames += other.cut_frames;
+        self.undefined += other.undefined;
         self.invalid += other.invalid;
         self.resyncs += other.resyncs;
         self.skipped_bytes += other.skipped_bytes;

@@ -75,6 +75,8 @@ pub(super) struct Side {
     virgin: bool,
     /// The piece that was begun is of no interest.
     skipping: bool,
+    /// Something was passed over since the last frame.
+    missed: bool,
     /// What spoke against the protocol lately: chunks in which no frame begins, broken frames.
     pub(super) strikes: u32,
     scratch: Vec<u8>,
@@ -87,6 +89,7 @@ impl Default for Side {
             mode: Mode::Search,
             virgin: true,
             skipping: false,
+            missed: false,
             strikes: 0,
             scratch: Vec::new(),
         }
@@ -120,6 +123,7 @@ impl Side {
     /// Passes over `len` bytes that no protocol explains.
     pub(super) fn pass(&mut self, len: u64) {
         self.virgin = false;
+        self.missed = true;
         self.stream.skip(len);
     }
 
@@ -197,6 +201,7 @@ impl Side {
                 self.skipping = matches!(outcome, Outcome::Skip { .. });
                 let Some(piece) = self.stream.take(len) else {
                     // Not begun: a loss of unknown length cuts it.
+                    self.missed |= !self.stream.is_partial();
                     return !self.stream.is_partial();
                 };
                 self.fold(piece, known, origin, protocol, counts, out);
@@ -207,6 +212,7 @@ impl Side {
             Outcome::NeedMore if peek.cut => {
                 self.mode = Mode::Search;
                 self.virgin = false;
+                self.missed = true;
                 true
             }
             Outcome::End => {
@@ -217,6 +223,7 @@ impl Side {
                 counts.invalid += 1;
                 self.strikes += 1;
                 self.mode = Mode::Search;
+                self.missed = true;
                 true
             }
         }
@@ -241,6 +248,7 @@ impl Side {
             bytes: piece.bytes,
             len: piece.len,
             to_server,
+            follows: !std::mem::take(&mut self.missed),
             place: Place {
                 connection: known.connection,
                 to_server,
@@ -261,6 +269,7 @@ impl Side {
                 self.strikes = self.strikes.saturating_sub(1);
             }
             Err(Unusable::Cut) => counts.cut_frames += 1,
+            Err(Unusable::Undefined) => counts.undefined += 1,
             // Its length may still be right, so the next frame is tried where it ends.
             Err(Unusable::Malformed) => {
                 counts.invalid += 1;

@@ -28,6 +28,7 @@ fn check(mut bench: Bench, calls: &str, expected: Expect) {
     text.push_str(&format!("{} frames", counts.frames));
     for (name, count) in [
         ("cut", counts.cut_frames),
+        ("undefined", counts.undefined),
         ("invalid", counts.invalid),
         ("resyncs", counts.resyncs),
         ("skipped", counts.skipped_bytes),
@@ -247,11 +248,11 @@ fn version_5_keeps_topics_and_bodies_right() {
             client > 5039+13 50..50..51 five publish a/b id=2 settle b"hey" 3/3
             client < 1014+5 60..60..61 five settled 2 error=quota_exceeded
             client > 5052+10 70..70..71 five subscribe ["x/"]
-            client < 1019+6 80..80..81 five error subscribe_refused
+            client < 1019+6 80..80..81 five error not_authorized
             client < 1025+10 90..90..91 five deliver x/ retained b"abc" 3/3
             client < 1035+4 110..110..111 five error server_shutting_down
             client > 5069+0 120..120..120 five disconnect clean=false
-            11 frames, cut 1
+            11 frames, invalid 1
         "#]],
     );
     // The client asks for its will.
@@ -274,7 +275,7 @@ fn version_5_keeps_topics_and_bodies_right() {
          < 40 03 0001 10
          > 32 09 0003 'a/b' 0002 00 'x'",
         expect![[r#"
-            client > 5000+11 10..10..11 - publish a/b id=1 settle b"\0x" 2/2
+            client > 5000+11 10..10..11 - publish a/b id=1 settle b"x" 1/1
             client < 1000+5 20..20..21 - settled 1
             client > 5011+11 30..30..31 - publish a/b id=2 settle b"x" 1/1
             3 frames

@@ -31,6 +31,7 @@ fn judge(packet: &str, to_server: bool) -> String {
         bytes: chunk.payload.captured,
         len: chunk.payload.size,
         to_server,
+        follows: true,
         place: Place {
             connection: origin.socket.connection(),
             to_server,
