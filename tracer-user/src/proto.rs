@@ -9,6 +9,8 @@
 //! around them is shared ([`Connection`]): it gathers frames over chunks and holes, recovers after losses, finds
 //! out the role, and withdraws wrong guesses. Nothing guarantees that the first byte seen begins a frame.
 //!
+//! What carries a protocol's bytes, if the connection does not itself, lies below that ([`websocket`]).
+//!
 //! To add a protocol: a file beside [`mqtt`] with these four functions, and its row in [`table`].
 #![forbid(unsafe_code)]
 
@@ -18,6 +20,7 @@ pub mod mqtt;
 mod side;
 #[cfg(test)]
 mod testing;
+mod websocket;
 
 use std::sync::Arc;
 

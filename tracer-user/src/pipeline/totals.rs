@@ -113,6 +113,7 @@ impl Totals {
             ("proto.resyncs", self.proto.resyncs),
             ("proto.undefined", self.proto.undefined),
             ("proto.skipped_bytes", self.proto.skipped_bytes),
+            ("proto.compressed_bytes", self.proto.compressed_bytes),
             ("proto.gave_up", self.proto.gave_up),
             ("causality.joined", self.causality.joined),
             ("causality.late", self.causality.late),

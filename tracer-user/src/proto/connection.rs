@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use super::counts::Counts;
 use super::side::{Known, Side, Step};
-use super::{Origin, Protocol, Row, Score, table};
+use super::websocket::{Begin, Recognised};
+use super::{Origin, Outcome, Protocol, Row, Score, Trust, table};
 use crate::model::capture::Position;
 use crate::model::net::{ConnectionKey, Direction, Role, SocketEnd, Transport};
 use crate::model::op::{Op, OpKind, Place, System};
 use crate::model::payload::Payload;
 use crate::model::process::ProcessKey;
 use crate::model::time::{Interval, Timestamp};
-use crate::track::stream::{Chunk, Stream};
+use crate::track::stream::Chunk;
 
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,7 @@ const EPHEMERAL: u16 = 32768;
 
 /// Decodes what one process moves over one connection.
 ///
-/// Bounded whatever comes: two [`Stream`]s and the protocol's state.
+/// Bounded whatever comes: two streams and the protocol's state.
 #[derive(Debug)]
 pub struct Connection {
     process: ProcessKey,
@@ -54,9 +55,23 @@ pub struct Connection {
     established: bool,
     /// Nothing more is decoded.
     over: bool,
+    carrier: Carrier,
     inward: Side,
     outward: Side,
     counts: Counts,
+}
+
+/// What carries the protocol's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carrier {
+    /// The connection, unless its bytes say something else.
+    Unknown,
+    /// The connection: what looked like a WebSocket's frames was none.
+    Itself,
+    /// A WebSocket, as its frames look.
+    LooksLikeWebSocket,
+    /// A WebSocket, as its HTTP exchange said.
+    WebSocket,
 }
 
 #[derive(Debug)]
@@ -88,6 +103,7 @@ impl Connection {
             tried: 0,
             established: false,
             over: false,
+            carrier: Carrier::Unknown,
             inward: Side::default(),
             outward: Side::default(),
             counts: Counts::default(),
@@ -101,11 +117,11 @@ impl Connection {
             return;
         }
         let now = chunk.at.end;
-        self.side(direction).stream.push(chunk);
+        self.side(direction).push(chunk);
         self.run(direction, false, out);
         let reverse = direction.reverse();
-        if self.side(reverse).stream.is_waiting() {
-            self.side(reverse).stream.expire(now);
+        if self.side(reverse).is_waiting() {
+            self.side(reverse).expire(now);
             self.run(reverse, false, out);
         }
     }
@@ -166,7 +182,7 @@ impl Connection {
         if self.over {
             return;
         }
-        self.side(direction).stream.gap();
+        self.side(direction).gap();
         self.run(direction, false, out);
     }
 
@@ -174,8 +190,8 @@ impl Connection {
     /// Without a call of this, a chunk after a loss waits until the next one comes.
     pub fn expire(&mut self, now: Timestamp, out: &mut Vec<Op>) {
         for direction in [Direction::Inward, Direction::Outward] {
-            if !self.over && self.side(direction).stream.is_waiting() {
-                self.side(direction).stream.expire(now);
+            if !self.over && self.side(direction).is_waiting() {
+                self.side(direction).expire(now);
                 self.run(direction, false, out);
             }
         }
@@ -184,7 +200,7 @@ impl Connection {
     /// Whether [`Self::expire`] may bring something to light.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        !self.over && (self.inward.stream.is_waiting() || self.outward.stream.is_waiting())
+        !self.over && (self.inward.is_waiting() || self.outward.is_waiting())
     }
 
     /// The connection ended, or the process did. Pushes [`OpKind::Disconnect`] if a client was connected that did not
@@ -192,7 +208,7 @@ impl Connection {
     pub fn close(&mut self, at: Timestamp, tid: u32, out: &mut Vec<Op>) {
         for direction in [Direction::Inward, Direction::Outward] {
             if !self.over {
-                self.side(direction).stream.flush();
+                self.side(direction).flush();
                 self.run(direction, true, out);
             }
         }
@@ -204,8 +220,8 @@ impl Connection {
             return;
         }
         let (start, exact) = match role {
-            Role::Client => self.outward.stream.end(),
-            Role::Server => self.inward.stream.end(),
+            Role::Client => self.outward.end(),
+            Role::Server => self.inward.end(),
         };
         self.counts.ops += 1;
         out.push(Op {
@@ -226,8 +242,8 @@ impl Connection {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = self.counts;
-        counts.stream.add(self.inward.stream.counts());
-        counts.stream.add(self.outward.stream.counts());
+        self.inward.count(&mut counts);
+        self.outward.count(&mut counts);
         counts
     }
 
@@ -268,15 +284,15 @@ impl Connection {
 
     /// Works on one side as far as its bytes go, and on the other one if this one brought news for it.
     fn run(&mut self, direction: Direction, closing: bool, out: &mut Vec<Op>) {
-        let before = (self.established, self.role);
+        let before = (self.established, self.role, self.carrier);
         self.work(direction, closing, out);
-        if before != (self.established, self.role) {
+        if before != (self.established, self.role, self.carrier) {
             self.work(direction.reverse(), closing, out);
         }
     }
 
     fn work(&mut self, direction: Direction, closing: bool, out: &mut Vec<Op>) {
-        while !self.over && self.guess(direction) {
+        while !self.over && self.carry(direction, closing) && self.guess(direction) {
             let hint = self.hint;
             let Some(guess) = &mut self.guess else { return };
             let known = Known {
@@ -324,6 +340,42 @@ impl Connection {
         }
     }
 
+    /// Finds out what carries the protocol's bytes; `false` if that has to wait.
+    fn carry(&mut self, direction: Direction, closing: bool) -> bool {
+        if self.established || self.carrier != Carrier::Unknown {
+            return true;
+        }
+        let hint = self.hint;
+        let is_frame = |head: &[u8], len: u64, to_server: bool| {
+            let rows = table().iter().filter(|row| hint.is_none_or(|hint| hint == row.system));
+            // The whole of it, or the first of several.
+            rows.map(|row| (row.start)().frame(head, Some(to_server), Trust::Search)).any(|outcome| {
+                matches!(outcome, Outcome::Frame(header) if header.len == len && header.weight > 0
+                    || header.len < len && header.weight > 1)
+            })
+        };
+        let told = self.role.map(|role| to_server(role, direction));
+        let from_start = self.from_start;
+        let side = self.side(direction);
+        let (offset, begin, reverse, to_server, carrier) = match side.recognise(told, from_start, is_frame) {
+            Recognised::No => return true,
+            Recognised::Perhaps => return closing || side.stream.is_full(),
+            Recognised::Upgrade { to_server } => {
+                (0, Begin::Upgrade, Begin::Upgrade, to_server, Carrier::WebSocket)
+            }
+            Recognised::Frame { offset, to_server } => {
+                (offset, Begin::Frame, Begin::Anywhere, to_server, Carrier::LooksLikeWebSocket)
+            }
+        };
+        self.counts.skipped_bytes = self.counts.skipped_bytes.saturating_add(offset);
+        self.side(direction).enter(offset, begin);
+        self.side(direction.reverse()).enter(0, reverse);
+        self.carrier = carrier;
+        self.role = Some(role(to_server, direction));
+        self.guess = None;
+        true
+    }
+
     /// Makes a guess at the protocol if there is none; `false` if that has to wait.
     fn guess(&mut self, direction: Direction) -> bool {
         if self.guess.is_some() {
@@ -333,8 +385,12 @@ impl Connection {
         loop {
             let hint = self.hint;
             let tried = self.tried;
+            let to_server = self.role.map(|role| to_server(role, direction));
             let side = self.side(direction);
-            if side.stream.available() == 0 {
+            if side.stream.available() == 0 && !side.fill(to_server) {
+                if side.strikes > patience {
+                    self.give_up();
+                }
                 return false;
             }
             let front = side.stream.front();
@@ -373,6 +429,12 @@ impl Connection {
 
     /// The guess was wrong.
     fn withdraw(&mut self) {
+        if self.carrier == Carrier::LooksLikeWebSocket {
+            self.carrier = Carrier::Itself;
+            self.inward.leave();
+            self.outward.leave();
+            self.guess = None;
+        }
         if let Some(guess) = self.guess.take() {
             self.tried |= 1 << guess.index;
         }
@@ -388,10 +450,8 @@ impl Connection {
         self.over = true;
         self.counts.gave_up = 1;
         for direction in [Direction::Inward, Direction::Outward] {
-            let side = self.side(direction);
-            let counts = *side.stream.counts();
-            side.stream = Stream::default();
-            self.counts.stream.add(&counts);
+            let side = std::mem::take(self.side(direction));
+            side.count(&mut self.counts);
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Counts {
     pub resyncs: u64,
     /// Bytes passed over without knowing what they are.
     pub skipped_bytes: u64,
+    /// Bytes that a WebSocket carried compressed: nothing is made of them.
+    pub compressed_bytes: u64,
     /// Calls that only peeked.
     pub peeked: u64,
     /// 1 if no protocol explained the bytes and the connection is ignored.
@@ -40,6 +42,7 @@ impl Counts {
         self.invalid += other.invalid;
         self.resyncs += other.resyncs;
         self.skipped_bytes += other.skipped_bytes;
+        self.compressed_bytes += other.compressed_bytes;
         self.peeked += other.peeked;
         self.gave_up += other.gave_up;
         self.ignored += other.ignored;

@@ -11,6 +11,9 @@ use crate::model::op::{Op, Place};
 use crate::track::stream::{Piece, Stream};
 
 use super::counts::Counts;
+use super::websocket::Tunnel;
+
+mod wire;
 
 /// Bytes of a frame that a search looks at: enough for the names that tell a frame from garbage.
 const SEARCH_HEAD: usize = 512;
@@ -69,7 +72,10 @@ enum Mode {
 /// One direction.
 #[derive(Debug)]
 pub(super) struct Side {
+    /// The protocol's bytes.
     pub(super) stream: Stream,
+    /// What carries them, if the connection does not itself.
+    tunnel: Option<Box<Tunnel>>,
     mode: Mode,
     /// Whether nothing was passed over yet: the read point may be the connection's first byte.
     virgin: bool,
@@ -86,6 +92,7 @@ impl Default for Side {
     fn default() -> Self {
         Self {
             stream: Stream::default(),
+            tunnel: None,
             mode: Mode::Search,
             virgin: true,
             skipping: false,
@@ -133,13 +140,24 @@ impl Side {
         self.strikes = 0;
     }
 
-    /// Whether a frame is half here.
-    pub(super) fn is_half(&self) -> bool {
-        self.mode != Mode::Over && self.stream.is_half()
+    /// Makes ops of what is here, as far as it goes.
+    pub(super) fn advance(
+        &mut self,
+        known: &Known<'_>,
+        protocol: &mut dyn Protocol,
+        counts: &mut Counts,
+        out: &mut Vec<Op>,
+    ) -> Step {
+        loop {
+            match self.drain(known, protocol, counts, out) {
+                Step::Wait if self.fill(known.to_server) => {}
+                step => return step,
+            }
+        }
     }
 
-    /// Makes ops of what the stream holds, as far as it goes.
-    pub(super) fn advance(
+    /// Makes ops of what the stream holds.
+    fn drain(
         &mut self,
         known: &Known<'_>,
         protocol: &mut dyn Protocol,
@@ -199,6 +217,7 @@ impl Side {
                 }
                 self.virgin = false;
                 self.skipping = matches!(outcome, Outcome::Skip { .. });
+                self.forget_places();
                 let Some(piece) = self.stream.take(len) else {
                     // Not begun: a loss of unknown length cuts it.
                     self.missed |= !self.stream.is_partial();
@@ -244,19 +263,20 @@ impl Side {
         }
         counts.frames += 1;
         let to_server = known.to_server == Some(true);
+        let place = Place {
+            connection: known.connection,
+            to_server,
+            start: piece.start,
+            length: piece.len,
+            exact: piece.exact,
+            part: 0,
+        };
         let view = FrameView {
+            place: self.place(&piece, place),
             bytes: piece.bytes,
             len: piece.len,
             to_server,
             follows: !std::mem::take(&mut self.missed),
-            place: Place {
-                connection: known.connection,
-                to_server,
-                start: piece.start,
-                length: piece.len,
-                exact: piece.exact,
-                part: 0,
-            },
             at: piece.at,
             last_enter: piece.last_enter,
             tid: piece.tid,
