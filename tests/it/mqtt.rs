@@ -5,4 +5,5 @@ pub(crate) mod check;
 mod delivery;
 mod session;
 pub(crate) mod site;
+mod version5;
 mod viewpoint;

@@ -12,7 +12,7 @@ use super::hop::{Print, Wanted};
 use super::node::{Delivery, Detail, Handle, Publish, View, What};
 use crate::model::command::Status;
 use crate::model::net::Role;
-use crate::model::op::{Message, Op, OpKind};
+use crate::model::op::{Message, Op, OpKind, Scope};
 use crate::model::span::Evidence;
 use crate::model::time::Timestamp;
 use crate::span::event;
@@ -38,8 +38,8 @@ impl Causality {
             OpKind::Publish(message) => self.publish(&op, slot, view, message),
             OpKind::Deliver(message) => self.deliver(&op, slot, view, message),
             OpKind::PublishSettled { id, error, given: _ } => self.answered(&op, slot, id, refusal(error)),
-            OpKind::Settle { name, ids, scope: _, error } => {
-                self.settled(&op, slot, view, name, &ids, refusal(error));
+            OpKind::Settle { name, ids, scope, error } => {
+                self.settled(&op, slot, view, (name, scope), &ids, refusal(error));
             }
             OpKind::Received { .. } | OpKind::Commit { .. } => self.counts.control += 1,
             OpKind::Connect { will } => {
@@ -206,6 +206,7 @@ impl Causality {
         let settle_id = delivery.message.settle_id.filter(|_| delivery.message.needs_settle);
         let (destination, id) = (delivery.message.destination.clone(), delivery.message.id.clone());
         let size = delivery.message.body.size;
+        let scope = delivery.message.scope;
         let detail = Detail {
             parent,
             remote_parent: outside.map(|(_, span)| span),
@@ -220,7 +221,8 @@ impl Causality {
         self.await_other_end(op, slot, handle);
         if let Some(settle_id) = settle_id {
             self.make_room();
-            self.settles.insert((serial, settle_id), SettleKey { delivery: handle, destination, id, size });
+            let within = if scope == Scope::Session { subscriber } else { serial };
+            self.settles.insert((within, settle_id), SettleKey { delivery: handle, destination, id, size });
             if let Some((publish, _)) = found {
                 self.counts.evicted +=
                     u64::from(!self.unsettled.insert(subscriber, settle_id, publish, print));
@@ -266,6 +268,7 @@ impl Causality {
             since: subscription.map(|(since, _)| since),
             overlapping: subscription.map(|(_, overlapping)| overlapping),
             retained: message.retained,
+            may_be_retained: message.retain,
             redelivered: message.redelivered,
         };
         let evicted = &mut self.counts.evicted;

@@ -4,4 +4,5 @@ mod broker;
 mod content;
 mod laws;
 mod trail;
+mod version5;
 mod world;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::counts::Counts;
 use super::side::{Known, Side, Step};
-use super::websocket::{Begin, Recognised};
-use super::{Origin, Outcome, Protocol, Row, Score, Trust, table};
+use super::{Origin, Protocol, Row, Score, table};
 use crate::model::capture::Position;
 use crate::model::net::{ConnectionKey, Direction, Role, SocketEnd, Transport};
 use crate::model::op::{Op, OpKind, Place, System};
@@ -15,8 +14,11 @@ use crate::model::process::ProcessKey;
 use crate::model::time::{Interval, Timestamp};
 use crate::track::stream::Chunk;
 
+mod carrier;
 #[cfg(test)]
 mod tests;
+
+use carrier::Carrier;
 
 /// Strikes (chunks without a frame, broken frames) after which a protocol that the bytes have shown is given up: a
 /// stretch of losses must not end it.
@@ -59,19 +61,6 @@ pub struct Connection {
     inward: Side,
     outward: Side,
     counts: Counts,
-}
-
-/// What carries the protocol's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Carrier {
-    /// The connection, unless its bytes say something else.
-    Unknown,
-    /// The connection: what looked like a WebSocket's frames was none.
-    Itself,
-    /// A WebSocket, as its frames look.
-    LooksLikeWebSocket,
-    /// A WebSocket, as its HTTP exchange said.
-    WebSocket,
 }
 
 #[derive(Debug)]
@@ -338,42 +327,6 @@ impl Connection {
                 Step::Wait => return,
             }
         }
-    }
-
-    /// Finds out what carries the protocol's bytes; `false` if that has to wait.
-    fn carry(&mut self, direction: Direction, closing: bool) -> bool {
-        if self.established || self.carrier != Carrier::Unknown {
-            return true;
-        }
-        let hint = self.hint;
-        let is_frame = |head: &[u8], len: u64, to_server: bool| {
-            let rows = table().iter().filter(|row| hint.is_none_or(|hint| hint == row.system));
-            // The whole of it, or the first of several.
-            rows.map(|row| (row.start)().frame(head, Some(to_server), Trust::Search)).any(|outcome| {
-                matches!(outcome, Outcome::Frame(header) if header.len == len && header.weight > 0
-                    || header.len < len && header.weight > 1)
-            })
-        };
-        let told = self.role.map(|role| to_server(role, direction));
-        let from_start = self.from_start;
-        let side = self.side(direction);
-        let (offset, begin, reverse, to_server, carrier) = match side.recognise(told, from_start, is_frame) {
-            Recognised::No => return true,
-            Recognised::Perhaps => return closing || side.stream.is_full(),
-            Recognised::Upgrade { to_server } => {
-                (0, Begin::Upgrade, Begin::Upgrade, to_server, Carrier::WebSocket)
-            }
-            Recognised::Frame { offset, to_server } => {
-                (offset, Begin::Frame, Begin::Anywhere, to_server, Carrier::LooksLikeWebSocket)
-            }
-        };
-        self.counts.skipped_bytes = self.counts.skipped_bytes.saturating_add(offset);
-        self.side(direction).enter(offset, begin);
-        self.side(direction.reverse()).enter(0, reverse);
-        self.carrier = carrier;
-        self.role = Some(role(to_server, direction));
-        self.guess = None;
-        true
     }
 
     /// Makes a guess at the protocol if there is none; `false` if that has to wait.

@@ -23,7 +23,7 @@ mod topics;
 use std::sync::Arc;
 
 use super::{FrameView, Header, Outcome, Protocol, Row, Score, Trust, Unusable};
-use crate::model::op::{Op, System};
+use crate::model::op::{Op, Scope, System};
 
 use aliases::Aliases;
 use packet::{Fixed, Level, Packet};
@@ -57,6 +57,8 @@ pub struct Mqtt {
     aliases_up: Aliases,
     aliases_down: Aliases,
     subscriptions: Subscriptions,
+    /// Within what packet identifiers mean one message.
+    scope: Scope,
     /// Something was exchanged.
     seen: bool,
     /// The client said good-bye, or was refused.

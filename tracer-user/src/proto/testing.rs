@@ -170,7 +170,11 @@ pub(crate) fn meaning(kind: &OpKind) -> String {
         }
         OpKind::Deliver(m) => format!("deliver {}", message(m)),
         OpKind::Settle { name, ids, scope, error: e } => {
-            let scope = if *scope == Scope::Broker { " anywhere" } else { "" };
+            let scope = match scope {
+                Scope::Broker => " anywhere",
+                Scope::Session => " kept",
+                Scope::Connection => "",
+            };
             format!("{name} {ids:?}{scope}{}", error(e))
         }
         OpKind::Subscribe { filters } => format!("subscribe {filters:?}"),
@@ -302,10 +306,11 @@ pub(crate) fn assert_same_however_split(system: System, calls: &[(bool, Vec<u8>)
     }
 }
 
-/// An op without what only its subscription tells: the group, and whose RETAIN flag it is.
-fn without_subscription(op: &str) -> String {
-    let words =
-        op.split(' ').filter(|word| !word.starts_with("group=") && !matches!(*word, "retain" | "retained"));
+/// An op without what only what was said before tells: the group, whose RETAIN flag it is, and whether the session is kept.
+fn without_session(op: &str) -> String {
+    let words = op
+        .split(' ')
+        .filter(|word| !word.starts_with("group=") && !matches!(*word, "retain" | "retained" | "kept"));
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -328,9 +333,7 @@ pub(crate) fn assert_recovers(system: System, calls: &[(bool, Vec<u8>)], lost: u
         let made_up: Vec<_> = still
             .iter()
             .filter(|op| !expected.contains(op))
-            .filter(|op| {
-                !expected.iter().any(|known| without_subscription(known) == without_subscription(op))
-            })
+            .filter(|op| !expected.iter().any(|known| without_session(known) == without_session(op)))
             .collect();
         assert!(made_up.is_empty(), "without call {missing}: {made_up:#?}");
         let (to_server, bytes) = &calls[missing];
@@ -344,8 +347,8 @@ pub(crate) fn assert_recovers(system: System, calls: &[(bool, Vec<u8>)], lost: u
             place.starts_with('>') == *to_server && from < start + bytes.len() && start < from + length
         };
         let there = expected.iter().filter(lay_there).count();
-        let still: Vec<String> = still.iter().map(|op| without_subscription(op)).collect();
-        let gone = expected.iter().filter(|op| !still.contains(&without_subscription(op))).count();
+        let still: Vec<String> = still.iter().map(|op| without_session(op)).collect();
+        let gone = expected.iter().filter(|op| !still.contains(&without_session(op))).count();
         assert!(gone <= there + lost, "without call {missing}, {gone} ops are gone and {there} lay there");
     }
 }

@@ -8,7 +8,7 @@ use super::super::hop::Print;
 use super::super::node::{Detail, Handle, Settle, View, What};
 use crate::model::command::Status;
 use crate::model::net::Role;
-use crate::model::op::{Message, Op};
+use crate::model::op::{Message, Op, Scope};
 use crate::model::payload::Payload;
 use crate::model::span::Evidence;
 use crate::model::time::Timestamp;
@@ -56,7 +56,7 @@ impl Causality {
         op: &Op,
         slot: u32,
         view: View,
-        name: &'static str,
+        (name, scope): (&'static str, Scope),
         ids: &[u64],
         error: Option<Status>,
     ) {
@@ -68,7 +68,9 @@ impl Causality {
         let mut settled = Vec::with_capacity(ids.len());
         for &id in ids {
             self.unsettled.remove(subscriber, id);
-            match self.settles.remove(&(serial, id)) {
+            // Where the session outlives connections, the delivery may have come on an earlier one.
+            let earlier = if scope == Scope::Session { self.settles.remove(&(subscriber, id)) } else { None };
+            match earlier.or_else(|| self.settles.remove(&(serial, id))) {
                 Some(key) => settled.push(key),
                 None => self.counts.unmatched_settles += u64::from(!both_seen),
             }

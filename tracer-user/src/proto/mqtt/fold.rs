@@ -28,6 +28,7 @@ impl Mqtt {
                 self.level = connect.level;
                 self.client_id = connect.client_id.map(Into::into);
                 self.gone = false;
+                self.scope = if connect.resumes { Scope::Session } else { Scope::Connection };
                 self.aliases_up.forget();
                 self.aliases_down.forget();
                 self.subscriptions.begin();
@@ -46,9 +47,9 @@ impl Mqtt {
                 let message = Box::new(self.message(&view, &publish)?);
                 if to_server { OpKind::Publish(message) } else { OpKind::Deliver(message) }
             }
-            Packet::Puback { id, code } | Packet::Pubcomp { id, code } => settled(id, code, to_server),
+            Packet::Puback { id, code } | Packet::Pubcomp { id, code } => self.settled(id, code, to_server),
             // Only with a reason against it (MQTT 5) does the exchange of QoS 2 end here.
-            Packet::Pubrec { id, code } if code >= 0x80 => settled(id, code, to_server),
+            Packet::Pubrec { id, code } if code >= 0x80 => self.settled(id, code, to_server),
             Packet::Subscribe(subscribe) => {
                 let filters: Vec<_> =
                     subscribe.filters.iter().map(|(filter, _)| self.topics.share(filter)).collect();
@@ -107,15 +108,15 @@ impl Mqtt {
             ));
         }
     }
-}
 
-/// The last acknowledgement of a message that went the other way.
-fn settled(id: u16, code: u8, to_server: bool) -> OpKind {
-    let id = u64::from(id);
-    let error = (code >= 0x80).then(|| Cow::Borrowed(reason(code)));
-    if to_server {
-        OpKind::Settle { name: "ack", ids: vec![id], scope: Scope::Connection, error }
-    } else {
-        OpKind::PublishSettled { id, error, given: None }
+    /// The last acknowledgement of a message that went the other way.
+    fn settled(&self, id: u16, code: u8, to_server: bool) -> OpKind {
+        let id = u64::from(id);
+        let error = (code >= 0x80).then(|| Cow::Borrowed(reason(code)));
+        if to_server {
+            OpKind::Settle { name: "ack", ids: vec![id], scope: self.scope, error }
+        } else {
+            OpKind::PublishSettled { id, error, given: None }
+        }
     }
 }

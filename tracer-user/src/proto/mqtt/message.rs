@@ -80,6 +80,7 @@ impl Mqtt {
             destination,
             group: through.group,
             settle_id: (qos > 0).then_some(u64::from(id)),
+            scope: self.scope,
             body: Payload { captured, size: view.len.saturating_sub(body as u64) },
             retained: retain && !view.to_server && !through.as_published,
             retain: retain && (view.to_server || through.as_published),
@@ -152,7 +153,7 @@ fn describe(message: &mut Message, properties: &Properties<'_>, names: &mut Topi
                     ids.push(names.share(&id.to_string()));
                 }
             }
-            Property::AssignedClientId(_) | Property::Other => {}
+            Property::AssignedClientId(_) | Property::SessionExpiry(_) | Property::Other => {}
         }
     }
     if !ids.is_empty() {

@@ -8,6 +8,7 @@ use crate::model::op::OpKind;
 use crate::names::attribute::{MQTT_DUP, MQTT_QOS, MQTT_RETAIN};
 use crate::proto::testing::{Bench, hex};
 
+mod five;
 mod packets;
 mod recorded;
 
@@ -102,9 +103,9 @@ fn a_consumer_with_every_quality_of_service() {
             client < 1010+10 50..50..51 c2 deliver a/b retained b"old" 3/3
             client < 1020+7 60..60..61 c2 deliver a/b b"" 0/0
             client < 1027+10 70..70..71 c2 deliver a/b id=1 settle b"1" 1/1
-            client > 5033+4 80..80..81 c2 ack [1]
+            client > 5033+4 80..80..81 c2 ack [1] kept
             client < 1037+10 90..90..91 c2 deliver a/b id=2 settle b"2" 1/1
-            client > 5041+4 120..120..121 c2 ack [2]
+            client > 5041+4 120..120..121 c2 ack [2] kept
             client < 1051+10 130..130..131 c2 deliver a/b id=2 again settle b"2" 1/1
             client > 5054+0 160..160..160 c2 disconnect clean=false
             15 frames

@@ -40,7 +40,7 @@ impl Side {
 
     /// Whether a frame is half here.
     pub(in crate::proto) fn is_half(&self) -> bool {
-        let carried = self.tunnel.as_ref().is_some_and(|tunnel| tunnel.raw().is_half());
+        let carried = self.tunnel.as_ref().is_some_and(|tunnel| tunnel.is_half());
         self.mode != Mode::Over && (self.stream.is_half() || carried)
     }
 

@@ -125,6 +125,18 @@ fn a_reader_that_takes_heads_byte_by_byte_and_attached_late() {
 }
 
 #[test]
+fn a_reader_in_the_middle_of_a_frame_is_not_back() {
+    let mut bench = upgraded(Bench::client());
+    bench.put(&framed(HELLO, true)).get(&framed("20 02 00 00", false));
+    let bytes = framed("30 06 0001 'a' '111'", false);
+    for byte in 0..bytes.len() {
+        assert_eq!(bench.connection.is_half(Direction::Inward), byte > 0, "{byte}");
+        bench.get(&bytes[byte..=byte]);
+    }
+    assert!(!bench.connection.is_half(Direction::Inward));
+}
+
+#[test]
 fn mqtt_itself_is_not_taken_for_a_websocket() {
     // SUBSCRIBE begins like a frame: with any length, whole and cut.
     for length in 1..200 {

@@ -11,8 +11,9 @@ pub(in crate::proto::mqtt) struct Connect<'a> {
     /// `None`: the server gives it one, or it was not captured.
     pub(in crate::proto::mqtt) client_id: Option<&'a str>,
     pub(in crate::proto::mqtt) will: Option<Will<'a>>,
-    /// Whether the broker is to forget what it knows of this client (clean session).
-    pub(in crate::proto::mqtt) clean: bool,
+    /// Whether the session may outlive the connection, or is older: what was not settled is sent again, and
+    /// acknowledgements may be of what came before.
+    pub(in crate::proto::mqtt) resumes: bool,
 }
 
 /// The last will.
@@ -52,7 +53,6 @@ impl<'a> Connect<'a> {
         };
         let flags = reader.u8()?;
         let (will, qos, retain) = (flags & 4 != 0, (flags >> 3) & 3, flags & 0x20 != 0);
-        let clean = flags & 2 != 0;
         let (user, password) = (flags & 0x80 != 0, flags & 0x40 != 0);
         // [MQTT-3.1.2-3], [MQTT-3.1.2-11], [MQTT-3.1.2-13] to -15, [MQTT-3.1.2-22]
         let five = level == Level::Five;
@@ -60,15 +60,17 @@ impl<'a> Connect<'a> {
             return Err(Unusable::Malformed);
         }
         let _keep_alive = reader.u16()?;
-        reader.properties(five, properties::OF_CONNECT)?;
+        let properties = reader.properties(five, properties::OF_CONNECT)?;
+        // Without clean session; in MQTT 5 a session is also kept that has a time to live (section 3.1.2.11.2).
+        let resumes = flags & 2 == 0 || properties.session_expiry() > 0;
         let client_id = match reader.text() {
             Ok("") => None,
             Ok(id) => Some(id),
-            Err(Unusable::Cut) => return Ok(Self { level, client_id: None, will: None, clean }),
+            Err(Unusable::Cut) => return Ok(Self { level, client_id: None, will: None, resumes }),
             Err(other) => return Err(other),
         };
         let will = if will { Self::will(reader, five, qos, retain)? } else { None };
-        Ok(Self { level, client_id, will, clean })
+        Ok(Self { level, client_id, will, resumes })
     }
 
     /// The will; `None` if it was not captured.

@@ -105,6 +105,8 @@ pub(in crate::proto::mqtt) enum Property<'a> {
     SubscriptionId(u32),
     AssignedClientId(&'a str),
     /// Seconds.
+    SessionExpiry(u32),
+    /// Seconds.
     WillDelay(u32),
     TopicAlias(u16),
     User(&'a str, &'a str),
@@ -187,6 +189,16 @@ impl<'a> Properties<'a> {
         })
     }
 
+    /// How long the broker keeps the session when the connection has ended, in seconds.
+    pub(super) fn session_expiry(&self) -> u32 {
+        self.iter()
+            .find_map(|property| match property {
+                Property::SessionExpiry(seconds) => Some(seconds),
+                _ => None,
+            })
+            .unwrap_or(0)
+    }
+
     pub(in crate::proto::mqtt) fn topic_alias(&self) -> Option<u16> {
         self.iter().find_map(|property| match property {
             Property::TopicAlias(alias) => Some(alias),
@@ -247,10 +259,7 @@ impl<'a> Reader<'a> {
                 0 => return Err(Unusable::Malformed),
                 _ => Property::Other,
             },
-            SESSION_EXPIRY => {
-                self.u32()?;
-                Property::Other
-            }
+            SESSION_EXPIRY => Property::SessionExpiry(self.u32()?),
             MAXIMUM_PACKET => match self.u32()? {
                 0 => return Err(Unusable::Malformed),
                 _ => Property::Other,

@@ -11,9 +11,9 @@ use crate::proto::Origin;
 use crate::proto::testing::{Bench, hex, meaning};
 
 /// What the loop makes of one packet at a boundary.
-fn judge(packet: &str, to_server: bool) -> String {
+pub(super) fn judge(level: Level, packet: &str, to_server: bool) -> String {
     let bytes = hex(packet);
-    let mut mqtt = Mqtt { level: Level::Three, ..Mqtt::default() };
+    let mut mqtt = Mqtt { level, ..Mqtt::default() };
     match mqtt.frame(&bytes[..bytes.len().min(HEAD)], Some(to_server), Trust::Follow) {
         Outcome::Frame(header) if header.len == bytes.len() as u64 => {}
         other => return format!("{other:?}"),
@@ -139,7 +139,7 @@ fn each_packet_and_its_malformations() {
     ];
     for (packet, expected) in cases {
         let (way, bytes) = packet.split_at(1);
-        assert_eq!(judge(bytes, way == ">"), expected, "{packet}");
+        assert_eq!(judge(Level::Three, bytes, way == ">"), expected, "{packet}");
     }
 }
 

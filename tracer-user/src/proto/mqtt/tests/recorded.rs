@@ -2,9 +2,9 @@
 
 use expect_test::{Expect, expect};
 
-use crate::model::net::Role;
-use crate::model::op::System;
-use crate::proto::testing::{assert_recovers, assert_same_however_split, heard, recording};
+use crate::model::net::{Direction, Role};
+use crate::model::op::{OpKind, System};
+use crate::proto::testing::{Bench, assert_recovers, assert_same_however_split, heard, recording};
 
 fn check(text: &str, lost: usize, expected: &Expect) {
     let calls = recording(text);
@@ -57,15 +57,15 @@ fn mosquitto_sub_version_5() {
         include_str!("../recordings/mosquitto_sub_v5.txt"),
         1,
         &expect![[r#"
-        >0+27 connect
-        <0+11 connected
-        >27+34 subscribe ["site/#", "$share/g/work/+"]
-        <18+127 deliver site/a id=1 settle b"{\"v\":1}" 7/7
-        >65+4 ack [1]
-        <149+23 deliver work/1 id=2 group=g settle b"job" 3/3
-        >69+4 ack [2]
-        <172+17 deliver site/b b"last" 4/4
-        >73+2 disconnect clean=true"#]],
+            >0+27 connect
+            <0+11 connected
+            >27+34 subscribe ["site/#", "$share/g/work/+"]
+            <18+127 deliver site/a id=1 settle b"{\"v\":1}" 7/7
+            >65+4 ack [1] kept
+            <149+23 deliver work/1 id=2 group=g settle b"job" 3/3
+            >69+4 ack [2] kept
+            <172+17 deliver site/b b"last" 4/4
+            >73+2 disconnect clean=true"#]],
     );
 }
 
@@ -192,4 +192,51 @@ fn mqttjs_over_a_websocket() {
         >1834+16 ack [3]
         >1856+22 disconnect clean=true"#]],
     );
+}
+
+#[test]
+fn a_session_over_two_connections() {
+    // Of the second message only the PUBLISH came before the client left.
+    check(
+        include_str!("../recordings/mosquitto_sub_v5_leaves.txt"),
+        1,
+        &expect![[r#"
+        >0+29 connect
+        <0+11 connected
+        <11+15 deliver kept/1 id=1 settle b"m1" 2/2
+        >29+14 subscribe ["kept/+"]
+        >47+4 ack [1] kept
+        <36+15 deliver kept/2 id=2 settle b"m2" 2/2"#]],
+    );
+    check(include_str!("../recordings/mosquitto_sub_v5_resumes.txt"), 1, &expect![[""]]);
+}
+
+#[test]
+fn what_goes_through_the_broker_with_a_message() {
+    for text in
+        [include_str!("../recordings/paho_v5.txt"), include_str!("../recordings/paho_v5_websocket.txt")]
+    {
+        let mut bench = Bench::client();
+        for (to_server, bytes) in recording(text) {
+            bench.call(if to_server { Direction::Outward } else { Direction::Inward }, &bytes);
+        }
+        let mut seen = 0;
+        for op in &bench.ops {
+            let (OpKind::Publish(message) | OpKind::Deliver(message)) = &op.kind else { continue };
+            if &*message.body.captured != br#"{"rpm":1200}"# {
+                continue;
+            }
+            seen += 1;
+            let headers: Vec<_> = message.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+            for header in [
+                ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+                ("tracestate", "a=1"),
+                ("correlation-id", "job-17"),
+                ("reply-to", "plant/answers"),
+            ] {
+                assert!(headers.contains(&header), "{header:?} in {headers:?}");
+            }
+        }
+        assert_eq!(seen, 2);
+    }
 }
