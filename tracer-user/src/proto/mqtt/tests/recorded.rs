@@ -208,7 +208,19 @@ fn a_session_over_two_connections() {
         >47+4 ack [1] kept
         <36+15 deliver kept/2 id=2 settle b"m2" 2/2"#]],
     );
-    check(include_str!("../recordings/mosquitto_sub_v5_resumes.txt"), 1, &expect![[""]]);
+    check(
+        include_str!("../recordings/mosquitto_sub_v5_resumes.txt"),
+        1,
+        &expect![[r#"
+        >0+29 connect
+        <0+11 connected
+        <11+15 deliver kept/2 id=2 again settle b"m2" 2/2
+        <26+15 deliver kept/3 id=3 settle b"m3" 2/2
+        >29+14 subscribe ["kept/+"]
+        >51+4 ack [2] kept
+        >55+4 ack [3] kept
+        >59+2 disconnect clean=true"#]],
+    );
 }
 
 #[test]
