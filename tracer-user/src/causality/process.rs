@@ -89,6 +89,10 @@ impl Proc {
         if self.requests.is_empty() {
             return None;
         }
+        // What says where its own answer is to go is a request, which the process may have sent itself.
+        if reply_to(message).is_some() {
+            return None;
+        }
         let key = request_key(message, &ANSWER_LEVELS);
         let is_keyed = |asked: &Request| key.is_some() && asked.key == key;
         // An answer with a correlation id that nobody gave is somebody else's.

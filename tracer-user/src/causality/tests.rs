@@ -3,6 +3,7 @@
 mod broker;
 mod content;
 mod laws;
+mod logs;
 mod trail;
 mod version5;
 mod world;

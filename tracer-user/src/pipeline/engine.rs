@@ -12,6 +12,7 @@ use self::sockets::{End, Known};
 use super::described::Described;
 use super::follow::Follower;
 use super::newcomers::{self, Newcomers};
+use super::select;
 use super::totals::Totals;
 use super::transactions::Transactions;
 use crate::causality::{self, Causality};
@@ -27,6 +28,7 @@ use crate::model::op::{Op, OpKind, System};
 use crate::model::process::Process;
 use crate::model::span::Span;
 use crate::model::time::Timestamp;
+use crate::proto::Memory;
 
 /// Threads whose `ioctl` argument at entry is kept until the call returns: as many as the kernel side follows.
 const ENTRIES: usize = tracer_common::limits::THREADS as usize;
@@ -57,6 +59,7 @@ pub struct Engine {
     devices: Described,
     commands: Devices,
     connections: HashMap<End, Known>,
+    memory: Arc<Memory>,
     entries: HashMap<u32, (Timestamp, Bytes, Vec<Piece>)>,
     transactions: Transactions,
     causality: Causality,
@@ -79,6 +82,7 @@ impl Engine {
             generation: 0,
             newcomers: Newcomers::default(),
             connections: HashMap::new(),
+            memory: Arc::default(),
             entries: HashMap::new(),
             transactions: Transactions::default(),
             follower,
@@ -221,6 +225,10 @@ impl Engine {
             }
         }
         if let Body::Bus { bus, amount, call } = capture.body {
+            // Hooks are attached for all devices: those of a bus that has a part in no command of this one say nothing.
+            if !select::buses(self.devices.get(number, false).class).contains(&bus) {
+                return;
+            }
             let error = u32::try_from(-capture.result).ok().filter(|errno| *errno > 0);
             let status = error.map_or(Status::Ok, |errno| Status::Error {
                 kind: errno::name(errno),

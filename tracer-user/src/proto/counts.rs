@@ -1,5 +1,7 @@
 //! What became of a connection's bytes.
 
+use std::cell::Cell;
+
 use crate::track::stream;
 
 /// Counters of one connection end, both directions together.
@@ -11,9 +13,13 @@ pub struct Counts {
     pub frames: u64,
     /// Ops made of them.
     pub ops: u64,
+    /// Messages of great batches that no op was made of.
+    pub over_messages: u64,
+    /// Messages whose body stayed in a batch that grows too great when it is decompressed.
+    pub over_bodies: u64,
     /// Frames too little of which was captured to mean anything.
     pub cut_frames: u64,
-    /// Frames that refer to something that was said before anybody listened.
+    /// Messages that no op was made of, because they refer to something that was said before anybody listened.
     pub undefined: u64,
     /// Places where a frame should begin and none does, and frames that break the protocol's rules.
     pub invalid: u64,
@@ -37,6 +43,8 @@ impl Counts {
         self.stream.add(&other.stream);
         self.frames += other.frames;
         self.ops += other.ops;
+        self.over_messages += other.over_messages;
+        self.over_bodies += other.over_bodies;
         self.cut_frames += other.cut_frames;
         self.undefined += other.undefined;
         self.invalid += other.invalid;
@@ -46,5 +54,24 @@ impl Counts {
         self.peeked += other.peeked;
         self.gave_up += other.gave_up;
         self.ignored += other.ignored;
+    }
+}
+
+/// What a frame held that no op tells: [`Counts::over_messages`], [`Counts::over_bodies`], [`Counts::undefined`].
+#[derive(Debug, Default)]
+pub struct Shortfall {
+    /// Messages that no op was made of.
+    pub messages: Cell<u64>,
+    /// Messages without their bodies.
+    pub bodies: Cell<u64>,
+    /// Messages that refer to something that was said before anybody listened.
+    pub undefined: Cell<u64>,
+}
+
+impl Shortfall {
+    /// Adds to the first two.
+    pub(super) fn add(&self, messages: u64, bodies: u64) {
+        self.messages.set(self.messages.get().saturating_add(messages));
+        self.bodies.set(self.bodies.get().saturating_add(bodies));
     }
 }

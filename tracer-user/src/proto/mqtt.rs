@@ -5,7 +5,7 @@
 //! Acknowledgements carry all that an op needs (the packet identifier), so none are kept outstanding here: a
 //! connection's state is its client, its level, its subscriptions, its topic aliases and a bounded cache of topics.
 //!
-//! A PUBLISH whose topic alias was defined before anybody listened makes no op and is counted ([`Unusable::Undefined`]): a
+//! A PUBLISH whose topic alias was defined before anybody listened makes no op and is counted ([`Counts::undefined`](super::Counts::undefined)): a
 //! message without a destination could not be followed through the broker. Each end of a connection knows what it saw
 //! itself; where only one of them missed the definition, the message is known from the other. After a loss in one
 //! direction, that direction's aliases are forgotten, for one of them may have been given another meaning.
@@ -18,17 +18,17 @@ mod reason;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
-mod topics;
 
 use std::sync::Arc;
 
+use super::shared_names::SharedNames;
 use super::{FrameView, Header, Outcome, Protocol, Row, Score, Trust, Unusable};
 use crate::model::op::{Op, Scope, System};
+use crate::track::stream::KEEP_BYTES;
 
 use aliases::Aliases;
 use packet::{Fixed, Level, Packet};
 use subscriptions::Subscriptions;
-use topics::Topics;
 
 /// MQTT's row of the table.
 pub const ROW: Row = Row {
@@ -36,6 +36,7 @@ pub const ROW: Row = Row {
     ports: &[1883, 8883],
     // The fixed header; libmosquitto reads it byte by byte.
     apart: 5,
+    keep: KEEP_BYTES,
     detect,
     resync,
     start: || Box::new(Mqtt::default()),
@@ -50,9 +51,9 @@ const HEAD: usize = 13;
 pub struct Mqtt {
     level: Level,
     client_id: Option<Arc<str>>,
-    topics: Topics,
+    topics: SharedNames,
     /// Names of headers, response topics, content types: few, and the same in every message.
-    names: Topics,
+    names: SharedNames,
     /// Topic aliases from the client and to it.
     aliases_up: Aliases,
     aliases_down: Aliases,
@@ -109,7 +110,7 @@ fn frame(head: &[u8], level: Level, to_server: Option<bool>, trust: Trust) -> Ou
     let fixed = match Fixed::read(head, sure) {
         Ok(fixed) => fixed,
         Err(Unusable::Cut) => return Outcome::NeedMore,
-        Err(Unusable::Malformed | Unusable::Undefined) => return Outcome::Invalid,
+        Err(Unusable::Malformed) => return Outcome::Invalid,
     };
     let direction = fixed.direction(sure);
     if direction.is_some() && to_server.is_some() && direction != to_server {
@@ -136,7 +137,7 @@ fn frame(head: &[u8], level: Level, to_server: Option<bool>, trust: Trust) -> Ou
                 {
                     0
                 }
-                Err(Unusable::Cut | Unusable::Undefined) => 0,
+                Err(Unusable::Cut) => 0,
                 Ok((packet, _)) => packet.weight(),
             };
             Outcome::Frame(header)

@@ -92,6 +92,16 @@ pub fn settle(seen: Seen<'_>, frame: Frame, name: &'static str, count: usize) ->
     span
 }
 
+/// `receive {destination}`: one request of the client that brought `count` messages.
+#[must_use]
+pub fn receive(seen: Seen<'_>, frame: Frame, count: u32) -> Span {
+    let family = Family { verb: "receive", kind: SpanKind::Client };
+    let mut span = base(seen, frame, &family, None, Subject::Receive);
+    span.attributes.push((attribute::MESSAGING_BATCH_MESSAGE_COUNT, Value::Int(count.into())));
+    span.payload = None;
+    span
+}
+
 /// Attributes that most messages' spans have beside those of their protocol.
 const SOME: usize = 3;
 
@@ -124,6 +134,7 @@ fn base(
     }
     attributes.extend(message.attributes.iter().cloned());
 
+    let destination = message.template.as_ref().unwrap_or(&message.destination);
     let event = CloudEvent::of(message).unwrap_or_default();
     for (key, value) in [
         (attribute::EVENT_TYPE, &event.kind),
@@ -137,9 +148,9 @@ fn base(
     }
     let about = MessageSubject {
         system: seen.system.name(),
-        destination: message.destination.clone(),
+        destination: destination.clone(),
         server: seen.line.server.clone(),
-        event_type: event.kind.unwrap_or_else(|| message.destination.clone()),
+        event_type: event.kind.unwrap_or_else(|| destination.clone()),
         source: event.source.or(seen.source).unwrap_or_default(),
         body_size: message.body.size,
     };
@@ -149,7 +160,7 @@ fn base(
         parent: frame.parent,
         remote_parent: frame.remote_parent,
         links: frame.links,
-        name: [family.verb, " ", &message.destination].concat(),
+        name: [family.verb, " ", destination].concat(),
         kind: family.kind,
         owner: seen.owner,
         // The broker's thread is not the client's.

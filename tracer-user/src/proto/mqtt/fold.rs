@@ -44,7 +44,11 @@ impl Mqtt {
                 OpKind::Connected { error: (code != 0).then(|| Cow::Borrowed(reason(code))) }
             }
             Packet::Publish(publish) => {
-                let message = Box::new(self.message(&view, &publish)?);
+                let Some(message) = self.message(&view, &publish) else {
+                    view.shortfall.undefined.set(1);
+                    return Ok(());
+                };
+                let message = Box::new(message);
                 if to_server { OpKind::Publish(message) } else { OpKind::Deliver(message) }
             }
             Packet::Puback { id, code } | Packet::Pubcomp { id, code } => self.settled(id, code, to_server),

@@ -8,7 +8,6 @@ use bytes::Bytes;
 
 use super::Mqtt;
 use super::packet::{Properties, Property, Publish, Will};
-use super::topics::Topics;
 use crate::model::command::Value;
 use crate::model::op::Message;
 use crate::model::payload::Payload;
@@ -16,7 +15,8 @@ use crate::names::attribute::{
     MQTT_CONTENT_TYPE, MQTT_DUP, MQTT_MESSAGE_EXPIRY, MQTT_PAYLOAD_FORMAT, MQTT_QOS, MQTT_RESPONSE_TOPIC,
     MQTT_RETAIN, MQTT_SUBSCRIPTION_IDS, MQTT_TOPIC_ALIAS, MQTT_WILL_DELAY,
 };
-use crate::proto::{FrameView, Unusable};
+use crate::proto::FrameView;
+use crate::proto::shared_names::SharedNames;
 
 /// Headers kept of a message: what carries context and identity are about ten.
 const HEADERS: usize = 16;
@@ -46,20 +46,13 @@ const CONTEXT: [&str; 6] =
     ["traceparent", "tracestate", "baggage", "correlation-id", "correlation_id", "correlationid"];
 
 impl Mqtt {
-    /// The message of a PUBLISH; defines and resolves topic aliases.
-    ///
-    /// # Errors
-    /// [`Unusable::Undefined`] if an alias stands for the topic whose definition was not seen.
-    pub(super) fn message(
-        &mut self,
-        view: &FrameView<'_>,
-        publish: &Publish<'_>,
-    ) -> Result<Message, Unusable> {
+    /// The message of a PUBLISH; defines and resolves topic aliases. `None` if an alias stands for the topic whose definition was not seen.
+    pub(super) fn message(&mut self, view: &FrameView<'_>, publish: &Publish<'_>) -> Option<Message> {
         let &Publish { dup, qos, retain, topic, id, properties, body } = publish;
         let aliases = if view.to_server { &mut self.aliases_up } else { &mut self.aliases_down };
         let destination = match (topic, properties.topic_alias()) {
-            ("", Some(alias)) => aliases.topic(alias).ok_or(Unusable::Undefined)?,
-            ("", None) => return Err(Unusable::Cut),
+            ("", Some(alias)) => aliases.topic(alias)?,
+            ("", None) => return None,
             (topic, Some(alias)) => {
                 let topic = self.topics.share(topic);
                 aliases.define(alias, &topic);
@@ -90,7 +83,7 @@ impl Mqtt {
             ..Message::default()
         };
         describe(&mut message, &properties, &mut self.names);
-        Ok(message)
+        Some(message)
     }
 
     /// The message of a last will.
@@ -110,7 +103,7 @@ impl Mqtt {
 }
 
 /// Adds what the properties say: context and identity as headers, the rest as attributes.
-fn describe(message: &mut Message, properties: &Properties<'_>, names: &mut Topics) {
+fn describe(message: &mut Message, properties: &Properties<'_>, names: &mut SharedNames) {
     if properties.is_empty() {
         return;
     }
