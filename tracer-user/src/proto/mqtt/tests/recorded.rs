@@ -10,7 +10,7 @@ fn check(text: &str, lost: usize, expected: &Expect) {
     let calls = recording(text);
     expected.assert_eq(&heard(System::Mqtt, Role::Client, &calls).join("\n"));
     assert_same_however_split(System::Mqtt, &calls);
-    assert_recovers_but(System::Mqtt, &calls, lost, without_session);
+    assert_recovers_but(System::Mqtt, &calls, lost, |op| Some(without_session(op)));
 }
 
 /// An op without what only what was said before tells: the group, whose RETAIN flag it is, and whether the session is kept.
