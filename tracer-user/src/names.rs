@@ -102,6 +102,20 @@ pub mod attribute {
     pub const MQTT_RETAIN: &str = "iotrail.mqtt.retain";
     /// MQTT duplicate flag.
     pub const MQTT_DUP: &str = "iotrail.mqtt.dup";
+    /// MQTT 5: MIME type of the body, as the sender says.
+    pub const MQTT_CONTENT_TYPE: &str = "iotrail.mqtt.content_type";
+    /// MQTT 5: topic on which an answer is wanted.
+    pub const MQTT_RESPONSE_TOPIC: &str = "iotrail.mqtt.response_topic";
+    /// MQTT 5: seconds after which the message is void.
+    pub const MQTT_MESSAGE_EXPIRY: &str = "iotrail.mqtt.message_expiry_interval";
+    /// MQTT 5: 1 if the sender says that the body is UTF-8.
+    pub const MQTT_PAYLOAD_FORMAT: &str = "iotrail.mqtt.payload_format_indicator";
+    /// MQTT 5: identifiers of the subscriptions through which the message came.
+    pub const MQTT_SUBSCRIPTION_IDS: &str = "iotrail.mqtt.subscription_identifiers";
+    /// MQTT 5: number that stands for the topic on this connection.
+    pub const MQTT_TOPIC_ALIAS: &str = "iotrail.mqtt.topic_alias";
+    /// MQTT 5: seconds that the broker waits with a last will.
+    pub const MQTT_WILL_DELAY: &str = "iotrail.mqtt.will_delay_interval";
     /// OpenTelemetry messaging: what the messages of one conversation have in common.
     pub const MESSAGING_CONVERSATION_ID: &str = "messaging.message.conversation_id";
     /// OpenTelemetry messaging, RabbitMQ.

@@ -9,6 +9,8 @@
 //! around them is shared ([`Connection`]): it gathers frames over chunks and holes, recovers after losses, finds
 //! out the role, and withdraws wrong guesses. Nothing guarantees that the first byte seen begins a frame.
 //!
+//! What carries a protocol's bytes, if the connection does not itself, lies below that ([`websocket`]).
+//!
 //! To add a protocol: a file beside [`mqtt`] with these four functions, and its row in [`table`].
 #![forbid(unsafe_code)]
 
@@ -24,6 +26,7 @@ mod shared_names;
 mod side;
 #[cfg(test)]
 mod testing;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -197,6 +200,8 @@ pub struct FrameView<'a> {
     pub len: u64,
     /// Whether it goes from client to server.
     pub to_server: bool,
+    /// Whether it lies behind the frame before and nothing was missed in between.
+    pub follows: bool,
     /// Where it lies.
     pub place: Place,
     /// From the entry of the call that moved its first byte to the exit of the call that moved its last.

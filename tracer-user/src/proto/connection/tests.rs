@@ -6,6 +6,7 @@ use super::*;
 use crate::proto::testing::{Bench, hex};
 
 mod properties;
+mod websocket;
 
 fn check(bench: &mut Bench, expected: Expect) {
     let text = bench.text();

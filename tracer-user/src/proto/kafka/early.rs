@@ -35,6 +35,7 @@ impl Response {
             bytes,
             len,
             to_server: false,
+            follows: true,
             place,
             at,
             last_enter,
