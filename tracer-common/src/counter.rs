@@ -41,10 +41,14 @@ pub enum Counter {
     Bus = 16,
     /// Transactions on buses that were lost because the data ring was full.
     BusRingFull = 17,
+    /// Calls of TLS libraries whose plaintext was written to the data ring.
+    Tls = 18,
+    /// Calls of TLS libraries by selected processes on connections that are not selected: nothing was copied.
+    TlsForeign = 19,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 18;
+pub const COUNTERS: u32 = 20;
 
 /// Every counter with its name, in discriminant order.
 pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
@@ -66,4 +70,6 @@ pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
     (Counter::BusRequestsFull, "bus_requests_full"),
     (Counter::Bus, "bus"),
     (Counter::BusRingFull, "bus_ring_full"),
+    (Counter::Tls, "tls"),
+    (Counter::TlsForeign, "tls_foreign"),
 ];

@@ -46,6 +46,10 @@ pub enum Kind {
     /// Without BTF, before [`Kind::Exec`]: a program is asked for, which may fail. Payload: its path with its NUL,
     /// `args[1]` bytes; its arguments, each with its NUL. Long ones are cut, and many.
     Program = 18,
+    /// A call of a TLS library that moved plaintext returned; payload: the plaintext; result: its length. `args`: address
+    /// of the session, [`crate::tls::Library`] and [`crate::tls::Tie`], thread that began the call. If it is tied to a
+    /// socket, `fd` and `sock` say which.
+    Tls = 19,
 }
 
 /// The kinds in discriminant order.
@@ -68,6 +72,7 @@ pub const KINDS: &[Kind] = &[
     Kind::Waiting,
     Kind::Bus,
     Kind::Program,
+    Kind::Tls,
 ];
 
 impl Kind {

@@ -23,6 +23,7 @@ mod nested;
 mod probes;
 mod read;
 mod select;
+mod tls;
 mod wait;
 mod walk;
 

@@ -12,3 +12,4 @@ mod object;
 pub mod rings;
 pub mod running;
 pub mod selection;
+pub mod uprobes;

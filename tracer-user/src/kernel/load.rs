@@ -55,6 +55,8 @@ pub struct Options {
     pub own_children: bool,
     /// With BTF: read the kernel's memory with plain loads where it allows that (since 6.2), else by a helper.
     pub plain_loads: bool,
+    /// Plaintext of TLS libraries is wanted.
+    pub tls: bool,
     /// Who and what.
     pub selection: Selection,
 }
@@ -72,6 +74,7 @@ impl Options {
             lifecycle_ring: 4 << 20,
             own_children: false,
             plain_loads: true,
+            tls: false,
             selection: Selection::default(),
         }
     }
@@ -264,6 +267,7 @@ fn load_reading(
         own_children: u32::from(options.own_children),
         fork_child: if options.btf { 0 } else { fork_child().unwrap_or(0) },
         words_type: cast.map_or(0, |cast| cast.words),
+        tls: u32::from(options.tls),
         offsets: layout.map(|layout| layout.offsets).unwrap_or_default(),
     };
     let mut bpf = EbpfLoader::new()

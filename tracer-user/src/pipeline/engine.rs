@@ -2,6 +2,7 @@
 
 mod lives;
 mod sockets;
+mod tls;
 
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 
 use self::sockets::{End, Known};
+pub use self::tls::Counts as TlsCounts;
+use self::tls::Sessions;
 use super::described::Described;
 use super::follow::Follower;
 use super::newcomers::{self, Newcomers};
@@ -44,6 +47,8 @@ pub struct Settings {
     pub brokers: Vec<(u16, System)>,
     /// How devices' calls are understood.
     pub device: device::Settings,
+    /// Whether functions of TLS libraries are hooked.
+    pub tls: bool,
     /// How causes are found.
     pub causality: causality::Settings,
 }
@@ -59,6 +64,7 @@ pub struct Engine {
     connections: HashMap<End, Known>,
     entries: HashMap<u32, (Timestamp, Bytes, Vec<Piece>)>,
     transactions: Transactions,
+    tls: Sessions,
     causality: Causality,
     follower: Option<Follower>,
     totals: Totals,
@@ -81,6 +87,7 @@ impl Engine {
             connections: HashMap::new(),
             entries: HashMap::new(),
             transactions: Transactions::default(),
+            tls: Sessions::default(),
             follower,
             totals: Totals::default(),
             finished: Vec::new(),
@@ -106,6 +113,7 @@ impl Engine {
             Body::Exec { ref program } => self.exec(&capture, program),
             Body::Program { program } => self.asked(capture.pid, program),
             Body::Exit { whole_process } => self.exit(&capture, whole_process),
+            Body::Tls { .. } => self.plaintext(capture),
             _ => match capture.target {
                 Target::Device(number) => self.device(capture, number),
                 Target::Socket(socket) => self.socket(capture, socket),
@@ -149,7 +157,9 @@ impl Engine {
         if let Some(follower) = &mut self.follower {
             follower.lost();
         }
-        for known in self.connections.values_mut().filter(|known| known.socket.transport != Transport::Tcp) {
+        let is_counted =
+            |known: &&mut Known| known.socket.transport != Transport::Tcp || known.encrypted.is_some();
+        for known in self.connections.values_mut().filter(is_counted) {
             for direction in [Direction::Inward, Direction::Outward] {
                 known.connection.gap(direction, &mut self.ops);
             }
@@ -169,6 +179,7 @@ impl Engine {
         if let Some(follower) = &self.follower {
             (totals.unfollowed, totals.unknown) = (follower.overflow, follower.unknown);
         }
+        totals.tls = self.tls.counts;
         totals.connections = self.connections.len() as u64;
         totals.processes = self.processes.len() as u64;
         totals

@@ -88,6 +88,7 @@ impl Engine {
         for end in ends {
             self.close(end, at, capture.tid);
         }
+        self.forget_sessions(capture.pid);
         self.causality.process_gone(process.key, at);
         if let Some(follower) = &mut self.follower {
             follower.gone(capture.pid);

@@ -1,0 +1,57 @@
+//! Symbol tables of programs and libraries.
+
+use std::fs::File;
+
+use object::elf::FileHeader64;
+use object::read::elf::ElfFile;
+use object::{Endianness, Object as _, ObjectSegment as _, ObjectSymbol as _, ReadCache};
+use tracer_common::tls::{Hook, Program};
+
+use super::functions;
+
+type Elf<'data> = ElfFile<'data, FileHeader64<Endianness>, &'data ReadCache<File>>;
+
+/// Hooks that are made in one file at most: the functions of all libraries, and some forty returns of each of Go's.
+const HOOKS: usize = 512;
+
+/// Where the functions of TLS libraries are in an ELF file of this architecture. `None`: it is none.
+#[must_use]
+pub fn hooks(file: &File) -> Option<Vec<Hook>> {
+    // The library needs a file of its own, since it moves in it.
+    let cache = ReadCache::new(file.try_clone().ok()?);
+    let elf = Elf::parse(&cache).ok()?;
+    let native = if cfg!(target_arch = "aarch64") {
+        object::Architecture::Aarch64
+    } else {
+        object::Architecture::X86_64
+    };
+    if elf.architecture() != native {
+        return None;
+    }
+    let mut hooks = Vec::new();
+    for symbol in elf.dynamic_symbols().chain(elf.symbols()) {
+        if symbol.is_undefined() || symbol.address() == 0 {
+            continue;
+        }
+        let Ok(name) = symbol.name() else { continue };
+        let Some(cookie) = functions::cookie(name) else { continue };
+        let Some(offset) = offset(&elf, symbol.address()) else { continue };
+        for program in [Program::Begin, Program::End] {
+            hooks.push(Hook { offset, program, cookie });
+        }
+    }
+    hooks.sort_unstable();
+    // A function in both tables, or with two names, is hooked once.
+    hooks.dedup_by_key(|hook| (hook.offset, hook.program));
+    hooks.truncate(HOOKS);
+    Some(hooks)
+}
+
+/// The place in the file of an address.
+fn offset(elf: &Elf<'_>, address: u64) -> Option<u64> {
+    elf.segments().find_map(|segment| {
+        let into = address.checked_sub(segment.address())?;
+        let (start, size) = segment.file_range();
+        (into < size).then_some(start + into)
+    })
+}
