@@ -172,8 +172,7 @@ fn trace(
 ) -> Result<(Report, Attachment), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let libraries = attach::wants_tls(options, &plan).then(|| {
-        let processes =
-            plan.selection.processes.as_ref().map(|processes| processes.iter().copied().collect());
+        let processes = plan.selection.processes.iter().flatten().copied().collect();
         let program = options.command.first().and_then(|program| processes::program(program));
         Libraries::start(processes, program)
     });

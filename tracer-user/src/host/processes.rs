@@ -169,14 +169,6 @@ pub fn compat(of: Option<&BTreeSet<u32>>) -> impl Iterator<Item = u32> {
     pids.into_iter().filter(|pid| is_32_bit(&Path::new("/proc").join(pid.to_string()).join("exe")))
 }
 
-/// Every process there is, but this one.
-#[must_use]
-pub fn all() -> Vec<u32> {
-    let own = std::process::id();
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|pid| *pid != own).collect()
-}
-
 /// Whether a program, by path or as found in `PATH`, is a 32-bit one.
 #[must_use]
 pub fn is_compat_program(program: &str) -> bool {

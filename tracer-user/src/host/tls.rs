@@ -2,6 +2,7 @@
 
 pub mod elf;
 mod functions;
+mod go;
 mod mapped;
 
 use std::fs::File;

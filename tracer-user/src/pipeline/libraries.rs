@@ -1,14 +1,14 @@
 //! Looks for TLS libraries in the files of processes, on a thread of its own: symbol tables are read from disk.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tracer_common::tls::Hook;
 
-use crate::host::processes;
 use crate::host::tls::{Candidate, FileId, Found, mapped, system_libraries};
 
 /// Requests that wait: a burst of programs that start. Past it they are asked for again at their connection.
@@ -34,6 +34,58 @@ enum Ask {
     Program(PathBuf),
 }
 
+/// What waits to be looked into.
+#[derive(Default)]
+struct Asks {
+    /// Of processes that use a connection, and at the start.
+    first: VecDeque<Ask>,
+    /// Of processes that have started a program: few of them will ever use one.
+    later: VecDeque<Ask>,
+    /// The run is over.
+    closed: bool,
+}
+
+/// The queue between the analysis and the thread.
+#[derive(Default)]
+struct Shared {
+    asks: Mutex<Asks>,
+    came: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Asks> {
+        // Whoever panicked has left a queue that is a queue.
+        self.asks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(&self, ask: Ask, first: bool) {
+        let mut asks = self.lock();
+        let queue = if first { &mut asks.first } else { &mut asks.later };
+        if queue.len() >= WAITING {
+            // Those that asked longest ago may be gone by now.
+            queue.pop_front();
+        }
+        queue.push_back(ask);
+        self.came.notify_one();
+    }
+
+    fn next(&self) -> Option<Ask> {
+        let mut asks = self.lock();
+        loop {
+            if asks.closed {
+                return None;
+            }
+            if let Some(ask) = asks.first.pop_front() {
+                return Some(ask);
+            }
+            if let Some(ask) = asks.later.pop_front() {
+                return Some(ask);
+            }
+            asks = self.came.wait(asks).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
 /// What came of it.
 enum Told {
     Found(Found),
@@ -43,39 +95,38 @@ enum Told {
 
 /// The thread's other end.
 pub struct Libraries {
-    asks: SyncSender<Ask>,
+    shared: Arc<Shared>,
     told: Receiver<Told>,
     /// Kept open: their paths lead through this process's descriptors.
     hooked: Vec<Found>,
 }
 
 impl Libraries {
-    /// Starts looking: at the libraries of the system first, then at what `processes` have mapped (`None`: every one),
-    /// and at `program`, which is about to be started.
+    /// Starts looking: at `program`, which is about to be started, at the libraries of the system, and at what
+    /// `processes` have mapped. Of others it is looked at when they start a program or use a connection.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(processes: Option<Vec<u32>>, program: Option<PathBuf>) -> std::io::Result<Self> {
-        let (asks, asked) = sync_channel(WAITING);
+    pub fn start(processes: Vec<u32>, program: Option<PathBuf>) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
         let (tell, told) = sync_channel(HOOKED);
+        let asked = Arc::clone(&shared);
         thread::Builder::new().name("libraries".to_owned()).spawn(move || look(&asked, &tell))?;
-        let libraries = Self { asks, told, hooked: Vec::new() };
         if let Some(program) = program {
-            libraries.ask(Ask::Program(program));
+            shared.ask(Ask::Program(program), true);
         }
-        libraries.ask(Ask::Start(processes.unwrap_or_else(processes::all)));
-        Ok(libraries)
+        shared.ask(Ask::Start(processes), true);
+        Ok(Self { shared, told, hooked: Vec::new() })
     }
 
-    /// A process has started a program, or has a connection.
-    pub fn look_into(&self, pid: u32) {
-        self.ask(Ask::Process(pid));
+    /// A process has started a program.
+    pub fn started(&self, pid: u32) {
+        self.shared.ask(Ask::Process(pid), false);
     }
 
-    fn ask(&self, ask: Ask) {
-        if let Err(TrySendError::Full(ask)) = self.asks.try_send(ask) {
-            tracing::debug!("too many programs at once to look for TLS libraries: {ask:?}");
-        }
+    /// A process uses a connection to a broker.
+    pub fn connected(&self, pid: u32) {
+        self.shared.ask(Ask::Process(pid), true);
     }
 
     /// Hands what was found since the last time to `hook`, which says whether the hooks are in place.
@@ -108,7 +159,14 @@ impl Libraries {
     }
 }
 
-fn look(asked: &Receiver<Ask>, tell: &SyncSender<Told>) {
+impl Drop for Libraries {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.came.notify_one();
+    }
+}
+
+fn look(asked: &Shared, tell: &SyncSender<Told>) {
     let mut known: HashSet<FileId> = HashSet::new();
     let mut hooked: HashSet<FileId> = HashSet::new();
     let mut into = |candidates: Vec<Candidate>| -> Option<()> {
@@ -131,7 +189,7 @@ fn look(asked: &Receiver<Ask>, tell: &SyncSender<Told>) {
         }
         Some(())
     };
-    for ask in asked {
+    while let Some(ask) = asked.next() {
         let done = match ask {
             Ask::Start(processes) => into(system_libraries())
                 .and_then(|()| processes.into_iter().try_for_each(|pid| into(mapped(pid))))

@@ -143,12 +143,12 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
             if record.header.kind == Kind::Exec as u16
                 && let Some(libraries) = &libraries
             {
-                libraries.look_into(record.header.tgid);
+                libraries.started(record.header.tgid);
             }
             engine.take(record);
         }
         if let Some(libraries) = libraries.as_mut().filter(|_| !stopping) {
-            engine.take_wanted().for_each(|pid| libraries.look_into(pid));
+            engine.take_wanted().for_each(|pid| libraries.connected(pid));
             libraries.hook(|found, way, hooks| hook(&mut attachment, found, way, hooks));
         }
         if stopping && taken > 0 {

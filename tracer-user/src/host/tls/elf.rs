@@ -4,10 +4,10 @@ use std::fs::File;
 
 use object::elf::FileHeader64;
 use object::read::elf::ElfFile;
-use object::{Endianness, Object as _, ObjectSegment as _, ObjectSymbol as _, ReadCache};
+use object::{Endianness, Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _, ReadCache};
 use tracer_common::tls::{Hook, Program};
 
-use super::functions;
+use super::{functions, go};
 
 type Elf<'data> = ElfFile<'data, FileHeader64<Endianness>, &'data ReadCache<File>>;
 
@@ -29,7 +29,14 @@ pub fn hooks(file: &File) -> Option<Vec<Hook>> {
         return None;
     }
     let mut hooks = Vec::new();
-    for symbol in elf.dynamic_symbols().chain(elf.symbols()) {
+    // Tables of symbols are long; the names alone tell sooner whether there is anything in them.
+    let named = |section: &str| {
+        let names = elf.section_by_name(section).and_then(|section| section.data().ok());
+        names.is_some_and(functions::are_in)
+    };
+    let (dynamic, all) = (named(".dynstr"), named(".strtab"));
+    let symbols = elf.dynamic_symbols().take_while(|_| dynamic).chain(elf.symbols().take_while(|_| all));
+    for symbol in symbols {
         if symbol.is_undefined() || symbol.address() == 0 {
             continue;
         }
@@ -40,11 +47,26 @@ pub fn hooks(file: &File) -> Option<Vec<Hook>> {
             hooks.push(Hook { offset, program, cookie });
         }
     }
+    hooks.extend(of_go(&elf));
     hooks.sort_unstable();
     // A function in both tables, or with two names, is hooked once.
     hooks.dedup_by_key(|hook| (hook.offset, hook.program));
     hooks.truncate(HOOKS);
     Some(hooks)
+}
+
+/// Hooks of a Go program.
+fn of_go(elf: &Elf<'_>) -> Vec<Hook> {
+    let table = elf.section_by_name(".gopclntab").or_else(|| elf.section_by_name(".data.rel.ro.gopclntab"));
+    let Some(table) = table.and_then(|section| section.data().ok()) else { return Vec::new() };
+    let text = elf.section_by_name(".text").map_or(0, |section| section.address());
+    let code = |address: u64, length: u64| {
+        let segment = elf.segments().find(|segment| {
+            address.checked_sub(segment.address()).is_some_and(|into| into < segment.file_range().1)
+        })?;
+        segment.data_range(address, length).ok()?.map(<[u8]>::to_vec)
+    };
+    go::hooks(table, text, code, |address| offset(elf, address))
 }
 
 /// The place in the file of an address.

@@ -17,6 +17,12 @@ const FUNCTIONS: &[(&str, Library, u64)] = &[
     ("gnutls_record_send2", Library::Gnutls, OUTWARD | WIDE),
 ];
 
+/// Whether a table of names may have one of them.
+pub(super) fn are_in(names: &[u8]) -> bool {
+    let has = |name: &[u8]| memchr::memmem::find(names, name).is_some();
+    has(b"\0SSL_read\0") || has(b"\0gnutls_record_recv\0")
+}
+
 /// The cookie of a C function that is to be hooked.
 pub(super) fn cookie(name: &str) -> Option<u64> {
     let (_, library, bits) = FUNCTIONS.iter().find(|(known, ..)| *known == name)?;
