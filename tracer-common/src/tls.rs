@@ -63,6 +63,8 @@ pub enum Program {
     Begin,
     /// It returns: a hook at the function's beginning that changes the return address.
     End,
+    /// A function begins that takes, as its second argument, the address of an owned or borrowed `Vec<u8>` of Rust.
+    Given,
     /// A Go function begins.
     GoBegin,
     /// A Go function is about to return: a hook at one of its return instructions.
@@ -70,7 +72,8 @@ pub enum Program {
 }
 
 /// Every program.
-pub const PROGRAMS: [Program; 4] = [Program::Begin, Program::End, Program::GoBegin, Program::GoEnd];
+pub const PROGRAMS: [Program; 5] =
+    [Program::Begin, Program::End, Program::Given, Program::GoBegin, Program::GoEnd];
 
 impl Program {
     /// The kernel program's name.
@@ -79,6 +82,7 @@ impl Program {
         match self {
             Self::Begin => "tls_begin",
             Self::End => "tls_end",
+            Self::Given => "tls_given",
             Self::GoBegin => "tls_go_begin",
             Self::GoEnd => "tls_go_end",
         }

@@ -117,6 +117,13 @@ pub fn tls_end(ctx: RetProbeContext) -> u32 {
     0
 }
 
+/// A function of a Rust program is given plaintext.
+#[uprobe]
+pub fn tls_given(ctx: ProbeContext) -> u32 {
+    given(&Registers(ctx.as_ptr() as u64), cookie_of(ctx.as_ptr()));
+    0
+}
+
 /// A method of Go's `tls.Conn` begins.
 #[uprobe]
 pub fn tls_go_begin(ctx: ProbeContext) -> u32 {
@@ -231,18 +238,8 @@ fn end(registers: &Registers, cookie: u64) -> Option<()> {
     } else {
         Tie::None
     };
-    // What the session was found to be is remembered also of calls that moved nothing: handshakes.
-    let known = unsafe { TLS_SESSIONS.get(key) }.copied().unwrap_or(0);
-    let now = match (tie, call.used & STRANGE != 0) {
-        (Tie::Nested, _) => SESSION_OURS,
-        (Tie::None, true) => SESSION_FOREIGN,
-        _ => known,
-    };
-    if now != known {
-        let _ = TLS_SESSIONS.insert(key, now, 0);
-    }
-    if now == SESSION_FOREIGN || (now == 0 && call.at_home == 0) {
-        count(Counter::TlsForeign, 1);
+    // Also of calls that moved nothing: handshakes.
+    if !is_wanted(key, tie, call.used & STRANGE != 0, call.at_home != 0) {
         return None;
     }
     if moved == 0 {
@@ -258,6 +255,61 @@ fn end(registers: &Registers, cookie: u64) -> Option<()> {
         fd: if matches!(tie, Tie::Nested) { call.fd } else { -1 },
         sock: if matches!(tie, Tie::Nested) { call.sock } else { 0 },
         tie,
+    };
+    emit(who, cookie, &found)
+}
+
+/// Whether plaintext of a session is copied; what the session was found to be is remembered.
+#[inline(always)]
+fn is_wanted(key: TlsKey, tie: Tie, strange: bool, at_home: bool) -> bool {
+    // SAFETY: the value is copied at once.
+    let known = unsafe { TLS_SESSIONS.get(key) }.copied().unwrap_or(0);
+    let now = match (tie, strange) {
+        (Tie::Nested, _) => SESSION_OURS,
+        (Tie::None, true) => SESSION_FOREIGN,
+        _ => known,
+    };
+    if now != known {
+        let _ = TLS_SESSIONS.insert(key, now, 0);
+    }
+    let wanted = now == SESSION_OURS || (now != SESSION_FOREIGN && at_home);
+    if !wanted {
+        count(Counter::TlsForeign, 1);
+    }
+    wanted
+}
+
+/// Plaintext of one record at most, RFC 8446 section 5.1: more is no length.
+const RECORD: u64 = 1 << 14;
+/// No memory of a program lies below: `vm.mmap_min_addr`.
+const LOWEST: u64 = 4096;
+
+#[inline(always)]
+fn given(registers: &Registers, cookie: u64) -> Option<()> {
+    let who = select::who()?;
+    let slot = maps::slot(who.tid)?;
+    let [session, bytes, ..] = registers.arguments();
+    // Capacity (or the mark of a borrowed slice), address, length.
+    let [_, buffer, length]: [u64; 3] = user(bytes)?;
+    if buffer < LOWEST || length == 0 || length > RECORD {
+        return None;
+    }
+    let key = TlsKey { tgid: u64::from(who.tgid), address: session };
+    // SAFETY: a map value that this thread alone writes.
+    if !is_wanted(key, Tie::None, false, unsafe { (*slot).tls.at_home } != 0) {
+        return None;
+    }
+    let found = Found {
+        session,
+        buffer,
+        moved: length,
+        requested: length,
+        // SAFETY: no arguments.
+        enter_ns: unsafe { bpf_ktime_get_ns() },
+        tid: who.tid,
+        fd: -1,
+        sock: 0,
+        tie: Tie::None,
     };
     emit(who, cookie, &found)
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use object::elf::FileHeader64;
 use object::read::elf::ElfFile;
 use object::{Endianness, Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _, ReadCache};
-use tracer_common::tls::{Hook, Program};
+use tracer_common::tls::Hook;
 
 use super::{functions, go};
 
@@ -41,11 +41,9 @@ pub fn hooks(file: &File) -> Option<Vec<Hook>> {
             continue;
         }
         let Ok(name) = symbol.name() else { continue };
-        let Some(cookie) = functions::cookie(name) else { continue };
+        let Some((programs, cookie)) = functions::wanted(name) else { continue };
         let Some(offset) = offset(&elf, symbol.address()) else { continue };
-        for program in [Program::Begin, Program::End] {
-            hooks.push(Hook { offset, program, cookie });
-        }
+        hooks.extend(programs.iter().map(|program| Hook { offset, program: *program, cookie }));
     }
     hooks.extend(of_go(&elf));
     hooks.sort_unstable();

@@ -1,7 +1,7 @@
 //! The functions that are hooked, by their names in symbol tables.
 
-use tracer_common::tls::Library;
-use tracer_common::tls::cookie::{COUNT_BEHIND, LIBRARY_SHIFT, OUTWARD, UNSEEN, WIDE};
+use tracer_common::tls::cookie::{COUNT_BEHIND, INDIRECT, LIBRARY_SHIFT, OUTWARD, PAIR, UNSEEN, WIDE};
+use tracer_common::tls::{Library, Program};
 
 /// Names of C functions with the bits of their cookie. `openssl/ssl.h`, `gnutls/gnutls.h`.
 const FUNCTIONS: &[(&str, Library, u64)] = &[
@@ -20,11 +20,78 @@ const FUNCTIONS: &[(&str, Library, u64)] = &[
 /// Whether a table of names may have one of them.
 pub(super) fn are_in(names: &[u8]) -> bool {
     let has = |name: &[u8]| memchr::memmem::find(names, name).is_some();
-    has(b"\0SSL_read\0") || has(b"\0gnutls_record_recv\0")
+    has(b"\0SSL_read\0") || has(b"\0gnutls_record_recv\0") || has(b"23take_received_plaintext")
 }
 
-/// The cookie of a C function that is to be hooked.
-pub(super) fn cookie(name: &str) -> Option<u64> {
-    let (_, library, bits) = FUNCTIONS.iter().find(|(known, ..)| *known == name)?;
-    Some(bits | (*library as u64) << LIBRARY_SHIFT)
+/// The kernel programs that a function is to be hooked with, and its cookie.
+pub(super) fn wanted(name: &str) -> Option<(&'static [Program], u64)> {
+    let cookie = |library: Library, bits: u64| bits | (library as u64) << LIBRARY_SHIFT;
+    if let Some((_, library, bits)) = FUNCTIONS.iter().find(|(known, ..)| *known == name) {
+        return Some((&[Program::Begin, Program::End], cookie(*library, *bits)));
+    }
+    let mangled = name.starts_with("_ZN") || name.starts_with("_R");
+    if !mangled || !name.contains("rustls") {
+        return None;
+    }
+    if is_rustls_write(name) {
+        return Some((&[Program::Begin, Program::End], cookie(Library::Rustls, OUTWARD | PAIR | INDIRECT)));
+    }
+    is_rustls_read(name).then(|| (&[Program::Given][..], cookie(Library::Rustls, 0)))
+}
+
+/// `<rustls::conn::connection::Writer as std::io::Write>::write`, mangled in the older way or the newer. The plaintext is
+/// its argument; `rustls` of all versions since 0.20.
+fn is_rustls_write(name: &str) -> bool {
+    let legacy =
+        name.contains("rustls..conn") && name.contains("Writer$u20$as$u20$std..io..Write$GT$5write17h");
+    legacy || (name.contains("6rustls4conn") && name.contains("6Writer") && name.ends_with("5Write5write"))
+}
+
+/// `rustls::common_state::CommonState::take_received_plaintext` (`conn` before 0.21): what a record held, before the
+/// program asks for it. The functions that programs ask by are too small to be found in optimised programs.
+fn is_rustls_read(name: &str) -> bool {
+    name.contains("11CommonState23take_received_plaintext17h")
+        || (name.contains("6rustls") && name.ends_with("23take_received_plaintext"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_found_by_their_whole_name() {
+        let (programs, bits) = wanted("SSL_write_ex").expect("hooked");
+        assert_eq!(programs, [Program::Begin, Program::End]);
+        assert_eq!(bits, OUTWARD | COUNT_BEHIND | 1 << LIBRARY_SHIFT);
+        for other in ["SSL_peek", "SSL_read_early_data", "my_SSL_read", "SSL_write_", "", "rustls"] {
+            assert_eq!(wanted(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn functions_of_rustls_are_found_in_either_mangling() {
+        let write = [
+            "_ZN67_$LT$rustls..conn..connection..Writer$u20$as$u20$std..io..Write$GT$5write17h1c0125c3178f3924E",
+            "_RNvXs0_NtNtNtCsabc_6rustls4conn10connectionNtB5_6WriterNtNtCsdef_3std2io5Write5write",
+        ];
+        for name in write {
+            let (programs, bits) = wanted(name).expect(name);
+            assert_eq!((programs.len(), bits >> LIBRARY_SHIFT), (2, Library::Rustls as u64));
+            assert_eq!(bits & (OUTWARD | PAIR | INDIRECT), OUTWARD | PAIR | INDIRECT);
+        }
+        let read = [
+            "_ZN6rustls12common_state11CommonState23take_received_plaintext17h9b0e726254905628E",
+            "_RNvMNtCsabc_6rustls12common_stateNtB2_11CommonState23take_received_plaintext",
+        ];
+        for name in read {
+            assert_eq!(wanted(name), Some((&[Program::Given][..], 3 << LIBRARY_SHIFT)), "{name}");
+        }
+        let other = [
+            "_ZN67_$LT$rustls..conn..connection..Writer$u20$as$u20$std..io..Write$GT$14write_vectored17h8E",
+            "_ZN67_$LT$rustls..conn..connection..Writer$u20$as$u20$std..io..Write$GT$5flush17hbdafE",
+        ];
+        for name in other {
+            assert_eq!(wanted(name), None, "{name}");
+        }
+    }
 }
