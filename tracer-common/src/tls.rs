@@ -52,6 +52,8 @@ pub mod cookie {
     pub const INDIRECT: u64 = 1 << 4;
     /// The bytes come from a file: no plaintext is there, only its length (`SSL_sendfile`).
     pub const UNSEEN: u64 = 1 << 5;
+    /// The buffer is an array of segments (`struct iovec`), the length their number.
+    pub const SEGMENTS: u64 = 1 << 6;
     /// A [`super::Library`] from this bit on.
     pub const LIBRARY_SHIFT: u32 = 8;
 }

@@ -355,7 +355,12 @@ fn emit(who: Who, cookie: u64, found: &Found) -> Option<()> {
             (*header).flags |= flag::UNSEEN;
             0
         } else {
-            let captured = copy::bytes(stage, 0, found.buffer, wanted);
+            let captured = if cookie & cookie::SEGMENTS != 0 {
+                let array = (found.buffer, found.requested);
+                copy::gather(stage, array, false, found.moved, 0, wanted).captured
+            } else {
+                copy::bytes(stage, 0, found.buffer, wanted)
+            };
             if captured < wanted {
                 (*header).fault = Fault::Unreadable as u16;
             }

@@ -4,11 +4,21 @@ use std::path::Path;
 
 use aya::programs::UProbe;
 use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeScope};
-use tracer_common::tls::Hook;
+use tracer_common::tls::{Hook, PROGRAMS, Program};
 
 use super::load::{Attachment, LoadError, typed_program};
 
 impl Attachment {
+    /// The loaded programs that hooks run, with the instructions that the verifier walked, 0 if the kernel does not tell.
+    #[must_use]
+    pub fn tls_programs(&self) -> Vec<(String, u32)> {
+        let walked = |program: &Program| {
+            let info = self.bpf.program(program.name())?.info().ok()?;
+            Some((program.name().to_owned(), info.verified_instruction_count().unwrap_or(0)))
+        };
+        PROGRAMS.iter().filter_map(walked).collect()
+    }
+
     /// Hooks functions of the program or library at `path`, in every process that maps it, now or later. Returns how
     /// many hooks are in place.
     ///

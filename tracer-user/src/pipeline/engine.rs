@@ -132,6 +132,7 @@ impl Engine {
         }
         self.pass_ops();
         let before = out.len();
+        out.append(&mut self.tls.reports);
         self.causality.tick(watermark, out);
         self.totals.spans += (out.len() - before) as u64;
     }
@@ -141,11 +142,13 @@ impl Engine {
         self.unplug(now);
         self.commands.tick(now, &mut self.finished);
         self.pass_commands();
+        self.report_all_encrypted();
         for known in self.connections.values_mut() {
             known.connection.expire(now, &mut self.ops);
         }
         self.pass_ops();
         let before = out.len();
+        out.append(&mut self.tls.reports);
         self.causality.flush(out);
         self.totals.spans += (out.len() - before) as u64;
     }

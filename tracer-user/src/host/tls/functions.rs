@@ -1,6 +1,8 @@
 //! The functions that are hooked, by their names in symbol tables.
 
-use tracer_common::tls::cookie::{COUNT_BEHIND, INDIRECT, LIBRARY_SHIFT, OUTWARD, PAIR, UNSEEN, WIDE};
+use tracer_common::tls::cookie::{
+    COUNT_BEHIND, INDIRECT, LIBRARY_SHIFT, OUTWARD, PAIR, SEGMENTS, UNSEEN, WIDE,
+};
 use tracer_common::tls::{Library, Program};
 
 /// Names of C functions with the bits of their cookie. `openssl/ssl.h`, `gnutls/gnutls.h`.
@@ -33,18 +35,26 @@ pub(super) fn wanted(name: &str) -> Option<(&'static [Program], u64)> {
     if !mangled || !name.contains("rustls") {
         return None;
     }
-    if is_rustls_write(name) {
-        return Some((&[Program::Begin, Program::End], cookie(Library::Rustls, OUTWARD | PAIR | INDIRECT)));
+    if let Some(bits) = rustls_write(name) {
+        let bits = bits | OUTWARD | PAIR | INDIRECT;
+        return Some((&[Program::Begin, Program::End], cookie(Library::Rustls, bits)));
     }
     is_rustls_read(name).then(|| (&[Program::Given][..], cookie(Library::Rustls, 0)))
 }
 
-/// `<rustls::conn::connection::Writer as std::io::Write>::write`, mangled in the older way or the newer. The plaintext is
-/// its argument; `rustls` of all versions since 0.20.
-fn is_rustls_write(name: &str) -> bool {
-    let legacy =
-        name.contains("rustls..conn") && name.contains("Writer$u20$as$u20$std..io..Write$GT$5write17h");
-    legacy || (name.contains("6rustls4conn") && name.contains("6Writer") && name.ends_with("5Write5write"))
+/// `write` and `write_vectored` of `<rustls::conn::connection::Writer as std::io::Write>`, mangled in the older way or the
+/// newer, with the bits that tell them apart. The plaintext is their argument.
+fn rustls_write(name: &str) -> Option<u64> {
+    let is = |legacy: &str, newer: &str| {
+        (name.contains("rustls..conn")
+            && name.contains("Writer$u20$as$u20$std..io..Write$GT$")
+            && name.contains(legacy))
+            || (name.contains("6rustls4conn") && name.contains("6Writer") && name.ends_with(newer))
+    };
+    if is("$GT$5write17h", "5Write5write") {
+        return Some(0);
+    }
+    is("$GT$14write_vectored17h", "5Write14write_vectored").then_some(SEGMENTS)
 }
 
 /// `rustls::common_state::CommonState::take_received_plaintext` (`conn` before 0.21): what a record held, before the
@@ -79,6 +89,9 @@ mod tests {
             assert_eq!((programs.len(), bits >> LIBRARY_SHIFT), (2, Library::Rustls as u64));
             assert_eq!(bits & (OUTWARD | PAIR | INDIRECT), OUTWARD | PAIR | INDIRECT);
         }
+        let vectored =
+            "_ZN67_$LT$rustls..conn..connection..Writer$u20$as$u20$std..io..Write$GT$14write_vectored17h8E";
+        assert_eq!(wanted(vectored).map(|(_, bits)| bits & SEGMENTS), Some(SEGMENTS));
         let read = [
             "_ZN6rustls12common_state11CommonState23take_received_plaintext17h9b0e726254905628E",
             "_RNvMNtCsabc_6rustls12common_stateNtB2_11CommonState23take_received_plaintext",
@@ -86,12 +99,7 @@ mod tests {
         for name in read {
             assert_eq!(wanted(name), Some((&[Program::Given][..], 3 << LIBRARY_SHIFT)), "{name}");
         }
-        let other = [
-            "_ZN67_$LT$rustls..conn..connection..Writer$u20$as$u20$std..io..Write$GT$14write_vectored17h8E",
-            "_ZN67_$LT$rustls..conn..connection..Writer$u20$as$u20$std..io..Write$GT$5flush17hbdafE",
-        ];
-        for name in other {
-            assert_eq!(wanted(name), None, "{name}");
-        }
+        let flush = "_ZN67_$LT$rustls..conn..connection..Writer$u20$as$u20$std..io..Write$GT$5flush17hbdafE";
+        assert_eq!(wanted(flush), None);
     }
 }

@@ -237,13 +237,14 @@ impl Engine {
         }
     }
 
-    fn protocol(&self, port: u16) -> Option<System> {
+    pub(super) fn protocol(&self, port: u16) -> Option<System> {
         self.settings.brokers.iter().find(|(known, _)| *known == port).map(|(_, system)| *system)
     }
 
     pub(super) fn close(&mut self, end: End, at: Timestamp, tid: u32) {
         self.end_sessions(end);
         if let Some(mut known) = self.connections.remove(&end) {
+            self.report_encrypted(&known, end.pid);
             known.connection.close(at, tid, &mut self.ops);
             self.totals.proto.add(&known.connection.counts());
             self.pass_ops();

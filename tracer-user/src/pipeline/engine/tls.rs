@@ -5,16 +5,19 @@
 //! such match may be chance, so two are asked for, or one and the connection's end. Until then plaintext waits.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use tracer_common::tls::{Library, Tie};
 
 use super::Engine;
-use super::sockets::End;
+use super::sockets::{End, Known};
 use crate::model::capture::{Body, Capture, Position, Target};
-use crate::model::net::Direction;
+use crate::model::net::{ConnectionKey, Direction, Role};
 use crate::model::payload::Payload;
-use crate::model::time::Timestamp;
+use crate::model::span::Span;
+use crate::model::time::{Interval, Timestamp};
+use crate::span::encrypted;
 use crate::track::stream::Chunk;
 use crate::track::tls::{self, Shape};
 
@@ -34,6 +37,9 @@ const THREADS: usize = 4096;
 /// Sessions of one thread that may be meant by its next call.
 const MEANT: usize = 16;
 
+/// Connections that end unread between two ticks: as many as are kept.
+const REPORTS: usize = 16 * 1024;
+
 /// Matches that make a session a connection's.
 const MATCHES: u32 = 2;
 
@@ -49,10 +55,8 @@ struct Session {
 pub(super) struct Encrypted {
     /// Whose plaintext it is, once there is some.
     pub(super) library: Option<Library>,
-    /// Calls that moved bytes.
-    pub(super) calls: [u64; 2],
-    /// The bytes.
-    pub(super) bytes: [u64; 2],
+    /// Calls that moved bytes, and the bytes: inwards, outwards.
+    pub(super) moved: [(u64, u64); 2],
     /// When the first was moved, and the last.
     pub(super) first: Timestamp,
     pub(super) last: Timestamp,
@@ -107,6 +111,10 @@ pub(super) struct Sessions {
     /// Processes in whose files TLS libraries are to be looked for.
     wanted: Vec<u32>,
     pub(super) counts: Counts,
+    /// Connections of which some plaintext was had, at one end or the other.
+    readable: HashSet<ConnectionKey>,
+    /// Connections that ended without.
+    pub(super) reports: Vec<Span>,
 }
 
 impl Sessions {
@@ -153,6 +161,10 @@ impl Engine {
             && encrypted.library.replace(library).is_none()
         {
             self.tls.counts.readable += 1;
+            if self.tls.readable.len() >= SESSIONS {
+                self.tls.readable.clear();
+            }
+            self.tls.readable.extend(self.connections.get(&end).map(|known| known.socket.connection()));
         }
         // Bytes are counted: the position on the wire is that of the records.
         let chunk =
@@ -192,9 +204,9 @@ impl Engine {
         if capture.result <= 0 {
             return true;
         }
-        let side = usize::from(direction == Direction::Outward);
-        encrypted.calls[side] += 1;
-        encrypted.bytes[side] += payload.size;
+        let (calls, bytes) = &mut encrypted.moved[usize::from(direction == Direction::Outward)];
+        *calls += 1;
+        *bytes += payload.size;
         encrypted.last = capture.at.end;
         self.tls.counts.calls += 1;
         self.tls.counts.bytes += payload.size;
@@ -306,6 +318,41 @@ impl Engine {
             }
         }
         self.tls.bound.retain(|_, bound| *bound != end);
+    }
+
+    /// A connection ends: if nobody could read it, at neither end, that is told.
+    pub(super) fn report_encrypted(&mut self, known: &Known, pid: u32) {
+        let Some(encrypted) = known.encrypted.as_ref().filter(|encrypted| encrypted.library.is_none()) else {
+            return;
+        };
+        let key = known.socket.connection();
+        let system = self.protocol(known.socket.local.port()).or(self.protocol(known.socket.remote.port()));
+        let (Some(process), Some(system)) = (self.processes.get(&pid), system) else { return };
+        if self.tls.readable.contains(&key) || self.tls.reports.len() >= REPORTS {
+            return;
+        }
+        let is_server = known.connection.role() == Some(Role::Server);
+        let server = if is_server { known.socket.local } else { known.socket.remote };
+        let [read, written] = encrypted.moved;
+        self.tls.reports.push(encrypted::encrypted(encrypted::Seen {
+            process: Arc::clone(process),
+            system: system.name(),
+            server: server.to_string().into(),
+            at: Interval { start: encrypted.first, end: encrypted.last.max(encrypted.first) },
+            moved: [(Direction::Inward, read.0, read.1), (Direction::Outward, written.0, written.1)],
+        }));
+    }
+
+    /// The run ends: all connections are told of that nobody could read.
+    pub(super) fn report_all_encrypted(&mut self) {
+        let ends: Vec<End> = self.connections.keys().copied().collect();
+        for end in ends {
+            self.end_sessions(end);
+            if let Some(known) = self.connections.remove(&end) {
+                self.report_encrypted(&known, end.pid);
+                self.connections.insert(end, known);
+            }
+        }
     }
 
     /// A process is gone: so are its sessions.
