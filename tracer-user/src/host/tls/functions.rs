@@ -21,8 +21,9 @@ const FUNCTIONS: &[(&str, Library, u64)] = &[
 
 /// Whether a table of names may have one of them.
 pub(super) fn are_in(names: &[u8]) -> bool {
+    // Without the end of the name before: linkers let a name be the end of a longer one.
     let has = |name: &[u8]| memchr::memmem::find(names, name).is_some();
-    has(b"\0SSL_read\0") || has(b"\0gnutls_record_recv\0") || has(b"23take_received_plaintext")
+    has(b"SSL_read\0") || has(b"gnutls_record_recv\0") || has(b"23take_received_plaintext")
 }
 
 /// The kernel programs that a function is to be hooked with, and its cookie.

@@ -57,9 +57,11 @@ pub fn system_libraries() -> Vec<Candidate> {
     let triple = if cfg!(target_arch = "aarch64") { "aarch64-linux-gnu" } else { "x86_64-linux-gnu" };
     let folders = FOLDERS.iter().flat_map(|folder| [PathBuf::from(folder), Path::new(folder).join(triple)]);
     let files = folders.filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
-    files
-        .map(|file| file.path())
-        .filter(|path| is_named_so(path))
+    let named = files.map(|file| file.path()).filter(|path| is_named_so(path));
+    let mut seen = BTreeSet::new();
+    // A folder may be a link to another one, and so may a library.
+    named
         .filter_map(|path| Candidate::open(&path, &path))
+        .filter(|candidate| seen.insert(candidate.id))
         .collect()
 }
