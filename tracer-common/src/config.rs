@@ -166,6 +166,8 @@ pub struct Config {
     /// Number, in the kernel's BTF, of a type that begins with words, for `bpf_rdonly_cast`; 0: the kernel has no such
     /// function, its memory is read by a helper.
     pub words_type: u32,
+    /// 1: functions of TLS libraries are hooked.
+    pub tls: u32,
     /// Where things are in the kernel's structures.
     pub offsets: Offsets,
     /// The same of io_uring's.
@@ -251,7 +253,7 @@ pub mod running {
     /// Device number, 32 bits.
     pub const DEVICE: usize = 28;
     /// All of it.
-    pub const BYTES: usize = 288;
+    pub const BYTES: usize = 352;
     /// Value of [`STATE`].
     pub const RUNNING: u8 = 1;
 }

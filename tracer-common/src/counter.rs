@@ -59,10 +59,14 @@ pub enum Counter {
     UringUnseenBytes = 25,
     /// Requests of io_uring that were not followed because too many were under way.
     UringFull = 26,
+    /// Calls of TLS libraries whose plaintext was written to the data ring.
+    Tls = 27,
+    /// Calls of TLS libraries by selected processes on connections that are not selected: nothing was copied.
+    TlsForeign = 28,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 27;
+pub const COUNTERS: u32 = 29;
 
 /// Every counter with its name, in discriminant order.
 pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
@@ -93,4 +97,6 @@ pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
     (Counter::UringUnseen, "uring_unseen"),
     (Counter::UringUnseenBytes, "uring_unseen_bytes"),
     (Counter::UringFull, "uring_full"),
+    (Counter::Tls, "tls"),
+    (Counter::TlsForeign, "tls_foreign"),
 ];

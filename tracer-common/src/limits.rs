@@ -70,6 +70,13 @@ pub const URING_SHOTS: u32 = 4096;
 /// longest ago give way, and are looked at again from their next such call on.
 pub const EGRESS: u32 = 4096;
 
+/// Sessions of TLS libraries of which is known whether their connection is selected: as many as the user side keeps
+/// connections. The least recently used give way.
+pub const TLS_SESSIONS: u32 = 16 * 1024;
+
+/// Calls of Go's `crypto/tls` under way at once: a goroutine waits in one for each connection. The oldest give way.
+pub const TLS_GO_CALLS: u32 = 16 * 1024;
+
 /// Video buffers that were given and not yet filled: a queue has up to 64, rarely more than 8. Those given first go first.
 pub const BUFFERS: u32 = 512;
 

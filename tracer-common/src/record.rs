@@ -49,6 +49,10 @@ pub enum Kind {
     /// Bytes of a connection as they left in a packet, where the call that sent them did not show them
     /// ([`flag::FOLLOWS`]). Entry is that of the last such call, exit when the packet left.
     Packet = 19,
+    /// A call of a TLS library that moved plaintext returned; payload: the plaintext; result: its length. `args`: address
+    /// of the session, [`crate::tls::Library`] and [`crate::tls::Tie`], thread that began the call. If it is tied to a
+    /// socket, `fd` and `sock` say which.
+    Tls = 20,
 }
 
 /// The kinds in discriminant order.
@@ -72,6 +76,7 @@ pub const KINDS: &[Kind] = &[
     Kind::Bus,
     Kind::Program,
     Kind::Packet,
+    Kind::Tls,
 ];
 
 impl Kind {

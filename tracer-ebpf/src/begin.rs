@@ -9,7 +9,7 @@ use crate::calls::{self, Kind, is};
 use crate::maps::{INTERRUPTED, InFlight, NUMBERS, RUNNING, config, count, slot_or_new};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
-use crate::{egress, finish, follow, lifecycle, nested, uring, wait};
+use crate::{egress, finish, follow, lifecycle, nested, tls, uring, wait};
 
 /// `IPPROTO_TCP`, `include/uapi/linux/in.h`.
 const TCP: u16 = 6;
@@ -138,7 +138,7 @@ pub(crate) fn described<const RING: bool>(
         Some(server) => server,
         // Its address is not in the socket yet but in the arguments.
         None if kind.has(traits::ADDRESS) => address_selected(args)?,
-        None => return None,
+        None => return tls::strange(who.tid),
     };
     // A port of UDP is another one.
     let family = names.family;
@@ -156,6 +156,7 @@ pub(crate) fn described<const RING: bool>(
         (*slot).sock = sock;
         (*slot).inode = walk::inode_number(file.inode);
         walk::sock_common(sock, slot);
+        tls::used(slot, fd, sock);
         if family == select::AF_UNIX {
             (*slot).peer = walk::unix_peer(sock);
         } else if kind.has(traits::INWARD | traits::OUTWARD | traits::UNSEEN) && protocol == TCP {

@@ -26,6 +26,7 @@ mod nested;
 mod probes;
 mod read;
 mod select;
+mod tls;
 mod uring;
 mod wait;
 mod walk;

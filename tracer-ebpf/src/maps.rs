@@ -27,6 +27,7 @@ static CONFIG: Config = Config {
     own_children: 0,
     fork_child: 0,
     words_type: 0,
+    tls: 0,
     offsets: Offsets {
         task_files: 0,
         files_fdt: 0,
@@ -152,6 +153,48 @@ pub(crate) struct InFlight {
     /// Begin of the transaction that the driver does on its bus: I2C, SMBus; 0 if it does none.
     pub(crate) bus_ns: [u64; 2],
     pub(crate) sock_common: SockCommon,
+    /// The call of a TLS library that the thread is in.
+    pub(crate) tls: TlsCall,
+}
+
+/// A call of a TLS library.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct TlsCall {
+    /// Stack pointer at entry, 0: no call. It says which return belongs to which entry.
+    pub(crate) stack: u64,
+    pub(crate) session: u64,
+    pub(crate) buffer: u64,
+    pub(crate) length: u64,
+    /// Where the number of bytes will be stored, if it is.
+    pub(crate) count: u64,
+    pub(crate) enter_ns: u64,
+    /// The selected socket that was used during the call.
+    pub(crate) sock: u64,
+    pub(crate) fd: i32,
+    /// Bits of [`crate::tls`].
+    pub(crate) used: u16,
+    /// 1: the thread has used a selected socket, in this call or before.
+    pub(crate) at_home: u16,
+}
+
+/// A session of a TLS library, or a goroutine.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct TlsKey {
+    pub(crate) tgid: u64,
+    pub(crate) address: u64,
+}
+
+/// A call of Go's library: its goroutine may go on in another thread.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct GoCall {
+    pub(crate) session: u64,
+    pub(crate) buffer: u64,
+    pub(crate) length: u64,
+    pub(crate) enter_ns: u64,
+    pub(crate) tid: u64,
 }
 
 const _: () = assert!(
@@ -253,6 +296,14 @@ pub(crate) static BUS_REQUESTS: HashMap<u64, BusRequest> = HashMap::with_max_ent
 /// Video buffers that a program has given, by address: some never reach the driver, and nothing tells of their end.
 #[map]
 pub(crate) static BUFFERS: LruHashMap<u64, BusRequest> = LruHashMap::with_max_entries(limits::BUFFERS, 0);
+/// Sessions of TLS libraries: see [`crate::tls`].
+#[map]
+pub(crate) static TLS_SESSIONS: LruHashMap<TlsKey, u32> =
+    LruHashMap::with_max_entries(limits::TLS_SESSIONS, 0);
+/// Calls of Go's TLS library, by goroutine.
+#[map]
+pub(crate) static TLS_GO_CALLS: LruHashMap<TlsKey, GoCall> =
+    LruHashMap::with_max_entries(limits::TLS_GO_CALLS, 0);
 /// Number of the slot of each thread that has one.
 #[map]
 static CALLS: HashMap<u32, u32> = HashMap::with_max_entries(limits::THREADS, 0);
@@ -355,6 +406,8 @@ fn give_slot(tid: u32) -> u64 {
         (*slot).message_fd = -1;
         (*slot).command_fd = -1;
         (*slot).plain_command = 0;
+        (*slot).tls.stack = 0;
+        (*slot).tls.at_home = 0;
         (*slot).owner = tid;
         if CALLS.insert(tid, index, 0).is_err() {
             (*slot).owner = 0;

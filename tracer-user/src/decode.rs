@@ -11,6 +11,7 @@ use tracer_common::config::SockLayout;
 use tracer_common::limits::PROGRAM_BYTES;
 use tracer_common::recipe::{ELEMENT, PIECE_HEADER_BYTES, PieceHeader};
 use tracer_common::record::{Header, Kind, SOCK_COMMON_BYTES, Target as WireTarget, flag};
+use tracer_common::tls::{Library, TIE_SHIFT, Tie};
 
 use crate::model::capture::{Body, Capture, DeviceKind, DeviceNumber, Piece, Position, Program, Target};
 use crate::model::net::{Direction, SocketEnd, Transport};
@@ -136,6 +137,17 @@ impl Decoder {
                 let [bus, amount, call] = header.args;
                 let bus = Bus::from_wire(bus).ok_or(DecodeError::Kind(header.kind))?;
                 Body::Bus { bus, amount, call: self.time(call) }
+            }
+            Kind::Tls => {
+                let [session, how, _] = header.args;
+                let unknown = DecodeError::Kind(header.kind);
+                Body::Tls {
+                    direction,
+                    session,
+                    library: Library::from_wire(how & 0xff).ok_or(unknown)?,
+                    tie: Tie::from_wire(how >> TIE_SHIFT).ok_or(unknown)?,
+                    payload: Payload { size: moved(header, payload.len() as u64), captured: payload },
+                }
             }
         })
     }

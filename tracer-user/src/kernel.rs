@@ -13,4 +13,5 @@ mod object;
 pub mod rings;
 pub mod running;
 pub mod selection;
+pub mod uprobes;
 mod uring;

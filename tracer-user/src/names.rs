@@ -142,6 +142,16 @@ pub mod attribute {
     pub const BUS_MESSAGES: &str = "iotrail.bus.messages";
     /// Bytes of a request to a block device.
     pub const BUS_BYTES: &str = "iotrail.bus.bytes";
+    /// Whether the plaintext of an encrypted connection was had.
+    pub const TLS_READABLE: &str = "iotrail.tls.readable";
+    /// Calls that moved bytes of an encrypted connection inwards.
+    pub const TLS_READ_CALLS: &str = "iotrail.tls.read_calls";
+    /// The bytes, as they are on the wire.
+    pub const TLS_READ_BYTES: &str = "iotrail.tls.read_bytes";
+    /// Calls that moved bytes of an encrypted connection outwards.
+    pub const TLS_WRITE_CALLS: &str = "iotrail.tls.write_calls";
+    /// The bytes, as they are on the wire.
+    pub const TLS_WRITE_BYTES: &str = "iotrail.tls.write_bytes";
     /// OpenTelemetry: the thread.
     pub const THREAD_ID: &str = "thread.id";
     /// Type of a CloudEvent.

@@ -10,6 +10,7 @@ use super::btf;
 use super::load::{self, Hooks, LoadError, Options};
 use super::selection::Selection;
 use tracer_common::bus::{BUSES, Bus};
+use tracer_common::tls::{Hook, PROGRAMS};
 
 /// One facility of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +93,7 @@ pub fn probe() -> (Vec<Feature>, Trial) {
         .push(packets(egress.unwrap_or_else(|| Err("positions in connections are not known".to_owned()))));
     features.push(requests(uring.unwrap_or_else(|| Err("the kernel's structures are not known".to_owned()))));
     features.extend(buses(&mut trial));
+    features.push(hooks_in_programs(&mut trial, has_btf));
     trial.programs.sort();
     trial.programs.dedup();
     (features, trial)
@@ -123,6 +125,47 @@ fn buses(trial: &mut Trial) -> Vec<Feature> {
         remedy: "load the driver before iotrail starts, if there is such a device",
     };
     kernel.buses.into_iter().map(feature).collect()
+}
+
+/// Whether functions of programs can be hooked: all programs for that are loaded, and one place of this program hooked.
+fn hooks_in_programs(trial: &mut Trial, btf: bool) -> Feature {
+    let options = Options { selection: nothing(), tls: true, ..Options::new(Hooks::Raw, btf) };
+    let tried = load::load_with(&options, Hooks::Raw).and_then(|mut kernel| {
+        let place = own_place(rights as *const () as usize).unwrap_or(0);
+        let hooks = PROGRAMS.map(|program| Hook { offset: place, program, cookie: 0 });
+        kernel.attachment.hook(Path::new("/proc/self/exe"), &hooks)?;
+        Ok(kernel.attachment.tls_programs())
+    });
+    let (available, detail) = match tried {
+        Ok(programs) => {
+            let count = programs.len();
+            trial.programs.extend(programs);
+            (true, format!("{count} programs"))
+        }
+        Err(error) => (false, chain(&error)),
+    };
+    Feature {
+        name: "hooks in TLS libraries (uprobes)",
+        available,
+        required: false,
+        detail,
+        consequence: "encrypted connections to brokers are only counted: what is in them is not seen",
+        remedy: "a kernel from 5.15 on with CONFIG_UPROBE_EVENTS",
+    }
+}
+
+/// The place in its file of an address of this program.
+fn own_place(address: usize) -> Option<u64> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    maps.lines().find_map(|line| {
+        // `address perms offset …`
+        let mut fields = line.split_ascii_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let offset = hex(fields.nth(1)?)?;
+        let into = (address as u64).checked_sub(hex(start)?)?;
+        (address as u64 <= hex(end)?).then_some(offset + into)
+    })
 }
 
 /// How the lines begin with which a verifier's log ends: they count, and give no reason.

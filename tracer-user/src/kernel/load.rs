@@ -57,6 +57,8 @@ pub struct Options {
     pub own_children: bool,
     /// With BTF: read the kernel's memory with plain loads where it allows that (since 6.2), else by a helper.
     pub plain_loads: bool,
+    /// Plaintext of TLS libraries is wanted.
+    pub tls: bool,
     /// Who and what.
     pub selection: Selection,
 }
@@ -74,6 +76,7 @@ impl Options {
             lifecycle_ring: 4 << 20,
             own_children: false,
             plain_loads: true,
+            tls: false,
             selection: Selection::default(),
         }
     }
@@ -274,6 +277,7 @@ fn load_reading(
         own_children: u32::from(options.own_children),
         fork_child: if options.btf { 0 } else { fork_child().unwrap_or(0) },
         words_type: cast.map_or(0, |cast| cast.words),
+        tls: u32::from(options.tls),
         offsets: layout.map(|layout| layout.offsets).unwrap_or_default(),
         uring: layout.and_then(|layout| layout.uring).unwrap_or_default(),
     };

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use tracer_common::bus::Bus;
 use tracer_common::call::{Abi, Call};
+use tracer_common::tls::{Library, Tie};
 
 use super::net::{Direction, SocketEnd};
 use super::payload::Payload;
@@ -205,5 +206,15 @@ pub enum Body {
         /// Messages or bytes.
         amount: u64,
         call: Timestamp,
+    },
+    /// A TLS library took or gave plaintext. If it is tied to a socket, that is the capture's target, of which nothing
+    /// but the identity is known here.
+    Tls {
+        direction: Direction,
+        /// Identity of the library's object of the connection, within the process and, for some libraries, the direction.
+        session: u64,
+        library: Library,
+        tie: Tie,
+        payload: Payload,
     },
 }

@@ -21,6 +21,7 @@ pub(super) fn attach(options: &Options, plan: &Plan) -> Result<Kernel, Failure> 
     let mut load = load::Options {
         capture_bytes: options.capture_bytes,
         data_ring: options.ring << 10,
+        tls: wants_tls(options, plan),
         own_children: !options.command.is_empty(),
         selection: plan.selection.clone(),
         ..load::Options::new(hooks, !options.no_btf)
@@ -48,6 +49,11 @@ pub(super) fn attach(options: &Options, plan: &Plan) -> Result<Kernel, Failure> 
         kernel.attachment.attach_compat()?;
     }
     Ok(kernel)
+}
+
+/// Whether plaintext of TLS libraries is wanted: there are brokers, and nobody said no.
+pub(super) fn wants_tls(options: &Options, plan: &Plan) -> bool {
+    !options.no_tls && (!plan.selection.ports.is_empty() || !plan.selection.unix_paths.is_empty())
 }
 
 /// What is there and what is missing, for `/health/detailed`.
