@@ -196,7 +196,9 @@ fn nats_go_jetstream() {
 
 #[test]
 fn async_nats_subscribes_and_answers() {
-    check(include_str!("../recordings/async_nats_core_workers.txt"), &expect![[r#"
+    check(
+        include_str!("../recordings/async_nats_core_workers.txt"),
+        &expect![[r#"
         >0+257 connect
         >263+15 subscribe ["plant.*"]
         >278+19 subscribe ["jobs.>"]
@@ -206,12 +208,15 @@ fn async_nats_subscribes_and_answers() {
         <877+69 deliver ask b"1" 1/1
         >308+66 publish _INBOX.dgAgy4oLiqEkB0mMNGPsvq.dgAgy4oLiqEkB0mMNGPsrT b"pong" 4/4
         <946+69 deliver ask b"1" 1/1
-        >374+66 publish _INBOX.dgAgy4oLiqEkB0mMNGPsvq.dgAgy4oLiqEkB0mMNGPt0D b"pong" 4/4"#]]);
+        >374+66 publish _INBOX.dgAgy4oLiqEkB0mMNGPsvq.dgAgy4oLiqEkB0mMNGPt0D b"pong" 4/4"#]],
+    );
 }
 
 #[test]
 fn async_nats_publishes_and_asks() {
-    check(include_str!("../recordings/async_nats_core_panel.txt"), &expect![[r#"
+    check(
+        include_str!("../recordings/async_nats_core_panel.txt"),
+        &expect![[r#"
         >0+255 connect
         >261+21 publish plant.a b"21.5" 4/4
         >282+106 publish jobs.x b"job" 3/3
@@ -220,12 +225,15 @@ fn async_nats_publishes_and_asks() {
         >494+67 publish ask id=16707668339198679242 b"1" 1/1
         <814+68 deliver _INBOX.dgAgy4oLiqEkB0mMNGPsvq.dgAgy4oLiqEkB0mMNGPt0D b"pong" 4/4
         >561+70 publish nobody id=1864866860654785791 b"1" 1/1
-        <882+107 settled 1864866860654785791 error=no_responders"#]]);
+        <882+107 settled 1864866860654785791 error=no_responders"#]],
+    );
 }
 
 #[test]
 fn async_nats_jetstream() {
-    check(include_str!("../recordings/async_nats_jetstream.txt"), &expect![[r#"
+    check(
+        include_str!("../recordings/async_nats_jetstream.txt"),
+        &expect![[r#"
         >0+255 connect
         >664+68 publish rs.a id=13928617781603902301 b"0" 1/1
         <1826+88 settled 13928617781603902301 given=RS:1
@@ -242,5 +250,6 @@ fn async_nats_jetstream() {
         <3030+61 deliver rs.a id=1343783822951911110 group=work named=RS:3 settle b"2" 1/1
         >1593+87 ack [12435536224096456681] anywhere
         >1680+53 ack [6636436490650318262] anywhere
-        >1733+53 ack [1343783822951911110] anywhere"#]]);
+        >1733+53 ack [1343783822951911110] anywhere"#]],
+    );
 }
