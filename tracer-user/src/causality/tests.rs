@@ -4,5 +4,6 @@ mod broker;
 mod content;
 mod laws;
 mod logs;
+mod requests;
 mod trail;
 mod world;

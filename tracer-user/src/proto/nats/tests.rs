@@ -278,8 +278,12 @@ fn introductions_longer_than_a_line() {
     for piece in [usize::MAX, 5000, 100] {
         let mut bench = client();
         bench.capture = usize::MAX;
-        info.as_bytes().chunks(piece.min(info.len())).for_each(|part| drop(bench.get(part)));
-        connect.as_bytes().chunks(piece.min(connect.len())).for_each(|part| drop(bench.put(part)));
+        for part in info.as_bytes().chunks(piece.min(info.len())) {
+            bench.get(part);
+        }
+        for part in connect.as_bytes().chunks(piece.min(connect.len())) {
+            bench.put(part);
+        }
         bench.get(b"MSG a 1 2\r\nhi\r\n").put(b"PUB a 2\r\nhi\r\n");
         let kinds: Vec<_> = bench.ops.iter().map(|op| crate::proto::testing::meaning(&op.kind)).collect();
         assert_eq!(kinds, ["connect", "deliver a b\"hi\" 2/2", "publish a b\"hi\" 2/2"], "pieces of {piece}");
