@@ -249,7 +249,9 @@ fn responses_and_their_requests() {
     check(
         &mut bench,
         &expect![[r#"
-        0 publish t id=21474836480 settle b"x" 1/1
-        0 connected error=SASL_AUTHENTICATION_FAILED"#]],
+            0 publish t id=21474836480 settle b"x" 1/1
+            0 settled 21474836480 given=t 0:40
+            0 commit g t/0@0
+            0 connected error=SASL_AUTHENTICATION_FAILED"#]],
     );
 }
