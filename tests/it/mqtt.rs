@@ -6,4 +6,5 @@ mod delivery;
 mod files;
 mod session;
 pub(crate) mod site;
+mod version5;
 mod viewpoint;

@@ -5,4 +5,5 @@ mod content;
 mod laws;
 mod logs;
 mod trail;
+mod version5;
 mod world;

@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use super::counts::Counts;
 use super::side::{Known, Side, Step};
-use super::{Origin, Protocol, Row, Score, table};
+use super::{Memory, Origin, Protocol, Row, Score, table};
 use crate::model::capture::Position;
 use crate::model::net::{ConnectionKey, Direction, Role, SocketEnd, Transport};
 use crate::model::op::{Op, OpKind, Place, System};
 use crate::model::payload::Payload;
 use crate::model::process::ProcessKey;
 use crate::model::time::{Interval, Timestamp};
-use crate::track::stream::{Chunk, Stream};
+use crate::track::stream::Chunk;
 
+mod carrier;
 #[cfg(test)]
 mod tests;
+
+use carrier::Carrier;
 
 /// Strikes (chunks without a frame, broken frames) after which a protocol that the bytes have shown is given up: a
 /// stretch of losses must not end it.
@@ -38,7 +41,7 @@ const EPHEMERAL: u16 = 32768;
 
 /// Decodes what one process moves over one connection.
 ///
-/// Bounded whatever comes: two [`Stream`]s and the protocol's state.
+/// Bounded whatever comes: two streams and the protocol's state.
 #[derive(Debug)]
 pub struct Connection {
     process: ProcessKey,
@@ -54,9 +57,11 @@ pub struct Connection {
     established: bool,
     /// Nothing more is decoded.
     over: bool,
+    carrier: Carrier,
     inward: Side,
     outward: Side,
     counts: Counts,
+    memory: Arc<Memory>,
 }
 
 #[derive(Debug)]
@@ -88,10 +93,18 @@ impl Connection {
             tried: 0,
             established: false,
             over: false,
+            carrier: Carrier::Unknown,
             inward: Side::default(),
             outward: Side::default(),
             counts: Counts::default(),
+            memory: Arc::default(),
         }
+    }
+
+    /// The same, and it learns from the other connections that were given this memory.
+    #[must_use]
+    pub fn with_memory(self, memory: &Arc<Memory>) -> Self {
+        Self { memory: Arc::clone(memory), ..self }
     }
 
     /// Takes in what one call moved and pushes the ops that are thereby complete.
@@ -101,11 +114,11 @@ impl Connection {
             return;
         }
         let now = chunk.at.end;
-        self.side(direction).stream.push(chunk);
+        self.side(direction).push(chunk);
         self.run(direction, false, out);
         let reverse = direction.reverse();
-        if self.side(reverse).stream.is_waiting() {
-            self.side(reverse).stream.expire(now);
+        if self.side(reverse).is_waiting() {
+            self.side(reverse).expire(now);
             self.run(reverse, false, out);
         }
     }
@@ -175,7 +188,7 @@ impl Connection {
         if self.over {
             return;
         }
-        self.side(direction).stream.gap();
+        self.side(direction).gap();
         self.run(direction, false, out);
     }
 
@@ -183,8 +196,8 @@ impl Connection {
     /// Without a call of this, a chunk after a loss waits until the next one comes.
     pub fn expire(&mut self, now: Timestamp, out: &mut Vec<Op>) {
         for direction in [Direction::Inward, Direction::Outward] {
-            if !self.over && self.side(direction).stream.is_waiting() {
-                self.side(direction).stream.expire(now);
+            if !self.over && self.side(direction).is_waiting() {
+                self.side(direction).expire(now);
                 self.run(direction, false, out);
             }
         }
@@ -193,7 +206,7 @@ impl Connection {
     /// Whether [`Self::expire`] may bring something to light.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        !self.over && (self.inward.stream.is_waiting() || self.outward.stream.is_waiting())
+        !self.over && (self.inward.is_waiting() || self.outward.is_waiting())
     }
 
     /// The connection ended, or the process did. Pushes [`OpKind::Disconnect`] if a client was connected that did not
@@ -201,7 +214,7 @@ impl Connection {
     pub fn close(&mut self, at: Timestamp, tid: u32, out: &mut Vec<Op>) {
         for direction in [Direction::Inward, Direction::Outward] {
             if !self.over {
-                self.side(direction).stream.flush();
+                self.side(direction).flush();
                 self.run(direction, true, out);
             }
         }
@@ -213,8 +226,8 @@ impl Connection {
             return;
         }
         let (start, exact) = match role {
-            Role::Client => self.outward.stream.end(),
-            Role::Server => self.inward.stream.end(),
+            Role::Client => self.outward.end(),
+            Role::Server => self.inward.end(),
         };
         self.counts.ops += 1;
         out.push(Op {
@@ -235,8 +248,8 @@ impl Connection {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = self.counts;
-        counts.stream.add(self.inward.stream.counts());
-        counts.stream.add(self.outward.stream.counts());
+        self.inward.count(&mut counts);
+        self.outward.count(&mut counts);
         counts
     }
 
@@ -277,15 +290,15 @@ impl Connection {
 
     /// Works on one side as far as its bytes go, and on the other one if this one brought news for it.
     fn run(&mut self, direction: Direction, closing: bool, out: &mut Vec<Op>) {
-        let before = (self.established, self.role);
+        let before = (self.established, self.role, self.carrier);
         self.work(direction, closing, out);
-        if before != (self.established, self.role) {
+        if before != (self.established, self.role, self.carrier) {
             self.work(direction.reverse(), closing, out);
         }
     }
 
     fn work(&mut self, direction: Direction, closing: bool, out: &mut Vec<Op>) {
-        while !self.over && self.guess(direction) {
+        while !self.over && self.carry(direction, closing) && self.guess(direction) {
             let hint = self.hint;
             let Some(guess) = &mut self.guess else { return };
             let known = Known {
@@ -301,6 +314,7 @@ impl Connection {
                     socket: self.socket,
                     viewpoint,
                 }),
+                memory: &self.memory,
             };
             let side = match direction {
                 Direction::Inward => &mut self.inward,
@@ -309,16 +323,20 @@ impl Connection {
             let step = side.advance(&known, &mut *guess.protocol, &mut self.counts, out);
             let strikes = side.strikes;
             match step {
-                Step::Found { to_server, opens } => {
-                    let told = to_server.map(|to_server| role(to_server, direction));
+                Step::Found { to_server: way, opens } => {
+                    let told = way.map(|to_server| role(to_server, direction));
                     // Before the protocol is established, bytes know better than whoever told the role.
                     let role = if self.established { self.role.or(told) } else { told.or(self.role) };
                     match role.or_else(|| role_by_ports(&self.socket, guess.row)) {
                         Some(role) => {
+                            let first = self.from_start && side.is_virgin();
+                            if !side.is_virgin() {
+                                guess.protocol.resynced(to_server(role, direction));
+                            }
                             side.follow(&mut self.counts);
                             self.role = Some(role);
                             self.established = true;
-                            if opens {
+                            if opens || first {
                                 self.side(direction.reverse()).begin();
                             }
                         }
@@ -342,8 +360,12 @@ impl Connection {
         loop {
             let hint = self.hint;
             let tried = self.tried;
+            let to_server = self.role.map(|role| to_server(role, direction));
             let side = self.side(direction);
-            if side.stream.available() == 0 {
+            if side.stream.available() == 0 && !side.fill(to_server) {
+                if side.strikes > patience {
+                    self.give_up();
+                }
                 return false;
             }
             let front = side.stream.front();
@@ -351,12 +373,21 @@ impl Connection {
             let best = (0u32..)
                 .zip(table())
                 .filter(|(index, _)| tried & (1 << index) == 0)
-                .map(|(index, row)| ((row.detect)(head, hint == Some(row.system)), index, row))
-                .filter(|(score, ..)| *score > Score::No && !head.is_empty())
+                .map(|(index, row)| {
+                    let hinted = hint == Some(row.system);
+                    let score = (row.detect)(head, hinted);
+                    // A signature is stronger than a port, and a port than what bytes may happen to look like.
+                    ((score == Score::Sure, hinted, score), index, row)
+                })
+                .filter(|((.., score), ..)| *score > Score::No && !head.is_empty())
                 // The first of the best.
                 .reduce(|best, next| if next.0 > best.0 { next } else { best });
             if let Some((_, index, row)) = best {
-                self.guess = Some(Guess { row, index, protocol: (row.start)() });
+                let mut protocol = (row.start)();
+                if self.from_start {
+                    protocol.begin();
+                }
+                self.guess = Some(Guess { row, index, protocol });
                 return true;
             }
             let size = side.stream.front_size();
@@ -374,16 +405,29 @@ impl Connection {
     fn patience(&self) -> u32 {
         match (self.established, self.hint, self.from_start) {
             (true, ..) => PATIENCE_ESTABLISHED,
-            (false, Some(_), _) => PATIENCE_HINTED,
-            (false, None, false) => PATIENCE_UNKNOWN,
-            (false, None, true) => PATIENCE_FIRST,
+            (false, Some(_), _) if self.tried == 0 => PATIENCE_HINTED,
+            // The hint was wrong, or there is none.
+            (false, _, false) => PATIENCE_UNKNOWN,
+            (false, _, true) => PATIENCE_FIRST,
         }
     }
 
     /// The guess was wrong.
     fn withdraw(&mut self) {
+        if self.carrier == Carrier::LooksLikeWebSocket {
+            self.carrier = Carrier::Itself;
+            self.inward.leave();
+            self.outward.leave();
+            self.guess = None;
+        }
+        // The port told this protocol, and all patience went into it: nobody else spoke up in the meantime.
+        let told = !self.established && self.hint.is_some();
         if let Some(guess) = self.guess.take() {
             self.tried |= 1 << guess.index;
+            if told && self.hint == Some(guess.row.system) {
+                self.give_up();
+                return;
+            }
         }
         self.established = false;
         self.inward.restart();
@@ -397,10 +441,8 @@ impl Connection {
         self.over = true;
         self.counts.gave_up = 1;
         for direction in [Direction::Inward, Direction::Outward] {
-            let side = self.side(direction);
-            let counts = *side.stream.counts();
-            side.stream = Stream::default();
-            self.counts.stream.add(&counts);
+            let side = std::mem::take(self.side(direction));
+            side.count(&mut self.counts);
         }
     }
 }

@@ -5,15 +5,20 @@
 //! programs seldom write half frames, then every place that the protocol's `resync` finds plausible. A candidate is
 //! believed once the frames that follow from it weigh enough; until then no op is made of it.
 
-use super::{FrameView, Header, Origin, Outcome, Protocol, Row, Trust, Unusable};
+use super::{
+    FrameView, Header, Memory, Origin, Outcome, Presumed, Protocol, Row, Shortfall, Trust, Unusable,
+};
 use crate::model::net::ConnectionKey;
 use crate::model::op::{Op, Place};
 use crate::track::stream::{Piece, Stream};
 
 use super::counts::Counts;
+use super::websocket::Tunnel;
+
+mod wire;
 
 /// Bytes of a frame that a search looks at: enough for the names that tell a frame from garbage.
-const SEARCH_HEAD: usize = 512;
+pub(super) const SEARCH_HEAD: usize = 512;
 
 /// Weight at which a candidate is believed in a connection whose protocol is known or told by its port: one telling
 /// frame that fills a call, or two telling frames.
@@ -25,6 +30,10 @@ const ENOUGH_UNKNOWN: u32 = Header::SIGNATURE;
 /// A frame longer than this is not waited for before its beginning is believed, if a call's bytes begin with it: a search
 /// cannot hold so much.
 const LONG: u64 = 32 * 1024;
+
+/// A frame shorter than this is not presumed where not even a call was seen: another as short may have been there instead,
+/// to the last byte.
+const SHORT: u64 = 1024;
 
 /// Latest starts of calls that are tried while the first candidate is not settled: some frames of a program that reads
 /// byte by byte.
@@ -47,6 +56,8 @@ pub(super) struct Known<'a> {
     pub(super) connection: ConnectionKey,
     /// The end that saw the frames, if the role is known.
     pub(super) origin: Option<Origin>,
+    /// What the connections of one host tell each other.
+    pub(super) memory: &'a Memory,
 }
 
 /// How far the loop came.
@@ -69,12 +80,19 @@ enum Mode {
 /// One direction.
 #[derive(Debug)]
 pub(super) struct Side {
+    /// The protocol's bytes.
     pub(super) stream: Stream,
+    /// What carries them, if the connection does not itself.
+    tunnel: Option<Box<Tunnel>>,
     mode: Mode,
     /// Whether nothing was passed over yet: the read point may be the connection's first byte.
     virgin: bool,
     /// The piece that was begun is of no interest.
     skipping: bool,
+    /// Something was passed over since the last frame.
+    missed: bool,
+    /// What begins at the read point cannot be followed: a search that believes it would not end.
+    refused: bool,
     /// What spoke against the protocol lately: chunks in which no frame begins, broken frames.
     pub(super) strikes: u32,
     scratch: Vec<u8>,
@@ -84,9 +102,12 @@ impl Default for Side {
     fn default() -> Self {
         Self {
             stream: Stream::default(),
+            tunnel: None,
             mode: Mode::Search,
             virgin: true,
             skipping: false,
+            missed: false,
+            refused: false,
             strikes: 0,
             scratch: Vec::new(),
         }
@@ -98,7 +119,13 @@ impl Side {
     pub(super) fn begin(&mut self) {
         if self.virgin && self.mode == Mode::Search {
             self.mode = Mode::Follow;
+            self.refused = false;
         }
+    }
+
+    /// Whether nothing was passed over yet.
+    pub(super) fn is_virgin(&self) -> bool {
+        self.virgin
     }
 
     /// The boundary that was found is accepted.
@@ -120,21 +147,19 @@ impl Side {
     /// Passes over `len` bytes that no protocol explains.
     pub(super) fn pass(&mut self, len: u64) {
         self.virgin = false;
+        self.missed = true;
+        self.refused = false;
         self.stream.skip(len);
     }
 
     /// Forgets what it believed.
     pub(super) fn restart(&mut self) {
         self.mode = Mode::Search;
+        self.refused = false;
         self.strikes = 0;
     }
 
-    /// Whether a frame is half here.
-    pub(super) fn is_half(&self) -> bool {
-        self.mode != Mode::Over && self.stream.is_half()
-    }
-
-    /// Makes ops of what the stream holds, as far as it goes.
+    /// Makes ops of what is here, as far as it goes.
     pub(super) fn advance(
         &mut self,
         known: &Known<'_>,
@@ -142,6 +167,23 @@ impl Side {
         counts: &mut Counts,
         out: &mut Vec<Op>,
     ) -> Step {
+        loop {
+            match self.drain(known, protocol, counts, out) {
+                Step::Wait if self.fill(known.to_server) => {}
+                step => return step,
+            }
+        }
+    }
+
+    /// Makes ops of what the stream holds.
+    fn drain(
+        &mut self,
+        known: &Known<'_>,
+        protocol: &mut dyn Protocol,
+        counts: &mut Counts,
+        out: &mut Vec<Op>,
+    ) -> Step {
+        self.stream.keep(known.row.keep);
         loop {
             match self.mode {
                 Mode::Over => {
@@ -158,6 +200,7 @@ impl Side {
                     Verdict::Wait if self.stream.is_full() => self.pass_over(known, counts),
                     Verdict::Wait => return Step::Wait,
                     Verdict::Refuted => self.pass_over(known, counts),
+                    Verdict::Found { .. } if self.refused => self.pass_over(known, counts),
                     Verdict::Found { to_server, opens } => return Step::Found { to_server, opens },
                 },
             }
@@ -188,25 +231,48 @@ impl Side {
             [] => Outcome::NeedMore,
             bytes => protocol.frame(bytes, known.to_server, Trust::Follow),
         };
+        let cut = peek.cut;
+        let presumed = match outcome {
+            // The header lies in a hole.
+            Outcome::NeedMore if cut => protocol.presumed(peek.bytes, known.to_server == Some(true)),
+            _ => None,
+        };
+        if let Some(presumed) = presumed.filter(|presumed| presumed.len > 0) {
+            match self.is_likely(presumed, seen, known, protocol) {
+                // What comes may show that it is none.
+                None if !self.stream.is_full() && !known.closing => return false,
+                Some(false) => {}
+                _ => {
+                    self.virgin = false;
+                    if let Some(piece) = self.stream.take(presumed.len) {
+                        self.fold(piece, known, origin, protocol, counts, out);
+                    }
+                    return true;
+                }
+            }
+        }
         match outcome {
             Outcome::Frame(Header { len, .. }) | Outcome::Skip { len } if len > 0 => {
-                if seen < len.min(want as u64) && !peek.cut && !known.closing {
+                if seen < len.min(want as u64) && !cut && !known.closing {
                     return false;
                 }
                 self.virgin = false;
                 self.skipping = matches!(outcome, Outcome::Skip { .. });
+                self.forget_places();
                 let Some(piece) = self.stream.take(len) else {
                     // Not begun: a loss of unknown length cuts it.
+                    self.missed |= !self.stream.is_partial();
                     return !self.stream.is_partial();
                 };
                 self.fold(piece, known, origin, protocol, counts, out);
                 true
             }
-            Outcome::NeedMore if !peek.cut && seen < want as u64 => false,
-            // The header lies in a hole.
-            Outcome::NeedMore if peek.cut => {
+            Outcome::NeedMore if !cut && seen < want as u64 => false,
+            Outcome::NeedMore if cut => {
                 self.mode = Mode::Search;
                 self.virgin = false;
+                self.missed = true;
+                self.refused = true;
                 true
             }
             Outcome::End => {
@@ -217,9 +283,50 @@ impl Side {
                 counts.invalid += 1;
                 self.strikes += 1;
                 self.mode = Mode::Search;
+                self.missed = true;
+                self.refused = true;
                 true
             }
         }
+    }
+
+    /// Whether what was captured agrees with a frame, of which only the first `seen` bytes are known and which is believed
+    /// for what came before; `None` if it may tell once more is there.
+    fn is_likely(
+        &mut self,
+        presumed: Presumed,
+        seen: u64,
+        known: &Known<'_>,
+        protocol: &dyn Protocol,
+    ) -> Option<bool> {
+        let Presumed { len, with_rest } = presumed;
+        if len < SHORT && self.stream.is_lost(seen) {
+            return Some(false);
+        }
+        // It swallows no other.
+        if let Some(again) = self.stream.next_captured(seen).filter(|again| *again < len) {
+            let peek = self.stream.peek(again, SEARCH_HEAD, &mut self.scratch);
+            let outcome = protocol.frame(peek.bytes, known.to_server, Trust::Search);
+            if matches!(outcome, Outcome::Frame(header) if header.weight > 0) {
+                return Some(false);
+            }
+        }
+        Some(self.may_end(len, known, protocol)? || self.may_end(with_rest, known, protocol) == Some(true))
+    }
+
+    /// Whether a frame may end `len` bytes behind the read point: another begins there, or nothing came since, or that
+    /// cannot be seen. Where not even calls were seen anything may lie, so there it does not. `None` if bytes before that
+    /// are still to come.
+    fn may_end(&mut self, len: u64, known: &Known<'_>, protocol: &dyn Protocol) -> Option<bool> {
+        if self.stream.available() < len {
+            return None;
+        }
+        let peek = self.stream.peek(len, protocol.head(), &mut self.scratch);
+        Some(match (peek.bytes, peek.cut) {
+            ([], true) => !self.stream.is_lost(len),
+            ([], false) => true,
+            (bytes, _) => protocol.frame(bytes, known.to_server, Trust::Follow) != Outcome::Invalid,
+        })
     }
 
     fn fold(
@@ -237,25 +344,34 @@ impl Side {
         }
         counts.frames += 1;
         let to_server = known.to_server == Some(true);
+        let place = Place {
+            connection: known.connection,
+            to_server,
+            start: piece.start,
+            length: piece.len,
+            exact: piece.exact,
+            part: 0,
+        };
+        let shortfall = Shortfall::default();
         let view = FrameView {
+            place: self.place(&piece, place),
             bytes: piece.bytes,
             len: piece.len,
             to_server,
-            place: Place {
-                connection: known.connection,
-                to_server,
-                start: piece.start,
-                length: piece.len,
-                exact: piece.exact,
-                part: 0,
-            },
+            follows: !std::mem::take(&mut self.missed),
             at: piece.at,
             last_enter: piece.last_enter,
             tid: piece.tid,
             origin,
+            memory: known.memory,
+            shortfall: &shortfall,
         };
         let before = out.len();
-        match protocol.fold(view, out) {
+        let folded = protocol.fold(view, out);
+        counts.over_messages += shortfall.messages.get();
+        counts.over_bodies += shortfall.bodies.get();
+        counts.undefined += shortfall.undefined.get();
+        match folded {
             Ok(()) => {
                 counts.ops += out.len().saturating_sub(before) as u64;
                 self.strikes = self.strikes.saturating_sub(1);

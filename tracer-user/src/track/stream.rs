@@ -60,7 +60,7 @@ pub struct Counts {
     pub unplaced: u64,
     /// Bytes that packets should have shown and did not.
     pub unfilled_bytes: u64,
-    /// Captured bytes that were let go because [`HELD_BYTES`] or [`KEEP_BYTES`] was reached.
+    /// Captured bytes that were let go because [`HELD_BYTES`] or the bytes kept of a piece were reached.
     pub cut_bytes: u64,
 }
 
@@ -108,8 +108,8 @@ pub struct Piece {
 }
 
 /// The stream. Bounded: at most [`HELD_SEGMENTS`] segments with [`HELD_BYTES`] captured bytes, one piece under
-/// construction of [`KEEP_BYTES`], and [`REORDER_CHUNKS`] chunks with [`REORDER_BYTES`] that wait for an earlier one,
-/// or [`PROMISED_CHUNKS`] with [`PROMISED_BYTES`] for one that was promised.
+/// construction of [`KEEP_BYTES`] (or what [`Self::keep`] says), and [`REORDER_CHUNKS`] chunks with [`REORDER_BYTES`]
+/// that wait for an earlier one, or [`PROMISED_CHUNKS`] with [`PROMISED_BYTES`] for one that was promised.
 #[derive(Debug, Default)]
 pub struct Stream {
     order: Order,
@@ -157,6 +157,19 @@ impl Stream {
         self.assembly.peek(offset, want, scratch)
     }
 
+    /// Whether of the byte `offset` bytes behind the read point not even the call was seen.
+    #[must_use]
+    pub fn is_lost(&self, offset: u64) -> bool {
+        self.assembly.is_lost(offset)
+    }
+
+    /// Where the next call began of which bytes are captured, behind the one that the byte `offset` bytes behind the read
+    /// point lies in; from the read point.
+    #[must_use]
+    pub fn next_captured(&self, offset: u64) -> Option<u64> {
+        self.assembly.next_captured(offset)
+    }
+
     /// Cuts off the next `len` bytes. If they have not all moved yet, the piece is begun: nothing else can be taken
     /// until [`Self::resume`] has handed it out. If a loss of unknown length lies in between, the bytes before it are
     /// dropped and no piece is begun ([`Self::is_partial`] tells), or a begun one is given up.
@@ -169,6 +182,11 @@ impl Stream {
     pub fn resume(&mut self) -> Option<Piece> {
         let piece = self.assembly.resume()?;
         Some(self.order.named(piece))
+    }
+
+    /// How many captured bytes to keep of the pieces to come: [`KEEP_BYTES`] unless told.
+    pub fn keep(&mut self, bytes: usize) {
+        self.assembly.keep = bytes;
     }
 
     /// Whether a piece is begun and not yet handed out.

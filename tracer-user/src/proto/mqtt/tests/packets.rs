@@ -7,13 +7,13 @@ use super::CONNECT;
 use crate::model::net::{Direction, Role, SocketEnd};
 use crate::model::op::Place;
 use crate::model::process::ProcessKey;
-use crate::proto::Origin;
 use crate::proto::testing::{Bench, hex, meaning};
+use crate::proto::{Memory, Origin, Shortfall};
 
 /// What the loop makes of one packet at a boundary.
-fn judge(packet: &str, to_server: bool) -> String {
+pub(super) fn judge(level: Level, packet: &str, to_server: bool) -> String {
     let bytes = hex(packet);
-    let mut mqtt = Mqtt { level: Level::Three, ..Mqtt::default() };
+    let mut mqtt = Mqtt { level, ..Mqtt::default() };
     match mqtt.frame(&bytes[..bytes.len().min(HEAD)], Some(to_server), Trust::Follow) {
         Outcome::Frame(header) if header.len == bytes.len() as u64 => {}
         other => return format!("{other:?}"),
@@ -27,10 +27,12 @@ fn judge(packet: &str, to_server: bool) -> String {
         socket: SocketEnd::unknown(),
         viewpoint: Role::Client,
     };
+    let (memory, shortfall) = (Memory::default(), Shortfall::default());
     let view = FrameView {
         bytes: chunk.payload.captured,
         len: chunk.payload.size,
         to_server,
+        follows: true,
         place: Place {
             connection: origin.socket.connection(),
             to_server,
@@ -43,6 +45,8 @@ fn judge(packet: &str, to_server: bool) -> String {
         last_enter: chunk.at.start,
         tid: 1,
         origin: &origin,
+        memory: &memory,
+        shortfall: &shortfall,
     };
     let mut out = Vec::new();
     match mqtt.fold(view, &mut out) {
@@ -138,7 +142,7 @@ fn each_packet_and_its_malformations() {
     ];
     for (packet, expected) in cases {
         let (way, bytes) = packet.split_at(1);
-        assert_eq!(judge(bytes, way == ">"), expected, "{packet}");
+        assert_eq!(judge(Level::Three, bytes, way == ">"), expected, "{packet}");
     }
 }
 
