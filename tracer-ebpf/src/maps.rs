@@ -321,7 +321,8 @@ static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTERS_LEN, 
 pub(crate) static URING: HashMap<u64, InFlight> = HashMap::with_max_entries(limits::URING, 1);
 /// Those that may complete several times, by ring and the program's name for them.
 #[map]
-pub(crate) static URING_SHOTS: LruHashMap<[u64; 2], u64> = LruHashMap::with_max_entries(limits::URING_SHOTS, 0);
+pub(crate) static URING_SHOTS: LruHashMap<[u64; 2], u64> =
+    LruHashMap::with_max_entries(limits::URING_SHOTS, 0);
 /// Where a request is put together.
 #[map]
 pub(crate) static SCRATCH: PerCpuArray<InFlight> = PerCpuArray::with_max_entries(1, 0);

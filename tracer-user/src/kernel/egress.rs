@@ -23,13 +23,13 @@ pub(super) const PROGRAM: &str = "packet_out";
 /// # Errors
 /// What keeps it from being attached, in words.
 pub(super) fn attach(bpf: &mut Ebpf) -> Result<(), String> {
+    let program = bpf.program_mut(PROGRAM).ok_or("no such program in the object")?;
+    let program: &mut CgroupSkb = program.try_into().map_err(|error: ProgramError| chain(&error))?;
+    program.load().map_err(|error| chain(&error))?;
     let Some(root) = root(&fs::read("/proc/self/mountinfo").unwrap_or_default()) else {
         return Err("no version 2 hierarchy of control groups is mounted".to_owned());
     };
     let group = File::open(&root).map_err(|error| format!("cannot open {}: {error}", root.display()))?;
-    let program = bpf.program_mut(PROGRAM).ok_or("no such program in the object")?;
-    let program: &mut CgroupSkb = program.try_into().map_err(|error: ProgramError| chain(&error))?;
-    program.load().map_err(|error| chain(&error))?;
     program
         .attach(group, CgroupSkbAttachType::Egress, CgroupAttachMode::Single)
         .map_err(|error| format!("{}: {}", root.display(), chain(&error)))?;
