@@ -41,7 +41,12 @@ async def pull(client):
     ready()
     seen = 0
     while seen < given.count:
-        for message in await subscription.fetch(min(10, given.count - seen), timeout=60):
+        try:
+            # A batch that is not full is given out when the time is up.
+            messages = await subscription.fetch(min(10, given.count - seen), timeout=0.5)
+        except nats.errors.TimeoutError:
+            continue
+        for message in messages:
             log(message.subject, message.data, str(message.metadata.sequence.stream))
             await message.ack()
             seen += 1

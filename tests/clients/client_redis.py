@@ -4,6 +4,7 @@ import redis
 from common import load, log, options, ready
 
 given = options()
+given.way = given.way.rstrip("3")
 tls = {"ssl": True, "ssl_ca_certs": given.ca} if given.ca else {}
 client = redis.Redis("localhost" if tls else "127.0.0.1", given.port, client_name=given.id, **tls)
 client.ping()
