@@ -6,7 +6,8 @@ each message.
 
 import sys
 
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 from common import load, log, options, ready
 
 given = options()
@@ -46,6 +47,12 @@ if given.what == "publish":
     if failed:
         sys.exit(f"not delivered: {failed[0]}")
 else:
+    for created in AdminClient(config).create_topics([NewTopic(given.source, 1, 1)]).values():
+        try:
+            created.result()
+        except KafkaException as error:
+            # Another subscriber was quicker, or the broker creates topics by itself.
+            print(error, file=sys.stderr)
     config |= {
         "group.id": given.group,
         "auto.offset.reset": "earliest",
@@ -62,9 +69,7 @@ else:
         if message is None:
             continue
         if message.error():
-            # The topic is only being created.
-            if message.error().code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                sys.exit(str(message.error()))
+            print(message.error(), file=sys.stderr)
             continue
         log(message.topic(), message.value(), str(message.offset()))
         consumer.commit(message, asynchronous=False)

@@ -1,0 +1,238 @@
+//! The runs that every way of every protocol goes through.
+
+use super::check::Truth;
+use super::site::{Client, Library, Site};
+use super::{Protocol, Route};
+use crate::mqtt::check::Owner;
+use crate::mqtt::site::trace;
+use crate::support::{Outcome, Tracer};
+
+/// Who is traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Viewpoint {
+    Both,
+    Clients,
+    Broker,
+}
+
+/// A publisher and its subscribers.
+pub(crate) struct Flow {
+    route: &'static Route,
+    name: String,
+    /// The subscribers' library.
+    library: Library,
+    /// How many messages.
+    count: usize,
+    publisher: Client,
+    subscribers: Vec<Client>,
+}
+
+/// What is published: `COUNTxSIZE,…`, and how many that is.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) messages: &'static str,
+    pub(crate) count: usize,
+    /// Milliseconds between two messages.
+    pub(crate) period: &'static str,
+}
+
+/// Small bodies, some that are larger than any capture of a call, and one of 1 MiB.
+pub(crate) const SIZES: Load = Load { messages: "10x20,3x5120,1x1048576", count: 14, period: "0" };
+/// As fast as the libraries can.
+pub(crate) const FAST: Load = Load { messages: "2000x256", count: 2000, period: "0" };
+/// One now and then.
+pub(crate) const SLOW: Load = Load { messages: "20x40", count: 20, period: "20" };
+
+fn text(template: &str, flow: &str, sub: usize) -> String {
+    template.replace("{flow}", flow).replace("{sub}", &sub.to_string())
+}
+
+impl Flow {
+    /// Starts subscribers and a publisher, and waits until they are ready. The publisher waits to be told to begin.
+    pub(crate) fn start(site: &Site, route: &'static Route, from: Library, to: Library, load: Load) -> Self {
+        let name = format!("{}-{from:?}-{to:?}", route.name).to_lowercase();
+        let count = load.count.to_string();
+        let subscriber = |number| {
+            let (from, group) = (text(route.from, &name, number), text(route.group, &name, number));
+            let arguments = ["subscribe", "--from", &from, "--count", &count, "--group", &group];
+            site.client(to, &format!("{name}-sub{number}"), route.ways[1], &arguments)
+        };
+        let subscribers = (0..route.subscribers).map(subscriber).collect();
+        let destination = text(route.to, &name, 0);
+        let arguments =
+            ["--to", &destination, "--messages", load.messages, "--period", load.period, "--held"];
+        let publisher = site.client(
+            from,
+            &format!("{name}-pub"),
+            route.ways[0],
+            &[&["publish"], arguments.as_slice()].concat(),
+        );
+        Self { route, name, library: to, count: load.count, publisher, subscribers }
+    }
+
+    /// The process ids of all clients.
+    pub(crate) fn pids(&self) -> Vec<String> {
+        let clients = self.subscribers.iter().chain([&self.publisher]);
+        clients.map(|client| client.pid().to_string()).collect()
+    }
+
+    /// Publishes what is left, and waits until everybody has ended.
+    pub(crate) fn finish(&mut self) {
+        // Told twice, it does not wait at the half.
+        self.publisher.go_on();
+        self.publisher.go_on();
+        self.publisher.finish();
+        self.subscribers.iter_mut().for_each(Client::finish);
+    }
+
+    /// Adds what happened from message `from` on to the truth.
+    pub(crate) fn tell(&self, truth: &mut Truth, from: usize, viewpoint: Viewpoint) {
+        let Self { route, name, library, count, publisher, subscribers } = self;
+        assert_eq!(publisher.log().len(), *count, "{name}: the publisher's own log");
+        let settles = route.settles[usize::from(*library == Library::Python)];
+        let owner = |client: &Client| match viewpoint {
+            Viewpoint::Broker => Owner::Remote(client.id.clone()),
+            Viewpoint::Both | Viewpoint::Clients => Owner::Process(client.pid()),
+        };
+        let published_id = route.id.filter(|_| route.published_id);
+        let late = |entries: Vec<super::site::Entry>| -> Vec<_> {
+            let number = |head: &str| head.rsplit('-').next().and_then(|number| number.parse().ok());
+            entries
+                .into_iter()
+                .filter(|entry| number(&entry.head).is_none_or(|is: usize| is >= from))
+                .collect()
+        };
+        truth.sent(&owner(publisher), &late(publisher.log()), &text(route.published, name, 0), published_id);
+        for subscriber in subscribers {
+            assert_eq!(subscriber.log().len(), *count, "{name}: the subscriber's own log");
+            truth.received(&owner(subscriber), &late(subscriber.log()), settles, route.id);
+        }
+    }
+}
+
+/// Starts a tracer for this broker, told to look from there alone.
+fn start(site: &Site, viewpoint: Viewpoint, flows: &[Flow], more: &[&str]) -> Tracer {
+    let selector = site.selector();
+    let mut pids = Vec::new();
+    match viewpoint {
+        Viewpoint::Both => {}
+        Viewpoint::Clients => flows.iter().for_each(|flow| pids.extend(flow.pids())),
+        Viewpoint::Broker => pids.push(site.broker.pid.to_string()),
+    }
+    let mut arguments = vec!["--broker", &selector, "--payload", "head:64", "--ring", "131072"];
+    for pid in &pids {
+        arguments.extend(["--pid", pid]);
+    }
+    arguments.extend(more);
+    trace(&arguments)
+}
+
+fn truth(site: &Site, viewpoint: Viewpoint) -> Truth {
+    let broker = (site.broker.pid, site.protocol.service);
+    Truth::new(site.protocol.system, (viewpoint != Viewpoint::Clients).then_some(broker))
+}
+
+/// Keeps what was seen beside the clients' logs, for the case that it is not what it should be.
+pub(crate) fn keep(site: &Site, outcome: &Outcome) {
+    let spans: Vec<String> = outcome.spans.iter().map(|span| format!("{span:?}\n")).collect();
+    std::fs::write(site.path().join("spans.txt"), spans.concat()).expect("the spans can be kept");
+    std::fs::write(
+        site.path().join("iotrail.txt"),
+        format!("{outcome:?}").split("], counts").last().unwrap_or_default(),
+    )
+    .expect("the counts can be kept");
+}
+
+/// Every route between every pair of libraries, one after the other, attached before they connect.
+pub(crate) fn every_client(protocol: &'static Protocol, routes: &'static [Route], load: Load) {
+    let site = Site::new(protocol);
+    if std::env::var_os("SMOKE").is_some() {
+        let mut truth = truth(&site, Viewpoint::Both);
+        for route in routes {
+            for (from, to) in [(Library::Rust, Library::Python), (Library::Python, Library::Rust)] {
+                let mut flow = Flow::start(&site, route, from, to, load);
+                flow.finish();
+                flow.tell(&mut truth, 0, Viewpoint::Both);
+                eprintln!("{} {from:?} ok", route.name);
+            }
+        }
+        return;
+    }
+    let tracer = start(&site, Viewpoint::Both, &[], &[]);
+    let mut truth = truth(&site, Viewpoint::Both);
+    for route in routes {
+        for (from, to) in [
+            (Library::Rust, Library::Rust),
+            (Library::Rust, Library::Python),
+            (Library::Python, Library::Rust),
+            (Library::Python, Library::Python),
+        ] {
+            let mut flow = Flow::start(&site, route, from, to, load);
+            flow.finish();
+            flow.tell(&mut truth, 0, Viewpoint::Both);
+        }
+    }
+    let outcome = tracer.stop();
+    keep(&site, &outcome);
+    truth.check(&outcome);
+}
+
+/// Every route as seen from one side, attached to connections that are there: half of the messages go before the tracer comes.
+pub(crate) fn in_the_middle(
+    protocol: &'static Protocol,
+    routes: &'static [Route],
+    viewpoint: Viewpoint,
+    load: Load,
+) {
+    let site = Site::new(protocol);
+    let library = |number: usize| if number % 2 == 0 { Library::Rust } else { Library::Python };
+    let mut flows: Vec<Flow> = routes
+        .iter()
+        .enumerate()
+        .map(|(number, route)| Flow::start(&site, route, library(number), library(number / 2), load))
+        .collect();
+    let half = load.count / 2;
+    for Flow { publisher, subscribers, .. } in &mut flows {
+        publisher.go_on();
+        subscribers.iter_mut().for_each(|subscriber| subscriber.wait_for(half));
+    }
+    let tracer = start(&site, viewpoint, &flows, &[]);
+    let mut truth = truth(&site, viewpoint);
+    for flow in &mut flows {
+        flow.finish();
+        flow.tell(&mut truth, half, viewpoint);
+        let log = flow.publisher.log();
+        truth.excuse(&log[half..half + protocol.asked_before]);
+    }
+    let outcome = tracer.stop();
+    keep(&site, &outcome);
+    truth.check(&outcome);
+}
+
+/// Every route as seen from one side, attached before the first message.
+pub(crate) fn one_side(
+    protocol: &'static Protocol,
+    routes: &'static [Route],
+    viewpoint: Viewpoint,
+    load: Load,
+) {
+    let site = Site::new(protocol);
+    let library = |number: usize| if number % 2 == 0 { Library::Python } else { Library::Rust };
+    let mut truth = truth(&site, viewpoint);
+    // The broker's process is there before its clients; these have to be started to be named.
+    let begin = |flows: &[Flow]| start(&site, viewpoint, flows, &[]);
+    let make = |(number, route)| Flow::start(&site, route, library(number), library(number / 2 + 1), load);
+    let (tracer, mut flows): (Tracer, Vec<Flow>) = if viewpoint == Viewpoint::Broker {
+        (begin(&[]), routes.iter().enumerate().map(make).collect())
+    } else {
+        let flows: Vec<Flow> = routes.iter().enumerate().map(make).collect();
+        (begin(&flows), flows)
+    };
+    for flow in &mut flows {
+        flow.finish();
+        flow.tell(&mut truth, 0, viewpoint);
+    }
+    let outcome = tracer.stop();
+    keep(&site, &outcome);
+    truth.check(&outcome);
+}
