@@ -18,10 +18,13 @@ pub enum Bus {
     Block = 6,
     /// `include/trace/events/vb2.h`.
     V4l2 = 7,
+    /// `drivers/usb/host/xhci-trace.h`: other host controllers' drivers do not tell.
+    Usb = 8,
 }
 
 /// Every bus.
-pub const BUSES: [Bus; 7] = [Bus::I2c, Bus::Smbus, Bus::Spi, Bus::Scsi, Bus::Nvme, Bus::Block, Bus::V4l2];
+pub const BUSES: [Bus; 8] =
+    [Bus::I2c, Bus::Smbus, Bus::Spi, Bus::Scsi, Bus::Nvme, Bus::Block, Bus::V4l2, Bus::Usb];
 
 impl Bus {
     /// The bus with this number on the wire, if there is one.
@@ -41,6 +44,7 @@ impl Bus {
             Self::Nvme => "nvme",
             Self::Block => "block",
             Self::V4l2 => "v4l2",
+            Self::Usb => "usb",
         }
     }
 
@@ -48,7 +52,7 @@ impl Bus {
     #[must_use]
     pub const fn transaction(self) -> &'static str {
         match self {
-            Self::I2c | Self::Smbus => "transfer",
+            Self::I2c | Self::Smbus | Self::Usb => "transfer",
             Self::Spi => "message",
             Self::Scsi | Self::Nvme => "command",
             Self::Block => "request",
@@ -80,6 +84,7 @@ impl Bus {
             Self::V4l2 => {
                 &[("v4l2_end", "vb2_buf_done"), ("v4l2_begin", "vb2_buf_queue"), ("v4l2_given", "vb2_qbuf")]
             }
+            Self::Usb => &[("usb_end", "xhci_urb_giveback"), ("usb_begin", "xhci_urb_enqueue")],
         }
     }
 }

@@ -308,3 +308,17 @@ pub fn v4l2_end(ctx: RawTracePointContext) -> i32 {
     }
     0
 }
+
+/// `xhci_urb_enqueue(urb)`, `drivers/usb/host/xhci-trace.h`: the host controller's driver has it.
+#[raw_tracepoint(tracepoint = "xhci_urb_enqueue")]
+pub fn usb_begin(ctx: RawTracePointContext) -> i32 {
+    request_begins(ctx.arg(0));
+    0
+}
+
+/// `xhci_urb_giveback(urb)`. How it ended is not in it yet: the command's own status says that.
+#[raw_tracepoint(tracepoint = "xhci_urb_giveback")]
+pub fn usb_end(ctx: RawTracePointContext) -> i32 {
+    request_ends(ctx.arg(0), Bus::Usb, 1, 0);
+    0
+}

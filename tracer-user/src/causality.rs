@@ -19,6 +19,7 @@ mod containment;
 mod context;
 mod counts;
 mod emit;
+mod given;
 mod hop;
 mod message;
 mod nearly;
@@ -36,8 +37,9 @@ use hashbrown::HashMap;
 pub use self::counts::Counts;
 
 use self::conn::{Conns, PlaceKey};
+use self::given::Given;
 use self::hop::{Topics, Unsettled};
-use self::message::SettleKey;
+use self::message::{Owner, SettleKey, Uncommitted};
 use self::nearly::Nearly;
 use self::node::{Handle, Nodes};
 use self::order::{Event, Order};
@@ -90,7 +92,11 @@ pub struct Causality {
     /// Publishes that the broker has not answered, by client and settle id.
     publishes: HashMap<(u32, u64), Handle>,
     /// Deliveries that the client has not settled.
-    settles: HashMap<(u32, u64), SettleKey>,
+    settles: HashMap<(Owner, u64), SettleKey>,
+    /// Deliveries of logs that were not committed.
+    uncommitted: Uncommitted,
+    /// Publishes by the identity that the broker gave them.
+    given: Given,
     due: Nearly<(Timestamp, u64), Handle>,
     scheduled: u64,
     keys: ArgumentKeys,
@@ -115,6 +121,8 @@ impl Causality {
             joins: HashMap::new(),
             publishes: HashMap::new(),
             settles: HashMap::new(),
+            uncommitted: Uncommitted::default(),
+            given: Given::default(),
             due: Nearly::default(),
             scheduled: 0,
             keys: ArgumentKeys::default(),

@@ -17,6 +17,7 @@ use std::{os::unix::process::CommandExt as _, process::Command};
 /// `bench mosquitto`: a broker's rate and latency with and without iotrail, and what iotrail itself takes.
 /// `bench saturation`: the highest rate of messages at which nothing is lost, and what is counted beyond it.
 /// `bench pipeline`: CPU time and allocations of the user side for one message, without kernel and broker.
+/// `bench protocols`: messages and bytes a second that each protocol's decoder takes, from recorded conversations.
 /// Prints medians and ratios as a Markdown table. `bench -- --help` and `bench syscalls --help` have more.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -28,7 +29,7 @@ pub(crate) struct Options {
         required = true,
         trailing_var_arg = true,
         allow_hyphen_values = true,
-        value_name = "syscalls|devices|mosquitto|saturation|pipeline"
+        value_name = "syscalls|devices|mosquitto|saturation|pipeline|protocols"
     )]
     what: Vec<String>,
 }
@@ -36,8 +37,10 @@ pub(crate) struct Options {
 /// Builds, then becomes the benchmark.
 pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
     let Options { rounds, mut what } = options;
-    if let Some(("pipeline", own)) = what.split_first().map(|(first, own)| (first.as_str(), own)) {
-        return pipeline(workspace, rounds, own);
+    if let Some((name @ ("pipeline" | "protocols"), own)) =
+        what.split_first().map(|(first, own)| (first.as_str(), own))
+    {
+        return user_side(workspace, name, rounds, own);
     }
     setup::must_be_root("measuring", "bench …")?;
     let toolchain = setup::ensure(workspace, Level::Bench)?;
@@ -69,10 +72,8 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
 }
 
 /// Needs neither root nor the kernel programs. Of all packages at once: with the same features as the program.
-fn pipeline(workspace: &Workspace, rounds: usize, own: &[String]) -> Result<()> {
+fn user_side(workspace: &Workspace, name: &str, rounds: usize, own: &[String]) -> Result<()> {
     let mut bench = workspace.cargo();
-    bench
-        .args(["bench", "--workspace", "--bench", "pipeline", "--", "--rounds", &rounds.to_string()])
-        .args(own);
+    bench.args(["bench", "--workspace", "--bench", name, "--", "--rounds", &rounds.to_string()]).args(own);
     cmd::loud(&mut bench)
 }

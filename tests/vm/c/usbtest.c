@@ -199,6 +199,9 @@ static void iso(void)
 	struct usbdevfs_setinterface setting = {1, 1};
 	struct usbdevfs_urb *urb = calloc(1, sizeof *urb + PACKETS * sizeof *urb->iso_frame_desc), *done = NULL;
 	CHECK(urb && !ioctl(fd, USBDEVFS_CLAIMINTERFACE, &(unsigned){1}) && !ioctl(fd, USBDEVFS_SETINTERFACE, &setting));
+	CHECK(control(USB_DIR_IN, USB_REQ_GET_DESCRIPTOR, USB_DT_DEVICE << 8, 0, data, 18) == 18);
+	/* It has none of these. */
+	CHECK(control(USB_DIR_IN, USB_REQ_GET_DESCRIPTOR, USB_DT_DEBUG << 8, 0, data, 4) < 0 && errno == EPIPE);
 	urb->type = USBDEVFS_URB_TYPE_ISO;
 	urb->endpoint = 1;
 	urb->flags = USBDEVFS_URB_ISO_ASAP;

@@ -10,7 +10,7 @@ use super::hop::covers;
 use super::node::{Handle, View};
 use super::table::Table;
 use crate::model::net::{ConnectionKey, Role, SocketEnd, Transport};
-use crate::model::op::{Message, Op, OpKind};
+use crate::model::op::{Message, Op, OpKind, System};
 use crate::model::process::ProcessKey;
 use crate::model::time::Timestamp;
 use crate::span::message::Line;
@@ -71,6 +71,10 @@ pub(super) struct Conn {
     pub(super) open: VecDeque<Handle>,
     /// Deliveries that the client was not seen to read yet.
     pub(super) unread: VecDeque<Handle>,
+    /// Deliveries of one frame, as the client and as the broker saw it: where it begins, and which.
+    pub(super) batches: [(u64, Vec<Handle>); 2],
+    /// The last receive of several messages: where its bytes begin.
+    pub(super) received: Option<(u64, Handle)>,
     /// Calls of the client that sent bytes which were not captured.
     pub(super) unseen: VecDeque<(Op, View)>,
 }
@@ -205,7 +209,12 @@ impl Conns {
             }
         }
         if let Some(id) = &op.client_id {
-            self.name(slot, id, evicted);
+            // Only MQTT has its brokers see to it that no two clients have one name (3.1.1, section 3.1.4).
+            if op.system == System::Mqtt {
+                self.name(slot, id, evicted);
+            } else if let Some(conn) = self.table.get_mut(slot) {
+                conn.client_id.get_or_insert_with(|| id.clone());
+            }
         }
         slot
     }
@@ -235,6 +244,8 @@ impl Conns {
             waiting: [VecDeque::new(), VecDeque::new()],
             open: VecDeque::new(),
             unread: VecDeque::new(),
+            batches: [(0, Vec::new()), (0, Vec::new())],
+            received: None,
             unseen: VecDeque::new(),
         }
     }

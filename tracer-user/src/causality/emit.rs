@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Causality;
-use super::node::{Cause, Delivery, Detail, Handle, Publish, Settle, View, What};
+use super::node::{Cause, Delivery, Detail, Handle, Publish, Receive, Settle, View, What};
 use crate::model::command::Status;
 use crate::model::ids::{SpanId, TraceId};
 use crate::model::process::Process;
@@ -90,7 +90,8 @@ impl Causality {
                     return;
                 }
                 let frame = self.frame(trace, span, parent, remote_parent, links);
-                out.push(publish_span(&publish, source, frame));
+                let over = (self.settings.hold_ns, self.frontier);
+                out.push(publish_span(&publish, source, over, frame));
                 self.counts.spans += 1;
             }
             What::Delivery(delivery) => {
@@ -104,13 +105,18 @@ impl Causality {
                 }
                 let frame = self.frame(trace, span, parent, remote_parent, links);
                 let published = self.publish_start(&delivery);
-                let limit = (self.settings.hold_ns, self.closing);
+                let limit = (self.settings.hold_ns, self.closing, self.frontier);
                 out.push(process_span(&delivery, published, limit, frame));
                 self.counts.spans += 1;
             }
             What::Settle(settle) => {
                 let frame = self.frame(trace, span, parent, remote_parent, links);
                 out.push(settle_span(&settle, frame));
+                self.counts.spans += 1;
+            }
+            What::Receive(receive) => {
+                let frame = self.frame(trace, span, parent, remote_parent, links);
+                out.push(receive_span(&receive, frame));
                 self.counts.spans += 1;
             }
         }
@@ -200,11 +206,27 @@ fn owner(
     }
 }
 
-fn publish_span(publish: &Publish, source: Option<Arc<str>>, frame: Frame) -> Span {
+/// An error of what was not answered or settled in its time.
+fn overdue(kind: &'static str, what: &str, hold_ns: u64) -> Status {
+    let message = format!("{what} within {} ms", hold_ns / 1_000_000);
+    Status::Error { kind: kind.into(), message }
+}
+
+/// `now`: up to where it is known what happened.
+fn publish_span(
+    publish: &Publish,
+    source: Option<Arc<str>>,
+    (hold_ns, now): (u64, Timestamp),
+    frame: Frame,
+) -> Span {
     let view = publish.client.as_ref().or(publish.broker.as_ref());
     let (tid, at) = view.map_or((0, Interval::default()), |view| (view.tid, view.at));
     // From the broker it can only be seen when it had arrived.
     let start = if publish.client.is_some() { at.start } else { at.end };
+    let is_unanswered = publish.message.needs_settle
+        && publish.will.is_none()
+        && publish.answered.is_none()
+        && now >= at.end.plus(hold_ns);
     let at = Interval { start, end: at.end.max(publish.answered.unwrap_or_default()) };
     let seen = Seen {
         system: publish.system,
@@ -220,7 +242,11 @@ fn publish_span(publish: &Publish, source: Option<Arc<str>>, frame: Frame) -> Sp
         from_broker: publish.client.is_none(),
         tid,
         at,
-        status: publish.error.clone().unwrap_or(Status::Ok),
+        status: match &publish.error {
+            Some(error) => error.clone(),
+            None if is_unanswered => overdue("timeout", "the broker did not acknowledge it", hold_ns),
+            None => Status::Ok,
+        },
         source,
     };
     message::publish(seen, frame)
@@ -229,7 +255,7 @@ fn publish_span(publish: &Publish, source: Option<Arc<str>>, frame: Frame) -> Sp
 fn process_span(
     delivery: &Delivery,
     published: Option<Timestamp>,
-    (hold_ns, closing): (u64, Option<Timestamp>),
+    (hold_ns, closing, now): (u64, Option<Timestamp>, Timestamp),
     frame: Frame,
 ) -> Span {
     let view = delivery.client.as_ref().or(delivery.broker.as_ref());
@@ -243,12 +269,15 @@ fn process_span(
         // What the remote program did with it, and for how long, cannot be seen.
         (None, None, None) => start,
     };
+    let is_unsettled =
+        delivery.message.needs_settle && delivery.settled.is_none() && now >= start.plus(hold_ns);
     let status = match (&delivery.error, killed) {
         (Some(error), _) => error.clone(),
         (None, Some(_)) => Status::Error {
             kind: "killed".into(),
             message: "the process died while it handled the message".into(),
         },
+        (None, None) if is_unsettled => overdue("unsettled", "nobody settled it", hold_ns),
         (None, None) => Status::Ok,
     };
     let since_publish = published.map(|published| start.since(published));
@@ -289,4 +318,21 @@ fn settle_span(settle: &Settle, frame: Frame) -> Span {
         source: None,
     };
     message::settle(seen, frame, settle.name, settle.count)
+}
+
+fn receive_span(receive: &Receive, frame: Frame) -> Span {
+    let from_client = (!receive.from_broker).then_some(&receive.view);
+    let seen = Seen {
+        system: receive.system,
+        message: &receive.message,
+        line: &receive.line,
+        client_id: receive.client_id.as_ref(),
+        owner: owner(from_client, None, receive.client_id.as_ref(), &receive.line),
+        from_broker: receive.from_broker,
+        tid: receive.view.tid,
+        at: receive.view.at,
+        status: Status::Ok,
+        source: None,
+    };
+    message::receive(seen, frame, receive.count)
 }

@@ -13,7 +13,7 @@ use hashbrown::{Equivalent, HashMap};
 use siphasher::sip::SipHasher13;
 
 use self::lane::Lane;
-use super::node::{Handle, Nodes};
+use super::node::{Handle, Node, Nodes};
 use super::table::Table;
 use crate::model::op::Message;
 use crate::model::time::Timestamp;
@@ -136,7 +136,7 @@ pub(super) struct Match {
 
 /// What is known of a delivery whose publish is sought.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct Wanted<'a> {
     /// Subscriber.
     pub(super) subscriber: u32,
     pub(super) print: Print,
@@ -147,6 +147,8 @@ pub(super) struct Wanted {
     pub(super) overlapping: Option<bool>,
     pub(super) retained: bool,
     pub(super) redelivered: bool,
+    /// What the broker or the publisher calls it.
+    pub(super) id: Option<&'a Arc<str>>,
 }
 
 /// All destinations.
@@ -231,7 +233,7 @@ impl Topics {
         &mut self,
         broker: u32,
         destination: &str,
-        wanted: &Wanted,
+        wanted: &Wanted<'_>,
         nodes: &Nodes,
         evicted: &mut u64,
     ) -> Option<Match> {
@@ -244,11 +246,13 @@ impl Topics {
                 .then_some(Match { publish: kept.node, ambiguous: likeness == Likeness::Alike });
         }
         *evicted += u64::from(topic.routed.is_behind(wanted.subscriber));
-        let alive = |node: Handle| nodes.get(node).is_some();
+        // One that the broker has given another name is another message.
+        let own = |node: &Node| node.given.is_none() || node.given.as_ref() == wanted.id;
+        let alive = |node: Handle| nodes.get(node).is_some_and(own);
         if let Some(found) = topic.routed.find(wanted, alive) {
             return Some(found);
         }
-        let waiting = |node: Handle| nodes.get(node).is_some_and(|node| node.routed.is_none());
+        let waiting = |node: Handle| nodes.get(node).is_some_and(|node| node.routed.is_none() && own(node));
         topic.sent.as_mut()?.find(wanted, waiting)
     }
 }

@@ -1,10 +1,12 @@
 //! Message operations: the views of both ends are joined, deliveries and publishes begin and end.
 
+mod batch;
 mod end;
 mod settle;
 mod view;
 
-pub(super) use self::settle::SettleKey;
+pub(super) use self::batch::Uncommitted;
+pub(super) use self::settle::{Owner, SettleKey};
 use super::Causality;
 use super::confidence::Proof;
 use super::conn::Conn;
@@ -37,11 +39,16 @@ impl Causality {
         match kind {
             OpKind::Publish(message) => self.publish(&op, slot, view, message),
             OpKind::Deliver(message) => self.deliver(&op, slot, view, message),
-            OpKind::PublishSettled { id, error, given: _ } => self.answered(&op, slot, id, refusal(error)),
-            OpKind::Settle { name, ids, scope: _, error } => {
-                self.settled(&op, slot, view, name, &ids, refusal(error));
+            OpKind::PublishSettled { id, error, given } => {
+                self.answered(&op, slot, id, given, refusal(error))
             }
-            OpKind::Received { .. } | OpKind::Commit { .. } => self.counts.control += 1,
+            OpKind::Settle { name, ids, scope, error } => {
+                self.settled(&op, slot, &view, (name, scope), &ids, refusal(error));
+            }
+            OpKind::Received { count } => self.received(&op, slot, view, count),
+            OpKind::Commit { group: _, upto, error } => {
+                self.committed(&op, slot, view, &upto, refusal(error));
+            }
             OpKind::Connect { will } => {
                 self.counts.control += 1;
                 if let (Some(will), Some(conn)) = (will, self.conns.get_mut(slot)) {
@@ -158,6 +165,7 @@ impl Causality {
 
     fn deliver(&mut self, op: &Op, slot: u32, view: View, message: Box<Message>) {
         if let Some(handle) = self.join(op, slot, &message) {
+            self.add_to_batch(op, slot, handle);
             return self.delivery_seen_again(op, slot, view, handle);
         }
         let print = Print::of(&message);
@@ -166,9 +174,8 @@ impl Causality {
         let found = self.publish_of(slot, &message, print, at);
         let facts = self.facts("deliver", op, slot);
         let Some(conn) = self.conns.get(slot) else { return };
-        let (line, client_id, serial, reader) =
-            (conn.line.clone(), conn.client_id.clone(), conn.serial, conn.client);
-        let subscriber = conn.subscriber;
+        let (line, client_id, reader) = (conn.line.clone(), conn.client_id.clone(), conn.client);
+        let (owner, subscriber) = (Owner::of(conn, message.scope), conn.subscriber);
         let traceparent = event::traceparent(&message);
         let mut delivery = Delivery {
             system: op.system,
@@ -204,8 +211,7 @@ impl Causality {
         }
         let outside = traceparent.filter(|_| parent.is_none());
         let settle_id = delivery.message.settle_id.filter(|_| delivery.message.needs_settle);
-        let (destination, id) = (delivery.message.destination.clone(), delivery.message.id.clone());
-        let size = delivery.message.body.size;
+        let position = delivery.message.position;
         let detail = Detail {
             parent,
             remote_parent: outside.map(|(_, span)| span),
@@ -218,14 +224,20 @@ impl Causality {
             self.nodes.adopt(handle, trace);
         }
         self.await_other_end(op, slot, handle);
-        if let Some(settle_id) = settle_id {
+        if let Some(settle_id) = settle_id
+            && let Some(key) = self.settle_key(handle)
+        {
             self.make_room();
-            self.settles.insert((serial, settle_id), SettleKey { delivery: handle, destination, id, size });
+            self.settles.insert((owner, settle_id), key);
             if let Some((publish, _)) = found {
                 self.counts.evicted +=
                     u64::from(!self.unsettled.insert(subscriber, settle_id, publish, print));
             }
         }
+        if let Some(position) = position {
+            self.await_commit(slot, position, handle);
+        }
+        self.add_to_batch(op, slot, handle);
         if is_client {
             self.client_received(op, slot, view, handle);
         } else {
@@ -251,6 +263,10 @@ impl Causality {
         at: Timestamp,
     ) -> Option<(Handle, Proof)> {
         let conn = self.conns.get(slot)?;
+        // Under its own name of old: the broker's word.
+        if let Some(publish) = message.id.as_ref().and_then(|id| self.given.find(conn.broker, id)) {
+            return Some((publish, Proof::of(&[Evidence::BrokerId])));
+        }
         let proof = Proof::of(&[Evidence::Fingerprint]);
         if message.redelivered
             && let Some(id) = message.settle_id
@@ -259,6 +275,7 @@ impl Causality {
             return Some((publish, proof));
         }
         let subscription = self.conns.subscription(conn, &message.destination);
+        let published_as = message.published_as.as_ref().unwrap_or(&message.destination);
         let wanted = Wanted {
             subscriber: conn.subscriber,
             print,
@@ -267,9 +284,11 @@ impl Causality {
             overlapping: subscription.map(|(_, overlapping)| overlapping),
             retained: message.retained,
             redelivered: message.redelivered,
+            id: message.id.as_ref(),
         };
         let evicted = &mut self.counts.evicted;
-        let found = self.topics.find(conn.broker, &message.destination, &wanted, &self.nodes, evicted)?;
+        let nodes = &self.nodes;
+        let found = self.topics.find(conn.broker, published_as, &wanted, nodes, evicted)?;
         if let Some(publish) = self.nodes.publish_mut(found.publish)
             && publish.will == Some(false)
         {

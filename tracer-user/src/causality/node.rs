@@ -120,12 +120,24 @@ pub(super) struct Settle {
     pub(super) error: Option<Status>,
 }
 
+/// A receive of several messages at once.
+pub(super) struct Receive {
+    pub(super) count: u32,
+    pub(super) system: System,
+    pub(super) message: Box<Message>,
+    pub(super) line: Arc<Line>,
+    pub(super) client_id: Option<Arc<str>>,
+    pub(super) view: View,
+    pub(super) from_broker: bool,
+}
+
 /// What a node is.
 pub(super) enum What {
     Command(Box<Command>, Arc<Process>),
     Publish(Publish),
     Delivery(Delivery),
     Settle(Settle),
+    Receive(Receive),
 }
 
 /// What is needed until the span goes out.
@@ -147,6 +159,8 @@ pub(super) struct Node {
     pub(super) span: SpanId,
     /// Start of a publish.
     pub(super) start: Timestamp,
+    /// What the broker calls a publish, if it said so.
+    pub(super) given: Option<Arc<str>>,
     /// When the broker had read a publish.
     pub(super) routed: Option<Timestamp>,
     /// Service that published.
@@ -198,6 +212,7 @@ impl Nodes {
             fixed: false,
             span: facts.span(),
             start,
+            given: None,
             routed: None,
             source: None,
             print,
@@ -240,6 +255,13 @@ impl Nodes {
     pub(super) fn publish_mut(&mut self, handle: Handle) -> Option<&mut Publish> {
         match &mut self.detail_mut(handle)?.what {
             What::Publish(publish) => Some(publish),
+            _ => None,
+        }
+    }
+
+    pub(super) fn receive_mut(&mut self, handle: Handle) -> Option<&mut Receive> {
+        match &mut self.detail_mut(handle)?.what {
+            What::Receive(receive) => Some(receive),
             _ => None,
         }
     }
@@ -346,6 +368,7 @@ impl Nodes {
         let node = self.get_mut(handle)?;
         node.generation = node.generation.wrapping_add(1);
         node.source = None;
+        node.given = None;
         let forgotten = Forgotten { node: handle, awaited: node.awaited.take(), topic: node.topic.take() };
         self.free.push(handle.index);
         Some(forgotten)

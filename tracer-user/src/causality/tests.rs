@@ -3,5 +3,6 @@
 mod broker;
 mod content;
 mod laws;
+mod logs;
 mod trail;
 mod world;

@@ -107,6 +107,7 @@ fn buses(trial: &mut Trial) -> Vec<Feature> {
             Bus::Nvme => "bus spans: nvme",
             Bus::Block => "bus spans: block",
             Bus::V4l2 => "bus spans: v4l2",
+            Bus::Usb => "bus spans: usb",
         },
         available: missing.is_none(),
         required: false,

@@ -12,6 +12,7 @@ use self::sockets::{End, Known};
 use super::described::Described;
 use super::follow::Follower;
 use super::newcomers::{self, Newcomers};
+use super::select;
 use super::totals::Totals;
 use super::transactions::Transactions;
 use crate::causality::{self, Causality};
@@ -221,6 +222,10 @@ impl Engine {
             }
         }
         if let Body::Bus { bus, amount, call } = capture.body {
+            // Hooks are attached for all devices: those of a bus that has a part in no command of this one say nothing.
+            if !select::buses(self.devices.get(number, false).class).contains(&bus) {
+                return;
+            }
             let error = u32::try_from(-capture.result).ok().filter(|errno| *errno > 0);
             let status = error.map_or(Status::Ok, |errno| Status::Error {
                 kind: errno::name(errno),

@@ -182,10 +182,13 @@ pub(super) fn buses_of(rows: &Rows) -> BTreeSet<Bus> {
     rows.values().flat_map(|class| buses(class)).copied().collect()
 }
 
-/// The buses that devices of a class may hang on.
-fn buses(class: &str) -> &'static [Bus] {
+/// The buses that devices of a class may hang on, if a command there is not over before its transactions are: a serial
+/// line's write is done when the driver has the bytes.
+pub(super) fn buses(class: &str) -> &'static [Bus] {
     match class {
-        "i2c" => &[Bus::I2c, Bus::Smbus],
+        // An adapter may hang on USB itself.
+        "i2c" => &[Bus::I2c, Bus::Smbus, Bus::Usb],
+        "usb" | "hid" | "gpio" => &[Bus::Usb],
         "spi" => &[Bus::Spi],
         "scsi" => &[Bus::Scsi, Bus::Block],
         "nvme" => &[Bus::Nvme, Bus::Block],

@@ -25,7 +25,7 @@ impl Transactions {
     pub(super) fn add(&mut self, call: Key, transaction: Transaction) -> u64 {
         let mut lost = 0;
         if self.calls.len() >= CALLS && !self.calls.contains_key(&call) {
-            lost = self.calls.drain().map(|(_, all)| all.len() as u64).sum();
+            lost = self.forget_older();
         }
         let all = self.calls.entry(call).or_default();
         if all.len() >= EACH {
@@ -33,6 +33,15 @@ impl Transactions {
         }
         all.push(transaction);
         lost
+    }
+
+    /// Gives up the older half of the calls: those that never make a span are among them.
+    fn forget_older(&mut self) -> u64 {
+        let mut begins: Vec<Timestamp> = self.calls.keys().map(|(_, begin)| *begin).collect();
+        let (_, median, _) = begins.select_nth_unstable(CALLS / 2);
+        let newest_old = *median;
+        let old = self.calls.extract_if(|(_, begin), _| *begin <= newest_old);
+        old.map(|(_, all)| all.len() as u64).sum()
     }
 
     /// Those of a call that is complete, in the order of their ends.
@@ -70,6 +79,9 @@ mod tests {
         let one_call: u64 = (0..40).map(|amount| all.add((1, Timestamp(0)), transaction(amount))).sum();
         assert_eq!((one_call, all.take((1, Timestamp(0))).len()), (8, 32));
         let many: u64 = (0..5000).map(|at| all.add((1, Timestamp(at)), transaction(0))).sum();
-        assert_eq!(many, 4096);
+        // The older half and the one in the middle went, and what is newer is there.
+        assert_eq!(many, 2049);
+        assert_eq!(all.take((1, Timestamp(4000))), [transaction(0)]);
+        assert_eq!(all.take((1, Timestamp(2000))), []);
     }
 }

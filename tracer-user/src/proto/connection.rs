@@ -342,8 +342,13 @@ impl Connection {
             let best = (0u32..)
                 .zip(table())
                 .filter(|(index, _)| tried & (1 << index) == 0)
-                .map(|(index, row)| ((row.detect)(head, hint == Some(row.system)), index, row))
-                .filter(|(score, ..)| *score > Score::No && !head.is_empty())
+                .map(|(index, row)| {
+                    let hinted = hint == Some(row.system);
+                    let score = (row.detect)(head, hinted);
+                    // A signature is stronger than a port, and a port than what bytes may happen to look like.
+                    ((score == Score::Sure, hinted, score), index, row)
+                })
+                .filter(|((.., score), ..)| *score > Score::No && !head.is_empty())
                 // The first of the best.
                 .reduce(|best, next| if next.0 > best.0 { next } else { best });
             if let Some((_, index, row)) = best {

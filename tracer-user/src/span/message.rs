@@ -92,6 +92,16 @@ pub fn settle(seen: Seen<'_>, frame: Frame, name: &'static str, count: usize) ->
     span
 }
 
+/// `receive {destination}`: one request of the client that brought `count` messages.
+#[must_use]
+pub fn receive(seen: Seen<'_>, frame: Frame, count: u32) -> Span {
+    let family = Family { verb: "receive", kind: SpanKind::Client };
+    let mut span = base(seen, frame, &family, None, Subject::Receive);
+    span.attributes.push((attribute::MESSAGING_BATCH_MESSAGE_COUNT, Value::Int(count.into())));
+    span.payload = None;
+    span
+}
+
 /// Attributes that most messages' spans have beside those of their protocol.
 const SOME: usize = 3;
 

@@ -38,7 +38,13 @@ pub(super) fn judge(rig: &Rig, arch: Arch, series: &str, out: &Path) -> Result<V
         wrong.extend(doctor(rig, &json(&out.join("doctor.json"))?));
     }
     let complaints = fs::read_to_string(out.join("kernel-complaints")).unwrap_or_default();
-    wrong.extend(complaints.lines().map(|line| format!("the kernel complains: {line}")));
+    let ours = fs::read_to_string(out.join("dmesg")).unwrap_or_default().contains("bpf_prog_");
+    for line in complaints.lines() {
+        match rig.faults.iter().find(|(fault, _)| !ours && line.contains(fault.as_str())) {
+            Some((_, why)) => println!("   the kernel complains: {line}: {why}"),
+            None => wrong.push(format!("the kernel complains: {line}")),
+        }
+    }
     for run in &rig.runs {
         let path = out.join(format!("{run}.jsonl"));
         let spans = if fs::metadata(&path).is_ok_and(|file| file.len() == 0) {

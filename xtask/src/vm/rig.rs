@@ -28,6 +28,9 @@ pub(super) struct Rig {
     pub(super) arm64: Parts,
     /// Where it cannot run (`arm64`, `6.1`, `arm64-6.12`), and why.
     pub(super) not_on: BTreeMap<String, String>,
+    /// What the kernel may complain of (a part of the line), and why that is a driver's own fault. Not if one of our programs
+    /// is on the stack.
+    pub(super) faults: BTreeMap<String, String>,
     /// Whether `cargo xtask test` runs it too.
     pub(super) brief: bool,
     /// Memory of the guest in MiB; 0: 1024.

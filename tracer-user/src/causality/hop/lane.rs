@@ -96,7 +96,7 @@ impl Lane {
     }
 
     /// The publish that a delivery came from; moves the subscriber's cursor past it.
-    pub(super) fn find(&mut self, wanted: &Wanted, alive: impl Fn(Handle) -> bool) -> Option<Match> {
+    pub(super) fn find(&mut self, wanted: &Wanted<'_>, alive: impl Fn(Handle) -> bool) -> Option<Match> {
         let likeness = |number: u64| match self.entry(number) {
             Some(entry) if alive(entry.node) => entry.print.compare(wanted.print),
             _ => Likeness::Different,
@@ -166,7 +166,7 @@ impl Lane {
     /// A publish that fits but is not ahead of where the subscriber should be, `ahead` having been searched.
     fn elsewhere(
         &self,
-        wanted: &Wanted,
+        wanted: &Wanted<'_>,
         ahead: Range<u64>,
         cursor: Option<&Cursor>,
         fits: &impl Fn(u64) -> bool,
@@ -196,7 +196,7 @@ impl Lane {
         self.base + older as u64
     }
 
-    fn advance(&mut self, wanted: &Wanted, number: u64, from: u64) {
+    fn advance(&mut self, wanted: &Wanted<'_>, number: u64, from: u64) {
         if self.cursors.len() >= MAX_CURSORS && !self.cursors.contains_key(&wanted.subscriber) {
             return;
         }

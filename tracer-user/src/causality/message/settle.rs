@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::super::Causality;
 use super::super::confidence::Proof;
+use super::super::conn::Conn;
 use super::super::hop::Print;
 use super::super::node::{Detail, Handle, Settle, View, What};
 use crate::model::command::Status;
 use crate::model::net::Role;
-use crate::model::op::{Message, Op};
+use crate::model::op::{Message, Op, Scope};
 use crate::model::payload::Payload;
 use crate::model::span::Evidence;
 use crate::model::time::Timestamp;
@@ -24,9 +25,39 @@ pub(in crate::causality) struct SettleKey {
     pub(super) size: u64,
 }
 
+/// Whose settle ids: a connection's, or a broker's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::causality) enum Owner {
+    Connection(u32),
+    Broker(u32),
+}
+
+impl Owner {
+    pub(super) fn of(conn: &Conn, scope: Scope) -> Self {
+        match scope {
+            Scope::Connection => Self::Connection(conn.serial),
+            Scope::Broker => Self::Broker(conn.broker),
+        }
+    }
+}
+
 impl Causality {
+    /// What is needed to settle a delivery whose span has not gone out.
+    pub(super) fn settle_key(&mut self, delivery: Handle) -> Option<SettleKey> {
+        let message = &self.nodes.delivery_mut(delivery)?.message;
+        let (destination, id) = (message.destination.clone(), message.id.clone());
+        Some(SettleKey { delivery, destination, id, size: message.body.size })
+    }
+
     /// The broker answered a publish.
-    pub(super) fn answered(&mut self, op: &Op, slot: u32, id: u64, error: Option<Status>) {
+    pub(super) fn answered(
+        &mut self,
+        op: &Op,
+        slot: u32,
+        id: u64,
+        given: Option<Arc<str>>,
+        error: Option<Status>,
+    ) {
         let Some(conn) = self.conns.get(slot) else { return };
         let key = (conn.subscriber, id);
         let Some(&handle) = self.publishes.get(&key) else {
@@ -39,8 +70,17 @@ impl Causality {
         if is_last {
             self.publishes.remove(&key);
         }
+        if let Some(given) = &given {
+            self.counts.evicted += u64::from(self.given.insert(conn.broker, given.clone(), handle));
+        }
+        if let Some(node) = self.nodes.get_mut(handle) {
+            node.given.clone_from(&given);
+        }
         if let Some(publish) = self.nodes.publish_mut(handle) {
             publish.answered = Some(op.at.end);
+            if publish.message.id.is_none() {
+                publish.message.id = given;
+            }
             if error.is_some() {
                 publish.error = error;
             }
@@ -55,32 +95,47 @@ impl Causality {
         &mut self,
         op: &Op,
         slot: u32,
-        view: View,
-        name: &'static str,
+        view: &View,
+        (name, scope): (&'static str, Scope),
         ids: &[u64],
         error: Option<Status>,
     ) {
         let Some(conn) = self.conns.get(slot) else { return };
-        let (serial, subscriber) = (conn.serial, conn.subscriber);
+        let (owner, subscriber) = (Owner::of(conn, scope), conn.subscriber);
         let both_seen = conn.broker_seen && conn.client.is_some();
-        let (line, client_id) = (conn.line.clone(), conn.client_id.clone());
-        let is_client = op.viewpoint == Role::Client;
         let mut settled = Vec::with_capacity(ids.len());
         for &id in ids {
             self.unsettled.remove(subscriber, id);
-            match self.settles.remove(&(serial, id)) {
+            match self.settles.remove(&(owner, id)) {
                 Some(key) => settled.push(key),
                 None => self.counts.unmatched_settles += u64::from(!both_seen),
             }
         }
+        self.finish_settled(op, slot, view, name, settled, error);
+    }
+
+    /// These deliveries are settled by `op`.
+    pub(super) fn finish_settled(
+        &mut self,
+        op: &Op,
+        slot: u32,
+        view: &View,
+        name: &'static str,
+        settled: Vec<SettleKey>,
+        error: Option<Status>,
+    ) {
+        let Some(conn) = self.conns.get(slot) else { return };
+        let (line, client_id) = (conn.line.clone(), conn.client_id.clone());
+        let is_client = op.viewpoint == Role::Client;
         for key in &settled {
             self.finish_delivery(
                 key.delivery,
-                &view,
+                view,
                 error.as_ref(),
                 if is_client { op.at.start } else { op.at.end },
             );
         }
+        let count = settled.len();
         let mut keys = settled.into_iter();
         let Some(first) = keys.next() else { return };
         // The settle id is the broker's name for the delivery.
@@ -97,12 +152,12 @@ impl Causality {
         let facts = self.facts(name, op, slot);
         let settle = Settle {
             name,
-            count: ids.len(),
+            count,
             system: op.system,
             message: Box::new(message),
             line,
             client_id,
-            view,
+            view: view.clone(),
             from_broker: !is_client,
             error,
         };

@@ -209,13 +209,13 @@ fn sent_again_is_the_same_publish() {
     check(
         &world,
         &expect![[r#"
-        publish t [sensor] 1000..2060
-          broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
-          broker t [broker] 1010..3000 tcp-position+fingerprint 0.99
-          process t [actuator] 1110..1200 tcp-position+fingerprint 0.99
-          process t [actuator] 3010..3120 tcp-position+fingerprint 0.99
-            ack t [actuator] 3100..3120 broker-id 1
-    "#]],
+            publish t [sensor] 1000..2060
+              broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
+              broker t [broker] 1010..3000 tcp-position+fingerprint 0.99
+              process t [actuator] 1110..1200 tcp-position+fingerprint 0.99 ERROR unsettled
+              process t [actuator] 3010..3120 tcp-position+fingerprint 0.99
+                ack t [actuator] 3100..3120 broker-id 1
+        "#]],
     );
     assert_eq!(world.run().1.counts().resent, 2);
 }

@@ -39,6 +39,7 @@ impl Input {
 
 /// The scenario so far.
 pub(super) struct World {
+    pub(super) system: System,
     /// Whether clients, and whether the broker, are traced.
     pub(super) clients: bool,
     pub(super) broker: bool,
@@ -60,7 +61,7 @@ pub(super) fn us(at: u64) -> Timestamp {
     Timestamp(START + at * 1000)
 }
 
-fn between(start: u64, end: u64) -> Interval {
+pub(super) fn between(start: u64, end: u64) -> Interval {
     Interval { start: us(start), end: us(end) }
 }
 
@@ -85,6 +86,7 @@ pub(super) fn acked(topic: &str, body: &str, id: u64) -> Message {
 impl World {
     pub(super) fn new() -> Self {
         Self {
+            system: System::Mqtt,
             clients: true,
             broker: true,
             exact: true,
@@ -127,6 +129,18 @@ impl World {
         to_server: bool,
         kind: OpKind,
     ) {
+        self.batch(client, tid, (sender, receiver), to_server, &[kind]);
+    }
+
+    /// Operations of the same bytes: of messages each is a part.
+    pub(super) fn batch(
+        &mut self,
+        client: &'static str,
+        tid: u32,
+        (sender, receiver): (Interval, Interval),
+        to_server: bool,
+        kinds: &[OpKind],
+    ) {
         let length = 50;
         let position = self.positions.entry((Self::port(client), to_server)).or_insert(0xffff_ff00);
         let start = *position & 0xffff_ffff;
@@ -153,18 +167,20 @@ impl World {
                 exact: self.exact,
                 part: 0,
             };
-            self.inputs.push(Input::Op(Op {
-                system: System::Mqtt,
-                viewpoint: role,
-                socket,
-                place,
-                process,
-                tid,
-                at,
-                last_enter: at.start,
-                client_id: Some(client.into()),
-                kind: kind.clone(),
-            }));
+            for (part, kind) in (0..).zip(kinds) {
+                self.inputs.push(Input::Op(Op {
+                    system: self.system,
+                    viewpoint: role,
+                    socket,
+                    place: Place { part, ..place },
+                    process,
+                    tid,
+                    at,
+                    last_enter: at.start,
+                    client_id: Some(client.into()),
+                    kind: kind.clone(),
+                }));
+            }
         }
     }
 
