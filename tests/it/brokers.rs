@@ -60,9 +60,9 @@ pub(crate) struct Route {
     subscribers: usize,
     /// Whether subscribers settle what they receive: those in Rust, those in Python.
     settles: [bool; 2],
-    /// The attribute with the id that the subscriber's log has.
-    id: Option<&'static str>,
-    /// Whether a publisher's log has the same.
+    /// The attribute with the id that the subscriber's log has, and how that is written there: `{id}` is what the log has.
+    id: Option<(&'static str, &'static str)>,
+    /// Whether a publisher's log and span have the same.
     published_id: bool,
 }
 

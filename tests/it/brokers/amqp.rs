@@ -16,7 +16,7 @@ static AMQP: Protocol = Protocol {
     asked_before: 0,
 };
 
-const TAG: Option<&str> = Some("messaging.rabbitmq.message.delivery_tag");
+const TAG: Option<(&str, &str)> = Some(("messaging.rabbitmq.message.delivery_tag", "{id}"));
 /// Through an exchange of the flow's own.
 const EXCHANGE: Route = Route {
     to: "x-{flow}:a.b",

@@ -18,8 +18,12 @@ static KAFKA: Protocol = Protocol {
     asked_before: 1,
 };
 
-const OFFSET: Route =
-    Route { group: "{flow}-{sub}", id: Some("messaging.kafka.offset"), published_id: true, ..PLAIN };
+const OFFSET: Route = Route {
+    group: "{flow}-{sub}",
+    id: Some(("messaging.message.id", "{flow} 0:{id}")),
+    published_id: true,
+    ..PLAIN
+};
 static ROUTES: [Route; 1] = [Route { name: "plain", ..OFFSET }];
 static COMPRESSED: [Route; 4] = [
     Route { name: "gzip", ways: ["gzip", ""], ..OFFSET },

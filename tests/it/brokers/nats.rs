@@ -26,7 +26,7 @@ static ROUTES: [Route; 2] = [
         group: "{flow}-{sub}",
         published: "{flow}.a",
         settles: [true; 2],
-        id: Some("messaging.message.id"),
+        id: Some(("messaging.message.id", "{flow}:{id}")),
         published_id: true,
         ..PLAIN
     },

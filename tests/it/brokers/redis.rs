@@ -17,7 +17,7 @@ static REDIS: Protocol = Protocol {
 };
 
 /// A stream's entry has its id in its span.
-const ENTRY: Option<&str> = Some("messaging.message.id");
+const ENTRY: Option<(&str, &str)> = Some(("messaging.message.id", "{flow}:{id}"));
 static ROUTES: [Route; 5] = [
     Route { name: "channel", ..PLAIN },
     Route {
