@@ -86,12 +86,38 @@ pub mod attribute {
     pub const MESSAGING_CLIENT_ID: &str = "messaging.client.id";
     /// OpenTelemetry messaging.
     pub const MESSAGING_BATCH_MESSAGE_COUNT: &str = "messaging.batch.message_count";
+    /// OpenTelemetry messaging.
+    pub const MESSAGING_DESTINATION_PARTITION_ID: &str = "messaging.destination.partition.id";
+    /// OpenTelemetry messaging, Kafka.
+    pub const MESSAGING_KAFKA_MESSAGE_KEY: &str = "messaging.kafka.message.key";
+    /// OpenTelemetry messaging, Kafka.
+    pub const MESSAGING_KAFKA_MESSAGE_TOMBSTONE: &str = "messaging.kafka.message.tombstone";
+    /// OpenTelemetry messaging, Kafka.
+    pub const MESSAGING_KAFKA_OFFSET: &str = "messaging.kafka.offset";
+    /// Of a delivery: messages in its partition behind it, when the broker sent it.
+    pub const KAFKA_LAG: &str = "iotrail.kafka.lag";
     /// MQTT quality of service, 0 to 2.
     pub const MQTT_QOS: &str = "iotrail.mqtt.qos";
     /// MQTT retained flag.
     pub const MQTT_RETAIN: &str = "iotrail.mqtt.retain";
     /// MQTT duplicate flag.
     pub const MQTT_DUP: &str = "iotrail.mqtt.dup";
+    /// OpenTelemetry messaging: what the messages of one conversation have in common.
+    pub const MESSAGING_CONVERSATION_ID: &str = "messaging.message.conversation_id";
+    /// OpenTelemetry messaging, RabbitMQ.
+    pub const RABBITMQ_ROUTING_KEY: &str = "messaging.rabbitmq.destination.routing_key";
+    /// OpenTelemetry messaging, RabbitMQ.
+    pub const RABBITMQ_DELIVERY_TAG: &str = "messaging.rabbitmq.message.delivery_tag";
+    /// Whether RabbitMQ delivers the message again.
+    pub const RABBITMQ_REDELIVERED: &str = "iotrail.rabbitmq.redelivered";
+    /// OpenTelemetry messaging: whether the destination is made for one exchange.
+    pub const MESSAGING_DESTINATION_TEMPORARY: &str = "messaging.destination.temporary";
+    /// JetStream: the stream that keeps the message.
+    pub const NATS_STREAM: &str = "iotrail.nats.stream";
+    /// JetStream: the consumer that it came through.
+    pub const NATS_CONSUMER: &str = "iotrail.nats.consumer";
+    /// JetStream: how often it was delivered to this consumer, this time included.
+    pub const NATS_DELIVERED: &str = "iotrail.nats.delivered";
     /// OpenTelemetry: the broker's address.
     pub const SERVER_ADDRESS: &str = "server.address";
     /// OpenTelemetry: the broker's port.

@@ -12,9 +12,15 @@
 //! To add a protocol: a file beside [`mqtt`] with these four functions, and its row in [`table`].
 #![forbid(unsafe_code)]
 
+pub mod amqp;
 mod connection;
 mod counts;
+pub mod kafka;
+mod memory;
 pub mod mqtt;
+pub mod nats;
+pub mod redis;
+mod shared_names;
 mod side;
 #[cfg(test)]
 mod testing;
@@ -29,12 +35,13 @@ use crate::model::process::ProcessKey;
 use crate::model::time::{Interval, Timestamp};
 
 pub use connection::Connection;
-pub use counts::Counts;
+pub use counts::{Counts, Shortfall};
+pub use memory::Memory;
 
 /// The protocols there are.
 #[must_use]
 pub fn table() -> &'static [Row] {
-    &[mqtt::ROW]
+    &[mqtt::ROW, amqp::ROW, redis::ROW, kafka::ROW, nats::ROW]
 }
 
 /// A protocol's entry in the [`table`].
@@ -46,6 +53,8 @@ pub struct Row {
     pub ports: &'static [u16],
     /// Programs that read a frame's header on its own read no more bytes than this for it.
     pub apart: u64,
+    /// Captured bytes that are kept of a frame, in each direction of a connection.
+    pub keep: usize,
     /// How sure it is that these bytes, from where a call began, are this protocol's. May be given a beginning only.
     pub detect: fn(head: &[u8], hint: bool) -> Score,
     /// Where at `from` or behind it a frame could begin. A cheap sieve: the loop confirms what it finds.
@@ -69,6 +78,9 @@ pub enum Score {
 
 /// A protocol's state for one connection.
 pub trait Protocol: std::fmt::Debug + Send {
+    /// Told before anything else of a connection whose first bytes will be seen.
+    fn begin(&mut self) {}
+
     /// How many bytes of a frame [`Self::frame`] looks at. The loop waits for so many (or the whole frame, or a
     /// hole) before it believes the answer, which therefore does not depend on how the stream was split.
     fn head(&self) -> usize;
@@ -81,6 +93,13 @@ pub trait Protocol: std::fmt::Debug + Send {
     /// # Errors
     /// [`Unusable`] if it means nothing; then nothing was pushed.
     fn fold(&mut self, view: FrameView<'_>, out: &mut Vec<Op>) -> Result<(), Unusable>;
+
+    /// How long the frame is that begins here and of whose header only `head`, if anything, was captured: where what
+    /// came before in that direction tells it (the rest of a long body). Such a frame comes to [`Self::fold`] too.
+    fn presumed(&self, head: &[u8], to_server: bool) -> Option<u64> {
+        let _ = (head, to_server);
+        None
+    }
 
     /// `client.id` of the connection's client, if the protocol told it.
     fn client_id(&self) -> Option<&Arc<str>>;
@@ -176,6 +195,10 @@ pub struct FrameView<'a> {
     pub tid: u32,
     /// Who saw it.
     pub origin: &'a Origin,
+    /// What the connections of one host tell each other.
+    pub memory: &'a Memory,
+    /// Where to say what the frame held that no op tells.
+    pub shortfall: &'a Shortfall,
 }
 
 impl FrameView<'_> {
@@ -231,20 +254,55 @@ impl Stretch {
         Self { place: view.place, start: view.at.start }
     }
 
+    /// Where it lies, as far as it goes.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
     /// Adds the next frame; `false`, and nothing is added, if something is missing between: what was begun is lost.
     #[must_use]
     pub fn add(&mut self, view: &FrameView<'_>) -> bool {
-        let end = self.place.start.wrapping_add(self.place.length);
-        let follows = match (self.place.exact, view.place.exact) {
-            // TCP's positions are modulo 2^32.
-            (true, true) => end & u64::from(u32::MAX) == view.place.start & u64::from(u32::MAX),
-            (false, false) => end == view.place.start,
-            _ => false,
-        };
-        let follows = follows && self.place.to_server == view.place.to_server;
+        let follows = follows(&self.place, &view.place);
         if follows {
             self.place.length = self.place.length.saturating_add(view.place.length);
         }
         follows
     }
+
+    /// Goes on to the end of `view`: frames of other messages may lie between (AMQP's channels). The caller has seen to
+    /// it, with a [`Seam`], that nothing is missing there.
+    pub fn reach(&mut self, view: &FrameView<'_>) {
+        let ahead = view.place.start.wrapping_sub(self.place.start);
+        // TCP's positions are modulo 2^32.
+        let ahead = if self.place.exact { ahead & u64::from(u32::MAX) } else { ahead };
+        self.place.length = ahead.saturating_add(view.place.length);
+    }
+}
+
+/// Whether the frames of one direction come one behind the other with nothing missing between.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seam {
+    last: Option<Place>,
+}
+
+impl Seam {
+    /// The next frame comes; `false` if something is missing before it. There is nothing before the first.
+    #[must_use]
+    pub fn join(&mut self, view: &FrameView<'_>) -> bool {
+        let last = self.last.replace(view.place);
+        last.is_none_or(|last| follows(&last, &view.place))
+    }
+}
+
+/// Whether the bytes of `next` begin where those of `place` end.
+fn follows(place: &Place, next: &Place) -> bool {
+    let end = place.start.wrapping_add(place.length);
+    let follows = match (place.exact, next.exact) {
+        // TCP's positions are modulo 2^32.
+        (true, true) => end & u64::from(u32::MAX) == next.start & u64::from(u32::MAX),
+        (false, false) => end == next.start,
+        _ => false,
+    };
+    follows && place.to_server == next.to_server
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::hop::covers;
+use super::hop::filter::covers;
 use super::node::{Handle, View};
 use super::table::Table;
 use crate::model::net::{ConnectionKey, Role, SocketEnd, Transport};
@@ -344,9 +344,15 @@ impl Conns {
     }
 
     /// When the client of `conn` subscribed to `destination`, and whether by several filters; `None` if not seen.
-    pub(super) fn subscription(&self, conn: &Conn, destination: &str) -> Option<(Timestamp, bool)> {
+    pub(super) fn subscription(
+        &self,
+        conn: &Conn,
+        system: System,
+        destination: &str,
+    ) -> Option<(Timestamp, bool)> {
         let subscriber = self.subscriber(conn)?;
-        let mut covering = subscriber.filters.iter().filter(|(filter, _)| covers(filter, destination));
+        let mut covering =
+            subscriber.filters.iter().filter(|(filter, _)| covers(system, filter, destination));
         let (_, first) = covering.next()?;
         let (earliest, several) =
             covering.fold((*first, false), |(earliest, _), (_, at)| (earliest.min(*at), true));

@@ -14,7 +14,7 @@ use super::hop::{Print, Wanted};
 use super::node::{Delivery, Detail, Handle, Publish, View, What};
 use crate::model::command::Status;
 use crate::model::net::Role;
-use crate::model::op::{Message, Op, OpKind};
+use crate::model::op::{Message, Op, OpKind, System};
 use crate::model::span::Evidence;
 use crate::model::time::Timestamp;
 use crate::span::event;
@@ -73,7 +73,7 @@ impl Causality {
         }
     }
 
-    fn publish(&mut self, op: &Op, slot: u32, view: View, message: Box<Message>) {
+    fn publish(&mut self, op: &Op, slot: u32, view: View, mut message: Box<Message>) {
         if let Some(handle) = self.join(op, slot, &message) {
             return self.publish_seen_again(op, slot, view, handle);
         }
@@ -102,6 +102,11 @@ impl Causality {
         let Some(conn) = self.conns.get(slot) else { return };
         let (line, client_id, subscriber) = (conn.line.clone(), conn.client_id.clone(), conn.subscriber);
         let sender = conn.client.filter(|_| !is_client);
+        // An answer may come that nobody can tell beforehand (NATS: a publish to a stream looks like a request to a program).
+        // It is taken if it comes soon, and waited for where others came.
+        let settle_id = message.settle_id;
+        message.needs_settle |=
+            settle_id.is_some() && self.topics.acknowledges(conn.broker, &message.destination);
         let sender = sender.and_then(|key| self.processes.get_mut(key)).map(|proc| proc.process.clone());
         let source = match &sender {
             Some(process) => process.service_name.clone(),
@@ -110,7 +115,6 @@ impl Causality {
         };
         let (start, end) = if is_client { (op.at.start, op.at.end) } else { (op.at.end, op.at.end) };
         let wait = if message.needs_settle { self.settings.hold_ns } else { 0 };
-        let settle_id = message.settle_id.filter(|_| message.needs_settle);
         let (client, broker) = if is_client { (Some(view), None) } else { (None, Some(view)) };
         let publish = Publish {
             system: op.system,
@@ -171,7 +175,7 @@ impl Causality {
         let print = Print::of(&message);
         let is_client = op.viewpoint == Role::Client;
         let at = if is_client { op.at.end } else { op.last_enter };
-        let found = self.publish_of(slot, &message, print, at);
+        let found = self.publish_of(slot, op.system, &message, print, at);
         let facts = self.facts("deliver", op, slot);
         let Some(conn) = self.conns.get(slot) else { return };
         let (line, client_id, reader) = (conn.line.clone(), conn.client_id.clone(), conn.client);
@@ -258,6 +262,7 @@ impl Causality {
     fn publish_of(
         &mut self,
         slot: u32,
+        system: System,
         message: &Message,
         print: Print,
         at: Timestamp,
@@ -274,7 +279,7 @@ impl Causality {
         {
             return Some((publish, proof));
         }
-        let subscription = self.conns.subscription(conn, &message.destination);
+        let subscription = self.conns.subscription(conn, system, &message.destination);
         let published_as = message.published_as.as_ref().unwrap_or(&message.destination);
         let wanted = Wanted {
             subscriber: conn.subscriber,

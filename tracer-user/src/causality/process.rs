@@ -87,6 +87,10 @@ impl Proc {
         if self.requests.is_empty() {
             return None;
         }
+        // What says where its own answer is to go is a request, which the process may have sent itself.
+        if message.headers.iter().any(|(name, _)| &**name == "reply-to") {
+            return None;
+        }
         let key = request_key(message, &ANSWER_LEVELS)?;
         let index = self.requests.iter().position(|(asked, _)| *asked == key)?;
         self.requests.remove(index).map(|(_, context)| context)

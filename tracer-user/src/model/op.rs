@@ -112,6 +112,8 @@ pub struct Message {
     /// Of a delivery: the destination under which it was published, where that has another name (AMQP's
     /// `exchange:key` of `exchange:key:queue`).
     pub published_as: Option<Arc<str>>,
+    /// What stands for the destination in names and metrics, if it is made for one exchange only (a reply's inbox).
+    pub template: Option<Arc<str>>,
     /// Consumer group, queue group or shared subscription through which it was delivered.
     pub group: Option<Arc<str>>,
     /// Identity of the message within its scope and direction until it is settled (MQTT packet id, delivery tag).

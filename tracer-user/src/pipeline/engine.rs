@@ -28,6 +28,7 @@ use crate::model::op::{Op, OpKind, System};
 use crate::model::process::Process;
 use crate::model::span::Span;
 use crate::model::time::Timestamp;
+use crate::proto::Memory;
 
 /// Threads whose `ioctl` argument at entry is kept until the call returns: as many as the kernel side follows.
 const ENTRIES: usize = tracer_common::limits::THREADS as usize;
@@ -58,6 +59,7 @@ pub struct Engine {
     devices: Described,
     commands: Devices,
     connections: HashMap<End, Known>,
+    memory: Arc<Memory>,
     entries: HashMap<u32, (Timestamp, Bytes, Vec<Piece>)>,
     transactions: Transactions,
     causality: Causality,
@@ -80,6 +82,7 @@ impl Engine {
             generation: 0,
             newcomers: Newcomers::default(),
             connections: HashMap::new(),
+            memory: Arc::default(),
             entries: HashMap::new(),
             transactions: Transactions::default(),
             follower,

@@ -32,11 +32,10 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// No such protocol.
-    #[error("unknown broker `{0}`: use mqtt, mqtt:PORT or mqtt:/PATH/OF/SOCKET")]
+    #[error(
+        "unknown broker `{0}`: use amqp, kafka, mqtt, nats or redis, alone or with :PORT or :/PATH/OF/SOCKET"
+    )]
     Broker(String),
-    /// A protocol that this version does not decode.
-    #[error("{0} is not decoded by this version; it knows mqtt")]
-    Undecoded(String),
     /// No such process.
     #[error("there is no process {0}; list the running ones with `ps -e`")]
     Process(u32),
@@ -49,19 +48,19 @@ pub enum SelectError {
 }
 
 /// Protocols that are decoded, with the port that belongs to each.
-const DECODED: &[(&str, System, u16)] = &[("mqtt", System::Mqtt, 1883)];
-
-/// Protocols that will be.
-const KNOWN: &[&str] = &["amqp", "kafka", "nats", "redis"];
+const DECODED: &[(&str, System, u16)] = &[
+    ("mqtt", System::Mqtt, 1883),
+    ("amqp", System::Rabbitmq, 5672),
+    ("redis", System::Redis, 6379),
+    ("kafka", System::Kafka, 9092),
+    ("nats", System::Nats, 4222),
+];
 
 impl FromStr for Broker {
     type Err = SelectError;
 
     fn from_str(text: &str) -> Result<Self, SelectError> {
         let (name, place) = text.split_once(':').map_or((text, None), |(name, place)| (name, Some(place)));
-        if KNOWN.contains(&name) {
-            return Err(SelectError::Undecoded(name.to_owned()));
-        }
         let unknown = || SelectError::Broker(text.to_owned());
         let (_, system, port) = DECODED.iter().find(|(known, ..)| *known == name).ok_or_else(unknown)?;
         let place = match place {
@@ -207,6 +206,7 @@ mod tests {
         let port = |port| Ok(Broker { system: System::Mqtt, place: Place::Port(port) });
         assert_eq!("mqtt".parse(), port(1883));
         assert_eq!("mqtt:18830".parse(), port(18830));
+        assert_eq!("amqp".parse(), Ok(Broker { system: System::Rabbitmq, place: Place::Port(5672) }),);
         assert_eq!(
             "mqtt:/run/mosquitto.sock".parse(),
             Ok(Broker { system: System::Mqtt, place: Place::Path("/run/mosquitto.sock".to_owned()) })
@@ -214,7 +214,9 @@ mod tests {
         for wrong in ["mqtt:", "mqtt:0", "mqtt:99999", "mqtt:x", "smtp", ""] {
             assert_eq!(wrong.parse::<Broker>(), Err(SelectError::Broker(wrong.to_owned())));
         }
-        assert_eq!("kafka:9092".parse::<Broker>(), Err(SelectError::Undecoded("kafka".to_owned())));
+        let kafka = |port| Ok(Broker { system: System::Kafka, place: Place::Port(port) });
+        assert_eq!("kafka".parse(), kafka(9092));
+        assert_eq!("kafka:19092".parse(), kafka(19092));
     }
 
     #[test]

@@ -112,6 +112,8 @@ impl Totals {
             ("proto.invalid", self.proto.invalid),
             ("proto.resyncs", self.proto.resyncs),
             ("proto.skipped_bytes", self.proto.skipped_bytes),
+            ("proto.over_messages", self.proto.over_messages),
+            ("proto.over_bodies", self.proto.over_bodies),
             ("proto.gave_up", self.proto.gave_up),
             ("causality.joined", self.causality.joined),
             ("causality.late", self.causality.late),

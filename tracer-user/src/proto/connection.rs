@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::counts::Counts;
 use super::side::{Known, Side, Step};
-use super::{Origin, Protocol, Row, Score, table};
+use super::{Memory, Origin, Protocol, Row, Score, table};
 use crate::model::capture::Position;
 use crate::model::net::{ConnectionKey, Direction, Role, SocketEnd, Transport};
 use crate::model::op::{Op, OpKind, Place, System};
@@ -57,6 +57,7 @@ pub struct Connection {
     inward: Side,
     outward: Side,
     counts: Counts,
+    memory: Arc<Memory>,
 }
 
 #[derive(Debug)]
@@ -91,7 +92,14 @@ impl Connection {
             inward: Side::default(),
             outward: Side::default(),
             counts: Counts::default(),
+            memory: Arc::default(),
         }
+    }
+
+    /// The same, and it learns from the other connections that were given this memory.
+    #[must_use]
+    pub fn with_memory(self, memory: &Arc<Memory>) -> Self {
+        Self { memory: Arc::clone(memory), ..self }
     }
 
     /// Takes in what one call moved and pushes the ops that are thereby complete.
@@ -292,6 +300,7 @@ impl Connection {
                     socket: self.socket,
                     viewpoint,
                 }),
+                memory: &self.memory,
             };
             let side = match direction {
                 Direction::Inward => &mut self.inward,
@@ -306,10 +315,11 @@ impl Connection {
                     let role = if self.established { self.role.or(told) } else { told.or(self.role) };
                     match role.or_else(|| role_by_ports(&self.socket, guess.row)) {
                         Some(role) => {
+                            let first = self.from_start && side.is_virgin();
                             side.follow(&mut self.counts);
                             self.role = Some(role);
                             self.established = true;
-                            if opens {
+                            if opens || first {
                                 self.side(direction.reverse()).begin();
                             }
                         }
@@ -352,7 +362,11 @@ impl Connection {
                 // The first of the best.
                 .reduce(|best, next| if next.0 > best.0 { next } else { best });
             if let Some((_, index, row)) = best {
-                self.guess = Some(Guess { row, index, protocol: (row.start)() });
+                let mut protocol = (row.start)();
+                if self.from_start {
+                    protocol.begin();
+                }
+                self.guess = Some(Guess { row, index, protocol });
                 return true;
             }
             let size = side.stream.front_size();
@@ -370,16 +384,23 @@ impl Connection {
     fn patience(&self) -> u32 {
         match (self.established, self.hint, self.from_start) {
             (true, ..) => PATIENCE_ESTABLISHED,
-            (false, Some(_), _) => PATIENCE_HINTED,
-            (false, None, false) => PATIENCE_UNKNOWN,
-            (false, None, true) => PATIENCE_FIRST,
+            (false, Some(_), _) if self.tried == 0 => PATIENCE_HINTED,
+            // The hint was wrong, or there is none.
+            (false, _, false) => PATIENCE_UNKNOWN,
+            (false, _, true) => PATIENCE_FIRST,
         }
     }
 
     /// The guess was wrong.
     fn withdraw(&mut self) {
+        // The port told this protocol, and all patience went into it: nobody else spoke up in the meantime.
+        let told = !self.established && self.hint.is_some();
         if let Some(guess) = self.guess.take() {
             self.tried |= 1 << guess.index;
+            if told && self.hint == Some(guess.row.system) {
+                self.give_up();
+                return;
+            }
         }
         self.established = false;
         self.inward.restart();

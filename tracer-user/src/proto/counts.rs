@@ -1,5 +1,7 @@
 //! What became of a connection's bytes.
 
+use std::cell::Cell;
+
 use crate::track::stream;
 
 /// Counters of one connection end, both directions together.
@@ -11,6 +13,10 @@ pub struct Counts {
     pub frames: u64,
     /// Ops made of them.
     pub ops: u64,
+    /// Messages of great batches that no op was made of.
+    pub over_messages: u64,
+    /// Messages whose body stayed in a batch that grows too great when it is decompressed.
+    pub over_bodies: u64,
     /// Frames too little of which was captured to mean anything.
     pub cut_frames: u64,
     /// Places where a frame should begin and none does, and frames that break the protocol's rules.
@@ -33,6 +39,8 @@ impl Counts {
         self.stream.add(&other.stream);
         self.frames += other.frames;
         self.ops += other.ops;
+        self.over_messages += other.over_messages;
+        self.over_bodies += other.over_bodies;
         self.cut_frames += other.cut_frames;
         self.invalid += other.invalid;
         self.resyncs += other.resyncs;
@@ -40,5 +48,22 @@ impl Counts {
         self.peeked += other.peeked;
         self.gave_up += other.gave_up;
         self.ignored += other.ignored;
+    }
+}
+
+/// What a frame held that no op tells: [`Counts::over_messages`] and [`Counts::over_bodies`].
+#[derive(Debug, Default)]
+pub struct Shortfall {
+    /// Messages that no op was made of.
+    pub messages: Cell<u64>,
+    /// Messages without their bodies.
+    pub bodies: Cell<u64>,
+}
+
+impl Shortfall {
+    /// Adds to both.
+    pub(super) fn add(&self, messages: u64, bodies: u64) {
+        self.messages.set(self.messages.get().saturating_add(messages));
+        self.bodies.set(self.bodies.get().saturating_add(bodies));
     }
 }

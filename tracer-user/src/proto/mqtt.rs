@@ -10,15 +10,15 @@ mod fold;
 mod packet;
 #[cfg(test)]
 mod tests;
-mod topics;
 
 use std::sync::Arc;
 
+use super::shared_names::SharedNames;
 use super::{FrameView, Header, Outcome, Protocol, Row, Score, Trust, Unusable};
 use crate::model::op::{Op, System};
+use crate::track::stream::KEEP_BYTES;
 
 use packet::{Fixed, Level, Packet};
-use topics::Topics;
 
 /// MQTT's row of the table.
 pub const ROW: Row = Row {
@@ -26,6 +26,7 @@ pub const ROW: Row = Row {
     ports: &[1883, 8883],
     // The fixed header; libmosquitto reads it byte by byte.
     apart: 5,
+    keep: KEEP_BYTES,
     detect,
     resync,
     start: || Box::new(Mqtt::default()),
@@ -40,7 +41,7 @@ const HEAD: usize = 13;
 pub struct Mqtt {
     level: Level,
     client_id: Option<Arc<str>>,
-    topics: Topics,
+    topics: SharedNames,
     /// Something was exchanged.
     seen: bool,
     /// The client said good-bye, or was refused.

@@ -5,7 +5,7 @@
 //! programs seldom write half frames, then every place that the protocol's `resync` finds plausible. A candidate is
 //! believed once the frames that follow from it weigh enough; until then no op is made of it.
 
-use super::{FrameView, Header, Origin, Outcome, Protocol, Row, Trust, Unusable};
+use super::{FrameView, Header, Memory, Origin, Outcome, Protocol, Row, Shortfall, Trust, Unusable};
 use crate::model::net::ConnectionKey;
 use crate::model::op::{Op, Place};
 use crate::track::stream::{Piece, Stream};
@@ -13,7 +13,7 @@ use crate::track::stream::{Piece, Stream};
 use super::counts::Counts;
 
 /// Bytes of a frame that a search looks at: enough for the names that tell a frame from garbage.
-const SEARCH_HEAD: usize = 512;
+pub(super) const SEARCH_HEAD: usize = 512;
 
 /// Weight at which a candidate is believed in a connection whose protocol is known or told by its port: one telling
 /// frame that fills a call, or two telling frames.
@@ -47,6 +47,8 @@ pub(super) struct Known<'a> {
     pub(super) connection: ConnectionKey,
     /// The end that saw the frames, if the role is known.
     pub(super) origin: Option<Origin>,
+    /// What the connections of one host tell each other.
+    pub(super) memory: &'a Memory,
 }
 
 /// How far the loop came.
@@ -101,6 +103,11 @@ impl Side {
         }
     }
 
+    /// Whether nothing was passed over yet.
+    pub(super) fn is_virgin(&self) -> bool {
+        self.virgin
+    }
+
     /// The boundary that was found is accepted.
     pub(super) fn follow(&mut self, counts: &mut Counts) {
         self.mode = Mode::Follow;
@@ -142,6 +149,7 @@ impl Side {
         counts: &mut Counts,
         out: &mut Vec<Op>,
     ) -> Step {
+        self.stream.keep(known.row.keep);
         loop {
             match self.mode {
                 Mode::Over => {
@@ -188,6 +196,16 @@ impl Side {
             [] => Outcome::NeedMore,
             bytes => protocol.frame(bytes, known.to_server, Trust::Follow),
         };
+        let outcome = match outcome {
+            // The header lies in a hole.
+            Outcome::NeedMore if peek.cut => {
+                let len = protocol.presumed(peek.bytes, known.to_server == Some(true));
+                len.map_or(outcome, |len| {
+                    Outcome::Frame(Header { len, weight: 0, to_server: None, opens: false })
+                })
+            }
+            _ => outcome,
+        };
         match outcome {
             Outcome::Frame(Header { len, .. }) | Outcome::Skip { len } if len > 0 => {
                 if seen < len.min(want as u64) && !peek.cut && !known.closing {
@@ -203,7 +221,6 @@ impl Side {
                 true
             }
             Outcome::NeedMore if !peek.cut && seen < want as u64 => false,
-            // The header lies in a hole.
             Outcome::NeedMore if peek.cut => {
                 self.mode = Mode::Search;
                 self.virgin = false;
@@ -237,6 +254,7 @@ impl Side {
         }
         counts.frames += 1;
         let to_server = known.to_server == Some(true);
+        let shortfall = Shortfall::default();
         let view = FrameView {
             bytes: piece.bytes,
             len: piece.len,
@@ -253,9 +271,14 @@ impl Side {
             last_enter: piece.last_enter,
             tid: piece.tid,
             origin,
+            memory: known.memory,
+            shortfall: &shortfall,
         };
         let before = out.len();
-        match protocol.fold(view, out) {
+        let folded = protocol.fold(view, out);
+        counts.over_messages += shortfall.messages.get();
+        counts.over_bodies += shortfall.bodies.get();
+        match folded {
             Ok(()) => {
                 counts.ops += out.len().saturating_sub(before) as u64;
                 self.strikes = self.strikes.saturating_sub(1);

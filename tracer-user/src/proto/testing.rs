@@ -2,10 +2,11 @@
 //! real conversations.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Connection, table};
+use super::{Connection, Memory, table};
 use crate::model::capture::Position;
 use crate::model::net::{Direction, Role, SocketEnd, Transport};
 use crate::model::op::{Message, Op, OpKind, Place, Scope, System};
@@ -58,6 +59,11 @@ impl Bench {
             capture: 4096,
             exact: true,
         }
+    }
+
+    /// It learns from the other connections of this memory.
+    pub(crate) fn sharing(self, memory: &Arc<Memory>) -> Self {
+        Self { connection: self.connection.with_memory(memory), ..self }
     }
 
     pub(crate) fn client() -> Self {
@@ -246,6 +252,10 @@ pub(crate) fn recording(text: &str) -> Recording {
 pub(crate) fn heard(system: System, role: Role, calls: &[(bool, Vec<u8>)]) -> Vec<String> {
     let mut bench = Bench::of(system, Some(role), true, true);
     bench.capture = usize::MAX;
+    if role == Role::Server {
+        // Both ends have the same numbers.
+        std::mem::swap(&mut bench.inward, &mut bench.outward);
+    }
     for (to_server, bytes) in calls {
         bench.call(way(role, *to_server), bytes);
     }
@@ -258,8 +268,7 @@ fn way(role: Role, to_server: bool) -> Direction {
 
 fn with_place(op: &Op) -> String {
     let Place { to_server, start, length, part, .. } = op.place;
-    // Both ends count on from the same numbers: those of a client.
-    let start = if to_server == (op.viewpoint == Role::Client) { start - 5000 } else { start - 1000 };
+    let start = if to_server { start - 5000 } else { start - 1000 };
     let way = if to_server { '>' } else { '<' };
     let part = if part > 0 { format!("#{part}") } else { String::new() };
     format!("{way}{start}+{length}{part} {}", meaning(&op.kind))
@@ -305,7 +314,17 @@ pub(crate) fn assert_same_however_split(system: System, calls: &[(bool, Vec<u8>)
 /// A loss anywhere costs what lay there and makes nothing up: every op that is still heard was heard without the loss. `lost`:
 /// the most ops that one lost call may cost beyond those that its bytes carried.
 pub(crate) fn assert_recovers(system: System, calls: &[(bool, Vec<u8>)], lost: usize) {
-    let expected = heard(system, Role::Client, calls);
+    assert_recovers_but(system, calls, lost, str::to_owned);
+}
+
+/// The same where an op also says what earlier bytes told (the queue of a consumer): `essence` leaves that out.
+pub(crate) fn assert_recovers_but(
+    system: System,
+    calls: &[(bool, Vec<u8>)],
+    lost: usize,
+    essence: impl Fn(&str) -> String,
+) {
+    let expected: Vec<String> = heard(system, Role::Client, calls).iter().map(|op| essence(op)).collect();
     for missing in 0..calls.len() {
         let mut bench = Bench::of(system, Some(Role::Client), true, true);
         bench.capture = usize::MAX;
@@ -317,7 +336,7 @@ pub(crate) fn assert_recovers(system: System, calls: &[(bool, Vec<u8>)], lost: u
                 bench.call(direction, bytes);
             }
         }
-        let still: Vec<String> = bench.wait().ops.drain(..).map(|op| with_place(&op)).collect();
+        let still: Vec<String> = bench.wait().ops.drain(..).map(|op| essence(&with_place(&op))).collect();
         let made_up: Vec<_> = still.iter().filter(|op| !expected.contains(op)).collect();
         assert!(made_up.is_empty(), "without call {missing}: {made_up:#?}");
         let (to_server, bytes) = &calls[missing];
@@ -331,7 +350,7 @@ pub(crate) fn assert_recovers(system: System, calls: &[(bool, Vec<u8>)], lost: u
             place.starts_with('>') == *to_server && from < start + bytes.len() && start < from + length
         };
         let there = expected.iter().filter(lay_there).count();
-        let gone = expected.iter().filter(|op| !still.contains(op)).count();
-        assert!(gone <= there + lost, "without call {missing}, {gone} ops are gone and {there} lay there");
+        let gone: Vec<_> = expected.iter().filter(|op| !still.contains(op)).collect();
+        assert!(gone.len() <= there + lost, "without call {missing}, of which {there} lay there: {gone:#?}");
     }
 }

@@ -134,6 +134,7 @@ fn base(
     }
     attributes.extend(message.attributes.iter().cloned());
 
+    let destination = message.template.as_ref().unwrap_or(&message.destination);
     let event = CloudEvent::of(message).unwrap_or_default();
     for (key, value) in [
         (attribute::EVENT_TYPE, &event.kind),
@@ -147,9 +148,9 @@ fn base(
     }
     let about = MessageSubject {
         system: seen.system.name(),
-        destination: message.destination.clone(),
+        destination: destination.clone(),
         server: seen.line.server.clone(),
-        event_type: event.kind.unwrap_or_else(|| message.destination.clone()),
+        event_type: event.kind.unwrap_or_else(|| destination.clone()),
         source: event.source.or(seen.source).unwrap_or_default(),
         body_size: message.body.size,
     };
@@ -159,7 +160,7 @@ fn base(
         parent: frame.parent,
         remote_parent: frame.remote_parent,
         links: frame.links,
-        name: [family.verb, " ", &message.destination].concat(),
+        name: [family.verb, " ", destination].concat(),
         kind: family.kind,
         owner: seen.owner,
         // The broker's thread is not the client's.

@@ -55,7 +55,7 @@ pub struct Counts {
     pub gap_bytes: u64,
     /// Chunks whose position stayed unclear and that were therefore dropped.
     pub unplaced: u64,
-    /// Captured bytes that were let go because [`HELD_BYTES`] or [`KEEP_BYTES`] was reached.
+    /// Captured bytes that were let go because [`HELD_BYTES`] or the bytes kept of a piece were reached.
     pub cut_bytes: u64,
 }
 
@@ -102,7 +102,7 @@ pub struct Piece {
 }
 
 /// The stream. Bounded: at most [`HELD_SEGMENTS`] segments with [`HELD_BYTES`] captured bytes, one piece under
-/// construction of [`KEEP_BYTES`], and [`REORDER_CHUNKS`] chunks with [`REORDER_BYTES`] that wait for an earlier one.
+/// construction of [`KEEP_BYTES`] (or what [`Self::keep`] says), and [`REORDER_CHUNKS`] chunks with [`REORDER_BYTES`] that wait for an earlier one.
 #[derive(Debug, Default)]
 pub struct Stream {
     order: Order,
@@ -156,6 +156,11 @@ impl Stream {
     pub fn resume(&mut self) -> Option<Piece> {
         let piece = self.assembly.resume()?;
         Some(self.order.named(piece))
+    }
+
+    /// How many captured bytes to keep of the pieces to come: [`KEEP_BYTES`] unless told.
+    pub fn keep(&mut self, bytes: usize) {
+        self.assembly.keep = bytes;
     }
 
     /// Whether a piece is begun and not yet handed out.

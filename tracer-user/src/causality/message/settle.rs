@@ -70,6 +70,11 @@ impl Causality {
         if is_last {
             self.publishes.remove(&key);
         }
+        if error.is_none()
+            && let Some(topic) = self.nodes.get(handle).and_then(|node| node.topic)
+        {
+            self.topics.acknowledge(topic);
+        }
         if let Some(given) = &given {
             self.counts.evicted += u64::from(self.given.insert(conn.broker, given.clone(), handle));
         }

@@ -137,9 +137,12 @@ fn a_publish_that_nobody_answers() {
     world.op("sensor", 1, 1000, true, asked(1));
     world.op("sensor", 1, 900_000, true, asked(2));
     world.op("sensor", 1, 1_100_000, true, OpKind::Publish(Box::new(message("t", "not acknowledged"))));
-    check(&world, &expect![[r#"
+    check(
+        &world,
+        &expect![[r#"
         publish t [sensor] 1000..1020 ERROR timeout
         publish t [sensor] 900000..900020 ERROR timeout
         publish t [sensor] 1100000..1100020
-    "#]]);
+    "#]],
+    );
 }

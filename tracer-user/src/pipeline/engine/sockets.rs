@@ -183,7 +183,8 @@ impl Engine {
             (None, Some(_)) => Some(Role::Client),
             (None, None) => None,
         };
-        let connection = Connection::new(process, socket, role, here.or(there), from_start);
+        let connection =
+            Connection::new(process, socket, role, here.or(there), from_start).with_memory(&self.memory);
         if let Some(previous) = self
             .connections
             .insert(end, Known { connection, socket, used: at, descriptors: 1, pending: false })

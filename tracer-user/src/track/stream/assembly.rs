@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{Counts, Peek, Piece};
 use crate::model::time::{Interval, Timestamp};
@@ -14,7 +14,7 @@ pub const HELD_BYTES: usize = 128 * 1024;
 /// Segments held behind the read point: a search among brokers that read byte by byte sees some frames at once.
 pub const HELD_SEGMENTS: usize = 128;
 
-/// Captured bytes kept of one piece, however long it is: the greatest capture length of one call.
+/// Captured bytes kept of one piece, however long it is, unless its protocol wants more: the greatest capture length of one call.
 pub const KEEP_BYTES: usize = 64 * 1024;
 
 /// What one call moved, or what was lost between two of them.
@@ -43,7 +43,7 @@ pub(super) struct Segment {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Assembly {
     /// Contiguous: each starts where the one before ends.
     queue: VecDeque<Segment>,
@@ -55,12 +55,21 @@ pub(super) struct Assembly {
     trimmed: bool,
     /// The piece that was begun. Then `queue` is empty, or the piece is complete.
     partial: Option<Partial>,
+    /// Captured bytes kept of a piece.
+    pub(super) keep: usize,
+}
+
+impl Default for Assembly {
+    fn default() -> Self {
+        Self { queue: VecDeque::new(), size: 0, captured: 0, trimmed: false, partial: None, keep: KEEP_BYTES }
+    }
 }
 
 /// A piece that is put together while its bytes move.
 #[derive(Debug)]
 struct Partial {
     len: u64,
+    keep: usize,
     got: u64,
     bytes: Gathered,
     /// Nothing that comes later can be joined to `bytes`.
@@ -110,8 +119,9 @@ impl Assembly {
         if self.queue.len() >= HELD_SEGMENTS
             && let Some(last) = self.queue.back_mut()
         {
-            counts.cut_bytes += segment.captured.len() as u64;
-            last.merge(&segment);
+            let kept = last.merge(&segment);
+            self.captured += kept;
+            counts.cut_bytes += (segment.captured.len() - kept) as u64;
             return;
         }
         self.captured += segment.captured.len();
@@ -156,7 +166,7 @@ impl Assembly {
 
     pub(super) fn take(&mut self, len: u64, counts: &mut Counts) -> Option<Piece> {
         debug_assert!(self.partial.is_none(), "one piece at a time");
-        let mut partial = Partial::new(len);
+        let mut partial = Partial::new(len, self.keep);
         while partial.got < len {
             let Some(front) = self.queue.front_mut() else { break };
             if front.broken {
@@ -267,8 +277,17 @@ impl Segment {
         self.captured.len() as u64 == self.size
     }
 
-    /// Puts `next` behind this one; its captured bytes are let go.
-    fn merge(&mut self, next: &Self) {
+    /// Puts `next` behind this one; how many of its captured bytes are kept: a program that reads byte by byte may have
+    /// read half a long line.
+    fn merge(&mut self, next: &Self) -> usize {
+        let kept = if self.is_whole() { next.captured.len() } else { 0 };
+        if kept > 0 {
+            // Copied once, and from then on appended to.
+            let own = std::mem::take(&mut self.captured);
+            let mut bytes = own.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+            bytes.extend_from_slice(&next.captured);
+            self.captured = bytes.freeze();
+        }
         self.size = self.size.saturating_add(next.size);
         self.exact &= next.exact;
         self.lost &= next.lost;
@@ -278,13 +297,15 @@ impl Segment {
             self.exit = self.exit.max(next.exit);
             self.tid = next.tid;
         }
+        kept
     }
 }
 
 impl Partial {
-    fn new(len: u64) -> Self {
+    fn new(len: u64, keep: usize) -> Self {
         Self {
             len,
+            keep,
             got: 0,
             bytes: Gathered::One(Bytes::new()),
             cut: false,
@@ -328,7 +349,7 @@ impl Partial {
             Gathered::One(one) => one.len(),
             Gathered::Many(many) => many.len(),
         };
-        let room = KEEP_BYTES.saturating_sub(held);
+        let room = self.keep.saturating_sub(held);
         if bytes.len() > room {
             counts.cut_bytes += (bytes.len() - room) as u64;
             bytes.truncate(room);
@@ -337,8 +358,9 @@ impl Partial {
         match &mut self.bytes {
             Gathered::One(one) if one.is_empty() => *one = bytes,
             Gathered::One(one) => {
+                // All of it at once, if that is little: a length that nobody has made true yet costs no more.
                 let length = usize::try_from(self.len).unwrap_or(KEEP_BYTES).min(KEEP_BYTES);
-                let mut many = Vec::with_capacity(length);
+                let mut many = Vec::with_capacity(length.max(one.len()));
                 many.extend_from_slice(one);
                 many.extend_from_slice(&bytes);
                 self.bytes = Gathered::Many(many);

@@ -7,8 +7,8 @@ use super::CONNECT;
 use crate::model::net::{Direction, Role, SocketEnd};
 use crate::model::op::Place;
 use crate::model::process::ProcessKey;
-use crate::proto::Origin;
 use crate::proto::testing::{Bench, hex, meaning};
+use crate::proto::{Memory, Origin, Shortfall};
 
 /// What the loop makes of one packet at a boundary.
 fn judge(packet: &str, to_server: bool) -> String {
@@ -27,6 +27,7 @@ fn judge(packet: &str, to_server: bool) -> String {
         socket: SocketEnd::unknown(),
         viewpoint: Role::Client,
     };
+    let (memory, shortfall) = (Memory::default(), Shortfall::default());
     let view = FrameView {
         bytes: chunk.payload.captured,
         len: chunk.payload.size,
@@ -43,6 +44,8 @@ fn judge(packet: &str, to_server: bool) -> String {
         last_enter: chunk.at.start,
         tid: 1,
         origin: &origin,
+        memory: &memory,
+        shortfall: &shortfall,
     };
     let mut out = Vec::new();
     match mqtt.fold(view, &mut out) {

@@ -1,0 +1,3 @@
+//! The decoder's tests.
+
+mod recorded;

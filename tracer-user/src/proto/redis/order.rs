@@ -1,0 +1,258 @@
+//! Which answer belongs to which request: Redis answers in the order of the requests, without saying to which.
+//!
+//! The order is *known* if every request that is not answered yet is in the queue. Where bytes were missed on either side it
+//! is lost, and answers are then passed over (what is pushed and the answers to XREAD tell themselves what they are). It is
+//! known again when a request comes after a silence in which everything else must have been answered.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::model::op::Op;
+use crate::model::time::{Interval, Timestamp};
+
+use super::resp::Kind;
+
+/// Requests that may wait for their answers: clients send pipelines of some thousands. Each takes 40 bytes.
+const WAITING: usize = 16_384;
+
+/// Answers that came before their request was seen: with several threads on one connection the call that reads an answer
+/// may end before the call that wrote the request does.
+const EARLY: usize = 64;
+
+/// After so long without a byte on either side every request is answered, but for one that blocks. A server answers others
+/// at once; what takes it longer (a script, another continent) is no longer than a client's patience with it, and such a
+/// client does not ask on meanwhile.
+pub(super) const SILENCE_NS: u64 = 100_000_000;
+
+/// What an XREADGROUP or XREAD asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// The group's name; none of XREAD.
+    pub(super) group: Option<Arc<str>>,
+    /// Whether the group's deliveries count as acknowledged.
+    pub(super) noack: bool,
+    /// Streams of which what was delivered before is read again.
+    pub(super) history: Vec<Arc<str>>,
+}
+
+/// What an XCLAIM or XAUTOCLAIM asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub(super) stream: Arc<str>,
+    pub(super) group: Arc<str>,
+}
+
+/// What the answer to a request will be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// Anything, of no interest.
+    Any,
+    /// `+OK` or the like, of no interest.
+    Status,
+    /// Anything; an error is one of messaging.
+    Told,
+    /// Whether the client may use the server. `hello`: `ERR` only says that the server does not know the command.
+    Login { hello: bool },
+    /// The number of receivers, or the length of the list: settles so many publishes. `must`: 0 means that nothing was published.
+    Publish { id: u64, count: u32, must: bool },
+    /// The id of the entry.
+    Add { id: u64, stream: Arc<str> },
+    /// Streams with their entries.
+    Read(Arc<Reading>),
+    /// Entries.
+    Claim(Arc<Claim>),
+    /// A position, entries, and what was deleted.
+    AutoClaim(Arc<Claim>),
+    /// A value of this list, or several.
+    Pop(Arc<str>),
+    /// A list and its value.
+    PopAny,
+    /// A list and its values.
+    PopSeveral,
+    /// Confirmations, which are recognised by themselves, or an error.
+    Subscription,
+    /// `+QUEUED`.
+    Queued,
+    /// The answers to what was queued.
+    Exec(Vec<Expect>),
+}
+
+impl Expect {
+    /// Whether an answer can begin so.
+    pub(super) fn fits(&self, kind: Kind) -> bool {
+        let error = kind == Kind::Error;
+        let number = kind == Kind::Line(b':');
+        let bulk = matches!(kind, Kind::Bulk(b'$'));
+        let several = matches!(kind, Kind::Aggregate(b'*' | b'~' | b'%', _));
+        let null = kind == Kind::Null;
+        error
+            || match self {
+                Self::Any | Self::Told => true,
+                Self::Status | Self::Queued => kind == Kind::Line(b'+'),
+                Self::Login { .. } => kind == Kind::Line(b'+') || several,
+                Self::Publish { .. } => number,
+                Self::Add { .. } => bulk || null,
+                Self::Pop(_) => bulk || several || null,
+                Self::Read(_) | Self::PopAny | Self::PopSeveral | Self::Exec(_) => several || null,
+                Self::Claim(_) | Self::AutoClaim(_) => several,
+                // Its confirmations are not taken for answers.
+                Self::Subscription => false,
+            }
+    }
+}
+
+/// A text or number that answers a request that was not seen yet.
+#[derive(Clone, Debug)]
+pub(super) struct Early {
+    /// With the place of the answer.
+    pub(super) op: Op,
+    pub(super) kind: Kind,
+    pub(super) text: Arc<[u8]>,
+}
+
+/// Whose an answer is.
+#[derive(Debug)]
+pub(super) enum Whose {
+    /// This request's.
+    Of(Expect),
+    /// That of a request that was not seen yet.
+    Early,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    waiting: VecDeque<Expect>,
+    early: VecDeque<Early>,
+    /// Whether the order is known.
+    known: bool,
+    /// Whether a request was seen.
+    pub(super) asked: bool,
+    /// When something last moved on either side.
+    last: Option<Timestamp>,
+    /// The last request, if it is one that waits for a message and nothing was answered since, while the order is lost.
+    blocking: Option<Expect>,
+    /// A request that waits for a message may be unanswered, though it is not the last.
+    doubt: bool,
+}
+
+impl Order {
+    /// The connection's first byte will be seen.
+    pub(super) fn begin(&mut self) {
+        self.known = true;
+    }
+
+    /// Whether the order is known.
+    pub(super) fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// Something was missed.
+    pub(super) fn lose(&mut self) {
+        self.known = false;
+        self.doubt = self.blocking.is_some() || self.waiting.iter().any(Expect::waits);
+        self.blocking = None;
+        self.waiting = VecDeque::new();
+        self.early = VecDeque::new();
+    }
+
+    /// Something moved.
+    pub(super) fn moved(&mut self, at: Interval) {
+        self.last = self.last.max(Some(at.end));
+    }
+
+    fn is_silent(&self, until: Timestamp) -> bool {
+        self.last.is_some_and(|last| until.0 >= last.0.saturating_add(SILENCE_NS))
+    }
+
+    /// Before a request that was sent at that time: whether the silence before it tells the order. `whole`: no answer is half
+    /// here.
+    pub(super) fn listen(&mut self, sent: Timestamp, whole: bool) {
+        if !self.known && self.is_silent(sent) && whole && !self.doubt {
+            self.known = true;
+            self.waiting.extend(self.blocking.take());
+        }
+    }
+
+    /// A request that will be answered. Returns the answer if it has come already.
+    pub(super) fn ask(&mut self, expect: Expect) -> Option<(Expect, Early)> {
+        self.asked = true;
+        if !self.known {
+            // What is sent behind a request that waits for a message shows that it was answered only if something was.
+            self.doubt |= self.blocking.is_some();
+            self.blocking = expect.waits().then_some(expect);
+            return None;
+        }
+        if let Some(early) = self.early.pop_front() {
+            return Some((expect, early));
+        }
+        if self.waiting.len() >= WAITING {
+            self.lose();
+            return None;
+        }
+        self.waiting.push_back(expect);
+        None
+    }
+
+    /// What is answered next, without taking it.
+    pub(super) fn next(&self) -> Option<&Expect> {
+        self.waiting.front()
+    }
+
+    /// An answer that came at that time and begins with an element of this kind.
+    pub(super) fn answered(&mut self, kind: Kind, came: Timestamp) -> Whose {
+        if !self.known {
+            let blocking = self.blocking.take();
+            // Everything before the request that waited was answered before the silence.
+            let blocking = blocking.filter(|_| !self.doubt && self.is_silent(came));
+            self.doubt = false;
+            self.known = blocking.is_some();
+            self.waiting.extend(blocking);
+            if !self.known {
+                return Whose::Unknown;
+            }
+        }
+        match self.waiting.pop_front() {
+            Some(expect) if expect.fits(kind) => Whose::Of(expect),
+            Some(_) => {
+                self.lose();
+                Whose::Unknown
+            }
+            None if self.asked && self.early.len() < EARLY => Whose::Early,
+            None => {
+                self.lose();
+                Whose::Unknown
+            }
+        }
+    }
+
+    /// Keeps an answer whose request is still to be seen.
+    pub(super) fn keep(&mut self, early: Early) {
+        self.early.push_back(early);
+    }
+
+    /// A confirmation came: the SUBSCRIBE was no error.
+    pub(super) fn confirmed(&mut self) {
+        if self.waiting.front() == Some(&Expect::Subscription) {
+            self.waiting.pop_front();
+        }
+    }
+}
+
+impl Expect {
+    /// The publishes that the answer settles: identity of the first, number.
+    pub(super) fn publishes(&self) -> Option<(u64, u32)> {
+        match self {
+            Self::Publish { id, count, .. } => Some((*id, *count)),
+            Self::Add { id, .. } => Some((*id, 1)),
+            _ => None,
+        }
+    }
+
+    /// Whether the request may wait for a message, however long.
+    fn waits(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::Pop(_) | Self::PopAny | Self::PopSeveral)
+    }
+}
