@@ -94,13 +94,17 @@ impl Flow {
             Viewpoint::Broker => Owner::Remote(client.id.clone()),
             Viewpoint::Both | Viewpoint::Clients => Owner::Process(client.pid()),
         };
-        let published_id = route.id.filter(|_| route.published_id);
-        let late = |entries: Vec<super::site::Entry>| -> Vec<_> {
-            let number = |head: &str| head.rsplit('-').next().and_then(|number| number.parse().ok());
+        let attribute = route.id.map(|(attribute, _)| attribute);
+        let published_id = attribute.filter(|_| route.published_id);
+        // Those that are told of, with their ids as spans write them.
+        let late = |mut entries: Vec<Entry>| {
+            let number = |entry: &Entry| entry.head.rsplit('-').next().and_then(|number| number.parse().ok());
+            entries.retain(|entry| number(entry).is_none_or(|number: usize| number >= from));
+            for entry in &mut entries {
+                let written = |(id, (_, form)): (String, (_, &str))| text(form, name, 0).replace("{id}", &id);
+                entry.id = entry.id.take().zip(route.id).map(written);
+            }
             entries
-                .into_iter()
-                .filter(|entry| number(&entry.head).is_none_or(|is: usize| is >= from))
-                .collect()
         };
         truth.sent(&owner(publisher), &late(publisher.log()), &text(route.published, name, 0), published_id);
         for subscriber in subscribers {
