@@ -10,7 +10,12 @@ tls = None
 if given.ca:
     tls = pika.SSLOptions(ssl.create_default_context(cafile=given.ca), "localhost")
 connection = pika.BlockingConnection(
-    pika.ConnectionParameters("localhost" if tls else "127.0.0.1", given.port, ssl_options=tls)
+    pika.ConnectionParameters(
+        "localhost" if tls else "127.0.0.1",
+        given.port,
+        ssl_options=tls,
+        client_properties={"connection_name": given.id},
+    )
 )
 channel = connection.channel()
 if given.what == "publish":

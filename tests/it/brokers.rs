@@ -56,6 +56,8 @@ pub(crate) struct Route {
     group: &'static str,
     /// `messaging.destination.name` of a publish.
     published: &'static str,
+    /// That of a delivery, if whoever comes when the subscription stands cannot know what a subscriber logs.
+    delivered_late: &'static str,
     /// How many subscribers get each message.
     subscribers: usize,
     /// Whether subscribers settle what they receive: those in Rust, those in Python.
@@ -74,6 +76,7 @@ const PLAIN: Route = Route {
     from: "{flow}",
     group: "",
     published: "{flow}",
+    delivered_late: "",
     subscribers: 2,
     settles: [false; 2],
     id: None,

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use tracer_tests::broker::{Certificates, RabbitMq};
 
-use super::runs::{FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, one_side};
+use super::runs::{self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, one_side, refused};
+use super::site::Library;
 use super::{PLAIN, Protocol, Route, Started};
 
 static AMQP: Protocol = Protocol {
     name: "amqp",
     system: "rabbitmq",
-    service: "rabbitmq-server",
+    service: "beam.smp",
     start,
     clients: ["client_amqp", "client_pika.py"],
     asked_before: 0,
@@ -22,6 +23,8 @@ const EXCHANGE: Route = Route {
     to: "x-{flow}:a.b",
     from: "x-{flow}:a.*:q-{flow}-{sub}",
     published: "x-{flow}:a.b",
+    // The queue is named when it is consumed from, and never again.
+    delivered_late: "x-{flow}:a.b",
     settles: [true; 2],
     id: TAG,
     ..PLAIN
@@ -49,6 +52,11 @@ fn as_fast_as_possible() {
 }
 
 #[test]
+fn a_flood() {
+    runs::flood(&AMQP, &ROUTES);
+}
+
+#[test]
 fn attached_in_the_middle() {
     in_the_middle(&AMQP, &ROUTES, Viewpoint::Both, SLOW);
 }
@@ -61,4 +69,14 @@ fn clients_alone() {
 #[test]
 fn the_broker_alone() {
     one_side(&AMQP, &ROUTES, Viewpoint::Broker, SIZES);
+}
+
+#[test]
+fn an_exchange_that_is_not_there() {
+    refused(&AMQP, None, "confirm", ["nowhere:key", "1x20"], "nowhere:key", "NOT_FOUND");
+}
+
+#[test]
+fn over_tls() {
+    runs::over_tls(&AMQP, &ROUTES[0], &[Library::Rust, Library::Python]);
 }

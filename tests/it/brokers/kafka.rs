@@ -5,7 +5,8 @@ use std::path::Path;
 
 use tracer_tests::broker::{Certificates, Kafka};
 
-use super::runs::{FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, one_side};
+use super::runs::{self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, one_side, refused};
+use super::site::Library;
 use super::{PLAIN, Protocol, Route, Started};
 
 static KAFKA: Protocol = Protocol {
@@ -54,6 +55,11 @@ fn as_fast_as_possible() {
 }
 
 #[test]
+fn a_flood() {
+    runs::flood(&KAFKA, &ROUTES);
+}
+
+#[test]
 fn attached_in_the_middle() {
     in_the_middle(&KAFKA, &ROUTES, Viewpoint::Both, SLOW);
 }
@@ -66,4 +72,15 @@ fn clients_alone() {
 #[test]
 fn the_broker_alone() {
     one_side(&KAFKA, &ROUTES, Viewpoint::Broker, SIZES);
+}
+
+#[test]
+fn a_record_that_is_too_large() {
+    refused(&KAFKA, Some(["", "1x20"]), "", ["large", "1x5000000"], "large", "MESSAGE_TOO_LARGE");
+}
+
+#[test]
+fn over_tls() {
+    // rskafka is built without TLS.
+    runs::over_tls(&KAFKA, &ROUTES[0], &[Library::Python]);
 }

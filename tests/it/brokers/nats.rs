@@ -4,7 +4,8 @@ use std::path::Path;
 
 use tracer_tests::broker::{Certificates, Nats};
 
-use super::runs::{FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, one_side};
+use super::runs::{self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, one_side, refused};
+use super::site::Library;
 use super::{PLAIN, Protocol, Route, Started};
 
 static NATS: Protocol = Protocol {
@@ -48,6 +49,11 @@ fn as_fast_as_possible() {
 }
 
 #[test]
+fn a_flood() {
+    runs::flood(&NATS, &ROUTES);
+}
+
+#[test]
 fn attached_in_the_middle() {
     in_the_middle(&NATS, &ROUTES, Viewpoint::Both, SLOW);
 }
@@ -60,4 +66,15 @@ fn clients_alone() {
 #[test]
 fn the_broker_alone() {
     one_side(&NATS, &ROUTES, Viewpoint::Broker, SIZES);
+}
+
+#[test]
+fn a_stream_that_is_not_there() {
+    let lost = ["lost.a", "1x20"];
+    refused(&NATS, None, "jetstream", lost, "lost.a", "no_responders");
+}
+
+#[test]
+fn over_tls() {
+    runs::over_tls(&NATS, &ROUTES[1], &[Library::Rust, Library::Python]);
 }

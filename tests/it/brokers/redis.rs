@@ -4,7 +4,8 @@ use std::path::Path;
 
 use tracer_tests::broker::{Certificates, Redis};
 
-use super::runs::{FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, one_side};
+use super::runs::{self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, one_side, refused};
+use super::site::Library;
 use super::{PLAIN, Protocol, Route, Started};
 
 static REDIS: Protocol = Protocol {
@@ -58,6 +59,11 @@ fn as_fast_as_possible() {
 }
 
 #[test]
+fn a_flood() {
+    runs::flood(&REDIS, &ROUTES);
+}
+
+#[test]
 fn attached_in_the_middle() {
     in_the_middle(&REDIS, &ROUTES, Viewpoint::Both, SLOW);
 }
@@ -70,4 +76,14 @@ fn clients_alone() {
 #[test]
 fn the_broker_alone() {
     one_side(&REDIS, &ROUTES, Viewpoint::Broker, SIZES);
+}
+
+#[test]
+fn a_key_of_another_type() {
+    refused(&REDIS, Some(["list", "1x20"]), "stream", ["key", "1x20"], "key", "WRONGTYPE");
+}
+
+#[test]
+fn over_tls() {
+    runs::over_tls(&REDIS, &ROUTES[3], &[Library::Rust, Library::Python]);
 }

@@ -38,8 +38,10 @@ pub(crate) struct Load {
 
 /// Small bodies, some that are larger than any capture of a call, and one of 1 MiB.
 pub(crate) const SIZES: Load = Load { messages: "10x20,3x5120,1x1048576", count: 14, period: "0" };
-/// As fast as the libraries can.
-pub(crate) const FAST: Load = Load { messages: "2000x256", count: 2000, period: "0" };
+/// As fast as the libraries can: all of them together are less than what is captured of one call.
+pub(crate) const FAST: Load = Load { messages: "400x20", count: 400, period: "0" };
+/// So many that libraries and brokers move more in one call than is captured of it.
+pub(crate) const FLOOD: Load = Load { messages: "4000x256", count: 4000, period: "0" };
 /// One now and then.
 pub(crate) const SLOW: Load = Load { messages: "20x40", count: 20, period: "20" };
 
@@ -70,17 +72,10 @@ impl Flow {
         Self { route, name, library: to, count: load.count, publisher, subscribers }
     }
 
-    /// The process ids of all clients.
-    pub(crate) fn pids(&self) -> Vec<String> {
-        let clients = self.subscribers.iter().chain([&self.publisher]);
-        clients.map(|client| client.pid().to_string()).collect()
-    }
-
     /// Publishes what is left, and waits until everybody has ended.
     pub(crate) fn finish(&mut self) {
         // Told twice, it does not wait at the half.
-        self.publisher.go_on();
-        self.publisher.go_on();
+        self.publisher.give(b"go on\ngo on\n");
         self.publisher.finish();
         self.subscribers.iter_mut().for_each(Client::finish);
     }
@@ -108,28 +103,29 @@ impl Flow {
         };
         truth.sent(&owner(publisher), &late(publisher.log()), &text(route.published, name, 0), published_id);
         for subscriber in subscribers {
+            let mut entries = late(subscriber.log());
+            if from > 0 && !route.delivered_late.is_empty() {
+                let destination = text(route.delivered_late, name, 0);
+                entries.iter_mut().for_each(|entry| entry.destination.clone_from(&destination));
+            }
             assert_eq!(subscriber.log().len(), *count, "{name}: the subscriber's own log");
-            truth.received(&owner(subscriber), &late(subscriber.log()), settles, attribute);
+            truth.received(&owner(subscriber), &entries, settles, attribute);
         }
     }
 }
 
 /// Starts a tracer for this broker, told to look from there alone.
-fn start(site: &Site, viewpoint: Viewpoint, flows: &[Flow], more: &[&str]) -> Tracer {
-    let selector = site.selector();
-    let mut pids = Vec::new();
-    match viewpoint {
-        Viewpoint::Both => {}
-        Viewpoint::Clients => flows.iter().for_each(|flow| pids.extend(flow.pids())),
-        Viewpoint::Broker => pids.push(site.broker.pid.to_string()),
-    }
+fn start(site: &Site, viewpoint: Viewpoint) -> Tracer {
+    let (selector, broker) = (site.selector(), site.broker.pid.to_string());
     // Libraries write many messages in one call: all that is captured of a call is asked for, and room for it.
     let mut arguments = vec!["--broker", &selector, "--payload", "head:64", "--ring", "131072"];
     arguments.extend(["--capture-bytes", "65536"]);
-    for pid in &pids {
-        arguments.extend(["--pid", pid]);
+    match viewpoint {
+        Viewpoint::Both => {}
+        // By name, so that it can begin before they do.
+        Viewpoint::Clients => arguments.extend(["--comm", site.protocol.clients[0], "--comm", "python"]),
+        Viewpoint::Broker => arguments.extend(["--pid", &broker]),
     }
-    arguments.extend(more);
     trace(&arguments)
 }
 
@@ -152,7 +148,7 @@ pub(crate) fn keep(site: &Site, outcome: &Outcome) {
 /// Every route between every pair of libraries, one after the other, attached before they connect.
 pub(crate) fn every_client(protocol: &'static Protocol, routes: &'static [Route], load: Load) {
     let site = Site::new(protocol);
-    let tracer = start(&site, Viewpoint::Both, &[], &[]);
+    let tracer = start(&site, Viewpoint::Both);
     let mut truth = truth(&site, Viewpoint::Both);
     for route in routes {
         for (from, to) in [
@@ -169,6 +165,64 @@ pub(crate) fn every_client(protocol: &'static Protocol, routes: &'static [Route]
     let outcome = tracer.stop();
     keep(&site, &outcome);
     truth.check(&outcome);
+}
+
+/// As many messages as the libraries can send: what is seen is true and rightly linked, and what is not seen is told of.
+pub(crate) fn flood(protocol: &'static Protocol, routes: &'static [Route]) {
+    let site = Site::new(protocol);
+    let tracer = start(&site, Viewpoint::Both);
+    let mut truth = truth(&site, Viewpoint::Both);
+    for route in routes {
+        let mut flow = Flow::start(&site, route, Library::Rust, Library::Rust, FLOOD);
+        flow.finish();
+        flow.tell(&mut truth, 0, Viewpoint::Both);
+    }
+    let outcome = tracer.stop();
+    keep(&site, &outcome);
+    truth.check_flood(&outcome);
+}
+
+/// Clients and broker speak TLS; the clients' libraries of it are looked into.
+pub(crate) fn over_tls(protocol: &'static Protocol, route: &'static Route, libraries: &[Library]) {
+    let site = Site::with_tls(protocol);
+    let mut flows: Vec<Flow> =
+        libraries.iter().map(|library| Flow::start(&site, route, *library, *library, SIZES)).collect();
+    let tracer = start(&site, Viewpoint::Clients);
+    let mut truth = truth(&site, Viewpoint::Clients);
+    for flow in &mut flows {
+        flow.finish();
+        flow.tell(&mut truth, 0, Viewpoint::Clients);
+    }
+    let outcome = tracer.stop();
+    keep(&site, &outcome);
+    truth.check(&outcome);
+}
+
+/// What the broker refuses is a publish of one message that failed, with the broker's reason: seen by all and by each side.
+/// `first`: what is published before it, so that it is refused.
+pub(crate) fn refused(
+    protocol: &'static Protocol,
+    first: Option<[&str; 2]>,
+    way: &str,
+    [to, messages]: [&str; 2],
+    destination: &str,
+    error: &str,
+) {
+    let site = Site::new(protocol);
+    let tracer = start(&site, Viewpoint::Both);
+    if let Some([way, messages]) = first {
+        let arguments = ["publish", "--to", to, "--messages", messages];
+        site.client(Library::Rust, "first", way, &arguments).finish();
+    }
+    let arguments = ["publish", "--to", to, "--messages", messages];
+    site.client(Library::Rust, "refused", way, &arguments).fail();
+    let outcome = tracer.stop();
+    keep(&site, &outcome);
+    let publishes = crate::mqtt::check::of_kind(&outcome.spans, "publish ");
+    let failed: Vec<_> = publishes.into_iter().filter(|span| span.error.is_some()).collect();
+    let [failed] = failed.as_slice() else { panic!("{failed:#?} failed, of {:#?}", outcome.spans) };
+    assert_eq!(failed.error.as_deref(), Some(error), "{failed:#?}");
+    assert_eq!(crate::mqtt::check::destination(failed), destination);
 }
 
 /// Every route as seen from one side, attached to connections that are there: half of the messages go before the tracer comes.
@@ -190,7 +244,7 @@ pub(crate) fn in_the_middle(
         publisher.go_on();
         subscribers.iter_mut().for_each(|subscriber| subscriber.wait_for(half));
     }
-    let tracer = start(&site, viewpoint, &flows, &[]);
+    let tracer = start(&site, viewpoint);
     let mut truth = truth(&site, viewpoint);
     for flow in &mut flows {
         flow.finish();
@@ -212,16 +266,10 @@ pub(crate) fn one_side(
 ) {
     let site = Site::new(protocol);
     let library = |number: usize| if number % 2 == 0 { Library::Python } else { Library::Rust };
+    let tracer = start(&site, viewpoint);
     let mut truth = truth(&site, viewpoint);
-    // The broker's process is there before its clients; these have to be started to be named.
-    let begin = |flows: &[Flow]| start(&site, viewpoint, flows, &[]);
     let make = |(number, route)| Flow::start(&site, route, library(number), library(number / 2 + 1), load);
-    let (tracer, mut flows): (Tracer, Vec<Flow>) = if viewpoint == Viewpoint::Broker {
-        (begin(&[]), routes.iter().enumerate().map(make).collect())
-    } else {
-        let flows: Vec<Flow> = routes.iter().enumerate().map(make).collect();
-        (begin(&flows), flows)
-    };
+    let mut flows: Vec<Flow> = routes.iter().enumerate().map(make).collect();
     for flow in &mut flows {
         flow.finish();
         flow.tell(&mut truth, 0, viewpoint);

@@ -152,6 +152,13 @@ impl Client {
         assert!(status.success(), "{} ended with {status}: {}", self.id, self.said());
     }
 
+    /// Waits until it has failed.
+    pub(crate) fn fail(&mut self) {
+        let ended = self.process.wait(PATIENCE);
+        let status = ended.unwrap_or_else(|err| panic!("{}: {err:#} {}", self.id, self.said()));
+        assert!(!status.success(), "{} succeeded: {}", self.id, self.said());
+    }
+
     /// What it has logged.
     pub(crate) fn log(&self) -> Vec<Entry> {
         self.text().lines().filter(|line| *line != "ready").map(Entry::parse).collect()

@@ -24,6 +24,7 @@ fn main() -> Result<()> {
     };
     let client = client.context("no client")?;
     let mut connection = client.get_connection().context("no connection")?;
+    let () = redis::cmd("CLIENT").arg("SETNAME").arg(&id).query(&mut connection)?;
     let way = way.trim_end_matches('3');
     match what {
         What::Publish(what) => {
