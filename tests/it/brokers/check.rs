@@ -71,7 +71,7 @@ impl Truth {
     }
 
     /// Checks that every message is there once for each who sent or got it, with its destination, size and id and of the
-    /// right process; that every delivery's parent is its publish, with evidence and confidence; that each shows its time in
+    /// right process, and did not fail; that every delivery's parent is its publish, with evidence and confidence; that each shows its time in
     /// the broker where that is traced; that everything that was settled is; and that nothing was lost or not understood.
     pub(crate) fn check(&self, outcome: &Outcome) {
         for name in ["kernel.data_ring_full", "undecoded", "proto.invalid", "proto.gave_up"] {
@@ -133,6 +133,7 @@ impl Truth {
         let processes = of_kind(spans, "process ");
         for span in publishes.iter().chain(&processes) {
             assert_eq!(span.attribute("messaging.system"), Some(self.system), "{span:#?}");
+            assert_eq!(span.error, None, "nothing failed: {span:#?}");
         }
         self.same("published", &self.sent, &publishes);
         self.same("processed", &self.received, &processes);
