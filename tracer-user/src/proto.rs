@@ -81,6 +81,9 @@ pub trait Protocol: std::fmt::Debug + Send {
     /// Told before anything else of a connection whose first bytes will be seen.
     fn begin(&mut self) {}
 
+    /// Told when a boundary was found behind bytes of that direction that were passed over, before the frame that begins there.
+    fn resynced(&mut self, _to_server: bool) {}
+
     /// How many bytes of a frame [`Self::frame`] looks at. The loop waits for so many (or the whole frame, or a
     /// hole) before it believes the answer, which therefore does not depend on how the stream was split.
     fn head(&self) -> usize;
@@ -94,9 +97,9 @@ pub trait Protocol: std::fmt::Debug + Send {
     /// [`Unusable`] if it means nothing; then nothing was pushed.
     fn fold(&mut self, view: FrameView<'_>, out: &mut Vec<Op>) -> Result<(), Unusable>;
 
-    /// How long the frame is that begins here and of whose header only `head`, if anything, was captured: where what
-    /// came before in that direction tells it (the rest of a long body). Such a frame comes to [`Self::fold`] too.
-    fn presumed(&self, head: &[u8], to_server: bool) -> Option<u64> {
+    /// What frame begins here, of whose header only `head`, if anything, was captured: where what came before in that
+    /// direction tells it (the rest of a long body). If what follows does not contradict it, it comes to [`Self::fold`] too.
+    fn presumed(&self, head: &[u8], to_server: bool) -> Option<Presumed> {
         let _ = (head, to_server);
         None
     }
@@ -133,6 +136,15 @@ pub enum Outcome {
     Invalid,
     /// The protocol ends here (another one follows): the rest of the direction is ignored.
     End,
+}
+
+/// A frame of which the header was not captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presumed {
+    /// Its whole length, at least 1.
+    pub len: u64,
+    /// Its length and that of those that must follow it.
+    pub with_rest: u64,
 }
 
 /// What a frame's first bytes tell of it.

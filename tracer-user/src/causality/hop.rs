@@ -262,8 +262,10 @@ impl Topics {
                 .then_some(Match { publish: kept.node, ambiguous: likeness == Likeness::Alike });
         }
         *evicted += u64::from(topic.routed.is_behind(wanted.subscriber));
-        // One that the broker has given another name is another message.
-        let own = |node: &Node| node.given.is_none() || node.given.as_ref() == wanted.id;
+        // One that the broker has given another name is another message. To those who do not read from the log (NATS's plain
+        // subscribers) it names none.
+        let own =
+            |node: &Node| node.given.is_none() || wanted.id.is_none() || node.given.as_ref() == wanted.id;
         let alive = |node: Handle| nodes.get(node).is_some_and(own);
         if let Some(found) = topic.routed.find(wanted, alive) {
             return Some(found);

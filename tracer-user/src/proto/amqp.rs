@@ -19,8 +19,9 @@ mod wire;
 use std::sync::Arc;
 
 use super::shared_names::SharedNames;
-use super::{FrameView, Header, Outcome, Protocol, Row, Score, Seam, Trust, Unusable};
+use super::{FrameView, Header, Outcome, Presumed, Protocol, Row, Score, Seam, Trust, Unusable};
 use crate::model::op::{Op, System};
+use crate::model::time::Timestamp;
 use crate::track::stream::KEEP_BYTES;
 
 use channel::Channels;
@@ -75,6 +76,8 @@ pub struct Amqp {
     contents: Contents,
     /// Whether frames follow each other: from the server, to it.
     seams: [Seam; 2],
+    /// When the last frame came from the server.
+    heard: Timestamp,
     names: SharedNames,
     scratch: String,
 }
@@ -92,10 +95,10 @@ impl Protocol for Amqp {
         self.fold_frame(&view, out)
     }
 
-    fn presumed(&self, head: &[u8], to_server: bool) -> Option<u64> {
+    fn presumed(&self, head: &[u8], to_server: bool) -> Option<Presumed> {
         self.presumed_body(to_server)
             .filter(|open| open.continues_with(head))
-            .and_then(|open| open.next_frame(self.frame_max.unwrap_or(FRAME_MAX)))
+            .and_then(|open| open.presumed(self.frame_max.unwrap_or(FRAME_MAX)))
     }
 
     fn client_id(&self) -> Option<&Arc<str>> {
@@ -108,9 +111,9 @@ impl Protocol for Amqp {
 }
 
 impl Amqp {
-    /// The message that goes on where a frame's header was not captured: a sender seldom changes the channel within one.
+    /// The message that goes on where a frame's header was not captured, if there is no other whose frame it can be.
     fn presumed_body(&self, to_server: bool) -> Option<&Open> {
-        self.contents.latest(to_server).filter(|open| open.wants_body())
+        self.contents.only(to_server).filter(|open| open.wants_body())
     }
 }
 

@@ -309,13 +309,16 @@ impl Connection {
             let step = side.advance(&known, &mut *guess.protocol, &mut self.counts, out);
             let strikes = side.strikes;
             match step {
-                Step::Found { to_server, opens } => {
-                    let told = to_server.map(|to_server| role(to_server, direction));
+                Step::Found { to_server: way, opens } => {
+                    let told = way.map(|to_server| role(to_server, direction));
                     // Before the protocol is established, bytes know better than whoever told the role.
                     let role = if self.established { self.role.or(told) } else { told.or(self.role) };
                     match role.or_else(|| role_by_ports(&self.socket, guess.row)) {
                         Some(role) => {
                             let first = self.from_start && side.is_virgin();
+                            if !side.is_virgin() {
+                                guess.protocol.resynced(to_server(role, direction));
+                            }
                             side.follow(&mut self.counts);
                             self.role = Some(role);
                             self.established = true;

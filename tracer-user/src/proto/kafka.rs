@@ -113,11 +113,13 @@ impl Kafka {
     /// The response of `length` bytes whose beginning is `rest`. Where it is not known that a frame begins here, only a number that
     /// was asked for tells one.
     fn answer(&self, rest: &[u8], length: usize, trust: Trust) -> Outcome {
+        let len = (LENGTH as u64).saturating_add(length as u64);
+        // A token of SASL may be that short.
+        let is_token = self.raw && trust == Trust::Follow;
         if length < LENGTH {
-            return Outcome::Invalid;
+            return if is_token { Outcome::Skip { len } } else { Outcome::Invalid };
         }
         let Some((correlation, _)) = rest.split_first_chunk::<4>() else { return Outcome::NeedMore };
-        let len = (LENGTH as u64).saturating_add(length as u64);
         if self.asked.has(i32::from_be_bytes(*correlation)) {
             return Outcome::Frame(Header { len, weight: 2, to_server: Some(false), opens: false });
         }

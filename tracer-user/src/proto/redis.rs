@@ -34,8 +34,8 @@ use request::{Half, Replies, Transaction};
 pub const ROW: Row = Row {
     system: System::Redis,
     ports: &[6379],
-    // Whoever reads a line apart reads its type and length.
-    apart: 16,
+    // Clients and servers read whatever there is.
+    apart: 0,
     detect: search::detect,
     resync: search::resync,
     keep: KEEP_BYTES,
@@ -58,8 +58,9 @@ pub struct Redis {
     replies: Replies,
     reply: Reply,
     fields: Fields,
-    /// What was last read of streams: who reads goes on reading so.
+    /// What was last read of streams, and whether it was the same before: who reads goes on reading so.
     reading: Option<Arc<Reading>>,
+    reads_on: bool,
     /// The client subscribed: an array may be a push.
     subscribed: bool,
     /// MONITOR was sent, and confirmed.
@@ -77,6 +78,11 @@ impl Protocol for Redis {
     fn begin(&mut self) {
         self.began = true;
         self.order.begin();
+    }
+
+    fn resynced(&mut self, to_server: bool) {
+        let side = if to_server { &mut self.requests } else { &mut self.answers };
+        side.passed_over = true;
     }
 
     fn head(&self) -> usize {
@@ -112,14 +118,17 @@ impl Protocol for Redis {
 struct Follows {
     /// Where the last one ended, and whether that is the kernel's number.
     end: Option<(u64, bool)>,
+    /// Bytes before the next one were passed over.
+    passed_over: bool,
 }
 
 impl Follows {
-    /// Whether nothing is missing before this frame; the first one is not known to miss anything.
+    /// Whether nothing is missing before this frame, as far as is known.
     fn follows(&mut self, view: &FrameView<'_>) -> bool {
         // TCP's positions are modulo 2^32.
         let position = |number: u64| if view.place.exact { number & u64::from(u32::MAX) } else { number };
-        let follows = self.end.is_none_or(|end| end == (position(view.place.start), view.place.exact));
+        let follows = !std::mem::take(&mut self.passed_over)
+            && self.end.is_none_or(|end| end == (position(view.place.start), view.place.exact));
         self.end = Some((position(view.place.start.wrapping_add(view.place.length)), view.place.exact));
         follows
     }

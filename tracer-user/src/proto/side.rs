@@ -5,7 +5,9 @@
 //! programs seldom write half frames, then every place that the protocol's `resync` finds plausible. A candidate is
 //! believed once the frames that follow from it weigh enough; until then no op is made of it.
 
-use super::{FrameView, Header, Memory, Origin, Outcome, Protocol, Row, Shortfall, Trust, Unusable};
+use super::{
+    FrameView, Header, Memory, Origin, Outcome, Presumed, Protocol, Row, Shortfall, Trust, Unusable,
+};
 use crate::model::net::ConnectionKey;
 use crate::model::op::{Op, Place};
 use crate::track::stream::{Piece, Stream};
@@ -25,6 +27,10 @@ const ENOUGH_UNKNOWN: u32 = Header::SIGNATURE;
 /// A frame longer than this is not waited for before its beginning is believed, if a call's bytes begin with it: a search
 /// cannot hold so much.
 const LONG: u64 = 32 * 1024;
+
+/// A frame shorter than this is not presumed where not even a call was seen: another as short may have been there instead,
+/// to the last byte.
+const SHORT: u64 = 1024;
 
 /// Latest starts of calls that are tried while the first candidate is not settled: some frames of a program that reads
 /// byte by byte.
@@ -77,6 +83,8 @@ pub(super) struct Side {
     virgin: bool,
     /// The piece that was begun is of no interest.
     skipping: bool,
+    /// What begins at the read point cannot be followed: a search that believes it would not end.
+    refused: bool,
     /// What spoke against the protocol lately: chunks in which no frame begins, broken frames.
     pub(super) strikes: u32,
     scratch: Vec<u8>,
@@ -89,6 +97,7 @@ impl Default for Side {
             mode: Mode::Search,
             virgin: true,
             skipping: false,
+            refused: false,
             strikes: 0,
             scratch: Vec::new(),
         }
@@ -100,6 +109,7 @@ impl Side {
     pub(super) fn begin(&mut self) {
         if self.virgin && self.mode == Mode::Search {
             self.mode = Mode::Follow;
+            self.refused = false;
         }
     }
 
@@ -127,12 +137,14 @@ impl Side {
     /// Passes over `len` bytes that no protocol explains.
     pub(super) fn pass(&mut self, len: u64) {
         self.virgin = false;
+        self.refused = false;
         self.stream.skip(len);
     }
 
     /// Forgets what it believed.
     pub(super) fn restart(&mut self) {
         self.mode = Mode::Search;
+        self.refused = false;
         self.strikes = 0;
     }
 
@@ -166,6 +178,7 @@ impl Side {
                     Verdict::Wait if self.stream.is_full() => self.pass_over(known, counts),
                     Verdict::Wait => return Step::Wait,
                     Verdict::Refuted => self.pass_over(known, counts),
+                    Verdict::Found { .. } if self.refused => self.pass_over(known, counts),
                     Verdict::Found { to_server, opens } => return Step::Found { to_server, opens },
                 },
             }
@@ -196,19 +209,29 @@ impl Side {
             [] => Outcome::NeedMore,
             bytes => protocol.frame(bytes, known.to_server, Trust::Follow),
         };
-        let outcome = match outcome {
+        let cut = peek.cut;
+        let presumed = match outcome {
             // The header lies in a hole.
-            Outcome::NeedMore if peek.cut => {
-                let len = protocol.presumed(peek.bytes, known.to_server == Some(true));
-                len.map_or(outcome, |len| {
-                    Outcome::Frame(Header { len, weight: 0, to_server: None, opens: false })
-                })
-            }
-            _ => outcome,
+            Outcome::NeedMore if cut => protocol.presumed(peek.bytes, known.to_server == Some(true)),
+            _ => None,
         };
+        if let Some(presumed) = presumed.filter(|presumed| presumed.len > 0) {
+            match self.is_likely(presumed, seen, known, protocol) {
+                // What comes may show that it is none.
+                None if !self.stream.is_full() && !known.closing => return false,
+                Some(false) => {}
+                _ => {
+                    self.virgin = false;
+                    if let Some(piece) = self.stream.take(presumed.len) {
+                        self.fold(piece, known, origin, protocol, counts, out);
+                    }
+                    return true;
+                }
+            }
+        }
         match outcome {
             Outcome::Frame(Header { len, .. }) | Outcome::Skip { len } if len > 0 => {
-                if seen < len.min(want as u64) && !peek.cut && !known.closing {
+                if seen < len.min(want as u64) && !cut && !known.closing {
                     return false;
                 }
                 self.virgin = false;
@@ -220,10 +243,11 @@ impl Side {
                 self.fold(piece, known, origin, protocol, counts, out);
                 true
             }
-            Outcome::NeedMore if !peek.cut && seen < want as u64 => false,
-            Outcome::NeedMore if peek.cut => {
+            Outcome::NeedMore if !cut && seen < want as u64 => false,
+            Outcome::NeedMore if cut => {
                 self.mode = Mode::Search;
                 self.virgin = false;
+                self.refused = true;
                 true
             }
             Outcome::End => {
@@ -234,9 +258,49 @@ impl Side {
                 counts.invalid += 1;
                 self.strikes += 1;
                 self.mode = Mode::Search;
+                self.refused = true;
                 true
             }
         }
+    }
+
+    /// Whether what was captured agrees with a frame, of which only the first `seen` bytes are known and which is believed
+    /// for what came before; `None` if it may tell once more is there.
+    fn is_likely(
+        &mut self,
+        presumed: Presumed,
+        seen: u64,
+        known: &Known<'_>,
+        protocol: &dyn Protocol,
+    ) -> Option<bool> {
+        let Presumed { len, with_rest } = presumed;
+        if len < SHORT && self.stream.is_lost(seen) {
+            return Some(false);
+        }
+        // It swallows no other.
+        if let Some(again) = self.stream.next_captured(seen).filter(|again| *again < len) {
+            let peek = self.stream.peek(again, SEARCH_HEAD, &mut self.scratch);
+            let outcome = protocol.frame(peek.bytes, known.to_server, Trust::Search);
+            if matches!(outcome, Outcome::Frame(header) if header.weight > 0) {
+                return Some(false);
+            }
+        }
+        Some(self.may_end(len, known, protocol)? || self.may_end(with_rest, known, protocol) == Some(true))
+    }
+
+    /// Whether a frame may end `len` bytes behind the read point: another begins there, or nothing came since, or that
+    /// cannot be seen. Where not even calls were seen anything may lie, so there it does not. `None` if bytes before that
+    /// are still to come.
+    fn may_end(&mut self, len: u64, known: &Known<'_>, protocol: &dyn Protocol) -> Option<bool> {
+        if self.stream.available() < len {
+            return None;
+        }
+        let peek = self.stream.peek(len, protocol.head(), &mut self.scratch);
+        Some(match (peek.bytes, peek.cut) {
+            ([], true) => !self.stream.is_lost(len),
+            ([], false) => true,
+            (bytes, _) => protocol.frame(bytes, known.to_server, Trust::Follow) != Outcome::Invalid,
+        })
     }
 
     fn fold(

@@ -144,6 +144,19 @@ impl Stream {
         self.assembly.peek(offset, want, scratch)
     }
 
+    /// Whether of the byte `offset` bytes behind the read point not even the call was seen.
+    #[must_use]
+    pub fn is_lost(&self, offset: u64) -> bool {
+        self.assembly.is_lost(offset)
+    }
+
+    /// Where the next call began of which bytes are captured, behind the one that the byte `offset` bytes behind the read
+    /// point lies in; from the read point.
+    #[must_use]
+    pub fn next_captured(&self, offset: u64) -> Option<u64> {
+        self.assembly.next_captured(offset)
+    }
+
     /// Cuts off the next `len` bytes. If they have not all moved yet, the piece is begun: nothing else can be taken
     /// until [`Self::resume`] has handed it out. If a loss of unknown length lies in between, the bytes before it are
     /// dropped and no piece is begun ([`Self::is_partial`] tells), or a begun one is given up.

@@ -24,8 +24,12 @@ const PATIENCE: u32 = 16;
 pub(super) struct Channel {
     /// The number of the next publish, if publishes are answered: confirmed one by one, or committed together.
     next: Option<u64>,
-    /// Publishes before this one are about to be committed, or were.
-    committing: u64,
+    /// The first publish since the client last asked for a commit or a rollback; 0 if it did not.
+    since: u64,
+    /// The last publish that the client asked to be committed.
+    committing: Option<u64>,
+    /// First and last of the publishes that it asked to be rolled back.
+    rolling_back: Option<(u64, u64)>,
     /// The queue that was last declared: an empty name means it (sections 1.8.3.3 and 1.8.3.10).
     queue: Option<Arc<str>>,
     /// A delivery was settled.
@@ -47,20 +51,26 @@ impl Channel {
         Some(number)
     }
 
-    /// The client asks for the publishes so far to be committed.
-    pub(super) fn commit(&mut self) {
-        self.committing = self.next.unwrap_or(0);
+    /// The client asks for the publishes so far to be committed, or rolled back.
+    pub(super) fn end_transaction(&mut self, commit: bool) {
+        let Some(next) = self.next else { return };
+        let (first, last) = (self.since.max(1), next.saturating_sub(1));
+        self.since = next;
+        if commit {
+            self.committing = Some(last);
+        } else {
+            self.rolling_back = Some((first, last));
+        }
     }
 
-    /// The last publish that the client asked to be committed, if there is one.
-    pub(super) fn committed(&self) -> Option<u64> {
-        self.committing.checked_sub(1).filter(|last| *last > 0)
+    /// The last publish that was committed, if there were any.
+    pub(super) fn committed(&mut self) -> Option<u64> {
+        self.committing.take().filter(|last| *last > 0)
     }
 
-    /// First and last of the publishes since, which were taken back.
-    pub(super) fn rolled_back(&self) -> Option<(u64, u64)> {
-        let last = self.next?.checked_sub(1)?;
-        Some((self.committing.max(1), last)).filter(|(first, last)| first <= last)
+    /// First and last of the publishes that were rolled back, if there were any.
+    pub(super) fn rolled_back(&mut self) -> Option<(u64, u64)> {
+        self.rolling_back.take().filter(|(first, last)| first <= last)
     }
 
     /// A queue was declared.
@@ -156,7 +166,8 @@ impl Channels {
             // Publishes may have been missed, so that the others' numbers are not known.
             for channel in self.known.values_mut() {
                 channel.next = None;
-                channel.committing = 0;
+                channel.committing = None;
+                channel.rolling_back = None;
             }
         }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::properties::Properties;
 use super::wire::OVERHEAD;
 use crate::model::payload::Payload;
-use crate::proto::{FrameView, Stretch};
+use crate::proto::{FrameView, Presumed, Stretch};
 
 /// Most messages that are put together at once: a connection's threads that send long ones at the same time.
 const OPEN: usize = 64;
@@ -146,11 +146,15 @@ impl Open {
         [3, high, low].iter().zip(head).all(|(expected, byte)| expected == byte)
     }
 
-    /// Length of the next body frame where frames have at most `frame_max` bytes, if it can be told: senders fill them.
-    pub(super) fn next_frame(&self, frame_max: u64) -> Option<u64> {
+    /// Its next body frame where frames have at most `frame_max` bytes, if it can be told: senders fill them.
+    pub(super) fn presumed(&self, frame_max: u64) -> Option<Presumed> {
         let chunk = self.chunk.unwrap_or(frame_max.saturating_sub(OVERHEAD));
-        let told = self.left <= chunk || chunk >= CHUNK_MIN;
-        told.then_some(chunk.min(self.left).saturating_add(OVERHEAD))
+        if self.left > chunk && chunk < CHUNK_MIN {
+            return None;
+        }
+        let frames = self.left.div_ceil(chunk.max(1));
+        let with_rest = frames.saturating_mul(OVERHEAD).saturating_add(self.left);
+        Some(Presumed { len: chunk.min(self.left).saturating_add(OVERHEAD), with_rest })
     }
 
     /// What it came to.
@@ -162,7 +166,7 @@ impl Open {
     }
 }
 
-/// All messages under way on a connection, that which got a frame last at the end.
+/// All messages under way on a connection.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     open: Vec<Open>,
@@ -182,9 +186,10 @@ impl Contents {
         self.open.iter().rposition(is_it).map(|index| self.open.remove(index))
     }
 
-    /// The message that got a frame last.
-    pub(super) fn latest(&self, to_server: bool) -> Option<&Open> {
-        self.open.iter().rfind(|open| open.to_server == to_server)
+    /// The one message that is under way in a direction, if there are not several.
+    pub(super) fn only(&self, to_server: bool) -> Option<&Open> {
+        let mut open = self.open.iter().filter(|open| open.to_server == to_server);
+        open.next().filter(|_| open.next().is_none())
     }
 
     /// A channel begins or ends.

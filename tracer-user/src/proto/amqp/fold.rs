@@ -29,9 +29,10 @@ impl Amqp {
         if seam.is_some_and(|seam| !seam.join(view)) {
             self.contents.torn(view.to_server);
             self.channels.torn(view.to_server);
-            if !view.to_server {
-                self.ledger.torn();
-            }
+            self.ledger.torn();
+        }
+        if !view.to_server {
+            self.heard = self.heard.max(view.at.end);
         }
         if Opening::read(&view.bytes) == Ok(Opening::Mine) {
             if !view.to_server {
@@ -104,7 +105,7 @@ impl Amqp {
             | Method::Close { .. }
             | Method::ChannelClose { .. } => self.connection(view, channel, &method, out),
             Method::Publish { .. } | Method::Deliver(_) | Method::GetOk(_) | Method::Return { .. } => {
-                if let Some(what) = self.content(channel, method) {
+                if let Some(what) = self.content(view, channel, method) {
                     self.contents.put(Open::new(view, channel, what));
                 }
             }
@@ -123,7 +124,9 @@ impl Amqp {
                 self.ledger.close(channel, |_| ());
             }
             Method::ConfirmSelect | Method::TxSelect => self.channels.get(channel).count(),
-            Method::TxCommit => self.channels.get(channel).commit(),
+            Method::TxCommit | Method::TxRollback => {
+                self.channels.get(channel).end_transaction(method == Method::TxCommit);
+            }
             Method::TxCommitOk => {
                 if let Some(last) = self.channels.get(channel).committed() {
                     self.settle(view, channel, "commit", (last, true), None, out);
@@ -192,12 +195,12 @@ impl Amqp {
     }
 
     /// What a method says that a message follows.
-    fn content(&mut self, channel: u16, method: Method<'_>) -> Option<What> {
+    fn content(&mut self, view: &FrameView<'_>, channel: u16, method: Method<'_>) -> Option<What> {
         Some(match method {
             Method::Publish { exchange, key, mandatory } => {
                 let id = self.channels.get(channel).publish().map(|number| ledger::id(channel, number));
                 if let Some(id) = id {
-                    self.ledger.sent(id);
+                    self.ledger.sent(id, view.at.end < self.heard);
                 }
                 let destination = self.destination(&exchange, &key, "");
                 What::Publish { destination, key: self.names.share(&key), id, mandatory }
@@ -243,13 +246,9 @@ impl Amqp {
     /// Queues, and who consumes them.
     fn consumers(&mut self, view: &FrameView<'_>, channel: u16, method: Method<'_>, out: &mut Vec<Op>) {
         match method {
-            Method::QueueDeclare { queue } => {
-                if !queue.is_empty() {
-                    let queue = self.names.share(&queue);
-                    self.channels.get(channel).declared(queue);
-                }
-            }
-            Method::QueueDeclareOk { queue } => {
+            // The broker names a queue that the client does not.
+            Method::QueueDeclare { queue } if queue.is_empty() => {}
+            Method::QueueDeclare { queue } | Method::QueueDeclareOk { queue } => {
                 let queue = self.names.share(&queue);
                 self.channels.get(channel).declared(queue);
             }
@@ -272,13 +271,11 @@ impl Amqp {
                     self.channels.consume(channel, &tag, consumer);
                 }
             }
-            Method::Cancel { tag } => {
-                // What is under way may still come to one that the client cancels; its tag is not used for another so soon.
-                if !view.to_server {
-                    self.channels.cancel(channel, &tag);
-                    let kind = OpKind::Error { kind: Cow::Borrowed("consumer_cancelled") };
-                    out.push(view.op(self.client_id.as_ref(), kind));
-                }
+            // What is under way may still come to one that the client cancels; its tag is not used for another so soon.
+            Method::Cancel { tag } if !view.to_server => {
+                self.channels.cancel(channel, &tag);
+                let kind = OpKind::Error { kind: Cow::Borrowed("consumer_cancelled") };
+                out.push(view.op(self.client_id.as_ref(), kind));
             }
             Method::Get { queue, no_ack } => {
                 let queue = self.queue(channel, &queue);

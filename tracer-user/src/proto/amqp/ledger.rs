@@ -24,8 +24,8 @@ pub(super) fn id(channel: u16, tag: u64) -> u64 {
 #[derive(Debug)]
 struct Sent {
     kind: SentKind,
-    /// How often the broker's bytes had been missed until then.
-    epoch: u32,
+    /// How often bytes had been missed until then; `None` if its answer may have been seen before.
+    epoch: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -43,17 +43,18 @@ enum SentKind {
 pub(super) struct Ledger {
     publishes: BTreeMap<u64, Sent>,
     deliveries: BTreeSet<u64>,
-    /// How often bytes of the broker were missed: it may have answered any publish before.
+    /// How often bytes were missed: any publish before may have been answered.
     epoch: u32,
 }
 
 impl Ledger {
-    /// A publish goes out that is to be answered.
-    pub(super) fn sent(&mut self, id: u64) {
+    /// A publish goes out that is to be answered. `late`: it had to wait for bytes before it, and what the broker said
+    /// meanwhile was seen first.
+    pub(super) fn sent(&mut self, id: u64, late: bool) {
         if self.publishes.len() >= OUTSTANDING {
             self.publishes.pop_first();
         }
-        self.publishes.insert(id, Sent { kind: SentKind::Plain, epoch: self.epoch });
+        self.publishes.insert(id, Sent { kind: SentKind::Plain, epoch: (!late).then_some(self.epoch) });
     }
 
     /// The same publish comes back if nobody wants it.
@@ -73,7 +74,7 @@ impl Ledger {
         Some(id)
     }
 
-    /// The broker's bytes were missed, answers perhaps among them.
+    /// Bytes were missed, answers or what they answer perhaps among them.
     pub(super) fn torn(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
     }
@@ -95,9 +96,10 @@ impl Ledger {
         }
     }
 
-    /// The publishes of a channel from one number to another are not to be.
-    pub(super) fn taken_back(&mut self, channel: u16, from: u64, to: u64, mut each: impl FnMut(u64)) {
-        self.end(id(channel, from)..=id(channel, to), |id, _| each(id));
+    /// The publishes of a channel from one number to another are not to be: `each` is told of those that were not
+    /// answered otherwise.
+    pub(super) fn taken_back(&mut self, channel: u16, from: u64, to: u64, each: impl FnMut(u64)) {
+        self.close_range(id(channel, from)..=id(channel, to), each);
     }
 
     /// The channel ends: `each` is told of the publishes to which no answer will come.
@@ -115,7 +117,7 @@ impl Ledger {
     fn close_range(&mut self, range: RangeInclusive<u64>, mut each: impl FnMut(u64)) {
         let epoch = self.epoch;
         self.end(range, |id, sent| {
-            if sent.epoch == epoch && !matches!(sent.kind, SentKind::Returned) {
+            if sent.epoch == Some(epoch) && !matches!(sent.kind, SentKind::Returned) {
                 each(id);
             }
         });

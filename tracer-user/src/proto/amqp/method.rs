@@ -79,6 +79,7 @@ pub(super) enum Method<'a> {
     TxSelect,
     TxCommit,
     TxCommitOk,
+    TxRollback,
     TxRollbackOk,
     /// Of no interest.
     Other,
@@ -226,6 +227,7 @@ impl<'a> Method<'a> {
             (90, 10) => Self::TxSelect,
             (90, 20) => Self::TxCommit,
             (90, 21) => Self::TxCommitOk,
+            (90, 30) => Self::TxRollback,
             (90, 31) => Self::TxRollbackOk,
             _ => return Ok(Self::Other),
         };

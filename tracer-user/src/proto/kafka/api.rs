@@ -9,6 +9,7 @@ pub(super) mod key {
     pub(in super::super) const FETCH: i16 = 1;
     pub(in super::super) const METADATA: i16 = 3;
     pub(in super::super) const OFFSET_COMMIT: i16 = 8;
+    pub(in super::super) const OFFSET_FETCH: i16 = 9;
     pub(in super::super) const FIND_COORDINATOR: i16 = 10;
     pub(in super::super) const JOIN_GROUP: i16 = 11;
     pub(in super::super) const HEARTBEAT: i16 = 12;
@@ -17,6 +18,7 @@ pub(super) mod key {
     pub(in super::super) const SASL_HANDSHAKE: i16 = 17;
     pub(in super::super) const API_VERSIONS: i16 = 18;
     pub(in super::super) const INIT_PRODUCER_ID: i16 = 22;
+    pub(in super::super) const ADD_PARTITIONS_TO_TXN: i16 = 24;
     pub(in super::super) const ADD_OFFSETS_TO_TXN: i16 = 25;
     pub(in super::super) const END_TXN: i16 = 26;
     pub(in super::super) const TXN_OFFSET_COMMIT: i16 = 28;
@@ -165,11 +167,11 @@ impl<'a> RequestHeader<'a> {
         reader.tags()?;
         Ok(Self { key, version, correlation, client_id })
     }
+}
 
-    /// Whether such a version of such a request can be read.
-    pub(super) fn is_known(&self) -> bool {
-        version_is(self.key, self.version, 0)
-    }
+/// Whether such a version of such a request, and its response, can be read.
+pub(super) fn is_known(key: i16, version: i16) -> bool {
+    version_is(key, version, 0)
 }
 
 /// Whether structures of this version are flexible.

@@ -1,5 +1,5 @@
 //! Responses that tell names or errors: ApiVersions v0–v4, SaslHandshake, SaslAuthenticate, Metadata v0–v13, FindCoordinator v0–v6,
-//! those of groups and of transactions.
+//! OffsetFetch v0–v10, AddPartitionsToTxn v0–v5, and the rest of groups and of transactions.
 
 use super::Kafka;
 use super::api::key;
@@ -33,24 +33,9 @@ impl Kafka {
                 }
             }
             key::METADATA => self.metadata(frame, version, reader)?,
-            key::FIND_COORDINATOR => {
-                if version >= 1 {
-                    reader.i32()?;
-                }
-                if version <= 3 {
-                    frame.error(reader.i16()?);
-                } else {
-                    for _ in 0..reader.count()? {
-                        reader.text()?;
-                        reader.i32()?;
-                        reader.text()?;
-                        reader.i32()?;
-                        frame.error(reader.i16()?);
-                        reader.text()?;
-                        reader.tags()?;
-                    }
-                }
-            }
+            key::FIND_COORDINATOR => coordinators(frame, version, reader)?,
+            key::OFFSET_FETCH => offsets(frame, version, reader)?,
+            key::ADD_PARTITIONS_TO_TXN => partitions_of_transaction(frame, version, reader)?,
             _ => {
                 if let Some(since) = throttled(api) {
                     if version >= since {
@@ -121,6 +106,107 @@ impl Kafka {
         }
         Ok(())
     }
+}
+
+/// FindCoordinatorResponse; since v4 of several groups.
+fn coordinators(
+    frame: &mut Frame<'_, '_, '_>,
+    version: i16,
+    reader: &mut Reader<'_>,
+) -> Result<(), Unusable> {
+    if version >= 1 {
+        reader.i32()?;
+    }
+    if version <= 3 {
+        frame.error(reader.i16()?);
+        return Ok(());
+    }
+    for _ in 0..reader.count()? {
+        reader.text()?;
+        reader.i32()?;
+        reader.text()?;
+        reader.i32()?;
+        frame.error(reader.i16()?);
+        reader.text()?;
+        reader.tags()?;
+    }
+    Ok(())
+}
+
+/// OffsetFetchResponse; since v8 of several groups, since v10 topics by id.
+fn offsets(frame: &mut Frame<'_, '_, '_>, version: i16, reader: &mut Reader<'_>) -> Result<(), Unusable> {
+    if version >= 3 {
+        reader.i32()?;
+    }
+    if version <= 7 {
+        topics_of_group(frame, version, reader)?;
+        if version >= 2 {
+            frame.error(reader.i16()?);
+        }
+        return Ok(());
+    }
+    for _ in 0..reader.count()? {
+        reader.text()?;
+        topics_of_group(frame, version, reader)?;
+        frame.error(reader.i16()?);
+        reader.tags()?;
+    }
+    Ok(())
+}
+
+fn topics_of_group(
+    frame: &mut Frame<'_, '_, '_>,
+    version: i16,
+    reader: &mut Reader<'_>,
+) -> Result<(), Unusable> {
+    for _ in 0..reader.count()? {
+        if version >= 10 {
+            reader.uuid()?;
+        } else {
+            reader.text()?;
+        }
+        for _ in 0..reader.count()? {
+            reader.skip(if version >= 5 { 16 } else { 12 })?;
+            reader.text()?;
+            frame.error(reader.i16()?);
+            reader.tags()?;
+        }
+        reader.tags()?;
+    }
+    Ok(())
+}
+
+/// AddPartitionsToTxnResponse; since v4 of several transactions.
+fn partitions_of_transaction(
+    frame: &mut Frame<'_, '_, '_>,
+    version: i16,
+    reader: &mut Reader<'_>,
+) -> Result<(), Unusable> {
+    reader.i32()?;
+    let transactions = if version >= 4 {
+        frame.error(reader.i16()?);
+        reader.count()?
+    } else {
+        1
+    };
+    for _ in 0..transactions {
+        if version >= 4 {
+            reader.text()?;
+        }
+        for _ in 0..reader.count()? {
+            reader.text()?;
+            for _ in 0..reader.count()? {
+                reader.i32()?;
+                frame.error(reader.i16()?);
+                reader.tags()?;
+            }
+            reader.tags()?;
+        }
+        if version >= 4 {
+            reader.tags()?;
+        }
+    }
+    Ok(())
 }
 
 /// Of the responses that begin with a throttle time, from a version on, and an error: that version.

@@ -82,7 +82,7 @@ impl Kafka {
         let remember = |this: &mut Self, what| {
             this.asked.push(correlation, Asked { key, version, what });
         };
-        if !header.is_known() {
+        if !api::is_known(key, version) {
             remember(self, What::Plain);
             return Ok(());
         }
@@ -126,6 +126,9 @@ impl Kafka {
             self.early.push(correlation, frame.view);
             return Ok(());
         };
+        if !api::is_known(key, version) {
+            return Ok(());
+        }
         reader.set_flexible(api::is_flexible(key, version));
         // ResponseHeader v1; ApiVersionsResponse has v0 always, for whoever asks does not know yet (KIP-511).
         if key != key::API_VERSIONS {

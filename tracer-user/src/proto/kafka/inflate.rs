@@ -42,11 +42,15 @@ const XERIAL: &[u8] = b"\x82SNAPPY\x00";
 /// Bytes in front of snappy-java's blocks.
 const XERIAL_HEADER: usize = 16;
 
+/// Most that a zstd frame may look back, which its decoder holds: as much as its highest ordinary level (19) asks for.
+const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
+
 /// Bytes by which what comes out grows while it is read.
 const STEP: usize = 64 * 1024;
 
-/// As much of `input` as can be undone, at most `limit` bytes. Where `input` is cut, what its whole blocks hold: of gzip all but
-/// the last bytes, of lz4 blocks of 64 KiB (as Kafka writes them), of zstd 128 KiB, of snappy 32 KiB or (librdkafka) nothing.
+/// As much of `input` as can be undone, at most `limit` bytes. Where `input` is cut: of gzip all but the last bytes, of lz4 whole
+/// blocks (Kafka's have 64 KiB), of snappy whole blocks of snappy-java (32 KiB), of raw snappy (librdkafka's) nothing, of zstd what its decoder
+/// need not look back at any more, mostly nothing.
 pub(super) fn inflate(codec: Codec, input: &[u8], limit: usize) -> Inflated {
     match codec {
         Codec::None => Inflated {
@@ -55,7 +59,8 @@ pub(super) fn inflate(codec: Codec, input: &[u8], limit: usize) -> Inflated {
         },
         Codec::Gzip => read(flate2::read::MultiGzDecoder::new(input), limit),
         Codec::Lz4 => read(lz4_flex::frame::FrameDecoder::new(input), limit),
-        Codec::Zstd => match ruzstd::decoding::StreamingDecoder::new(input) {
+        Codec::Zstd => match ruzstd::decoding::StreamingDecoder::new_with_max_window_size(input, ZSTD_WINDOW)
+        {
             Ok(decoder) => read(decoder, limit),
             Err(_) => Inflated::default(),
         },

@@ -197,24 +197,29 @@ fn batch(
         return Err(Unusable::Malformed);
     }
     let captured = frame.get(from..span.end).or_else(|| frame.get(from..)).unwrap_or(&[]);
-    let (source, over, mut reader) = if plain {
-        (frame.clone(), false, Reader::new(frame, from, span.end, false))
+    let (source, over) = if plain {
+        (frame.clone(), false)
     } else if head.count == 0 || budget.records == 0 {
-        (Bytes::new(), false, Reader::new(&[], 0, 0, false))
+        (Bytes::new(), false)
     } else {
-        let (bytes, over) = budget.inflate(head.codec, captured);
-        (bytes, over, Reader::new(&[], 0, 0, false))
+        budget.inflate(head.codec, captured)
     };
-    if !plain {
-        // Where it ends is not known if something is missing: then what is behind it is cut, not malformed.
-        reader = Reader::new(&source, 0, usize::MAX, false);
-    }
+    // Where compressed records end is not known if something is missing: what is behind it is cut, not malformed.
+    let mut reader = match plain {
+        true => Reader::new(&source, from, span.end, false),
+        false => Reader::new(&source, 0, usize::MAX, false),
+    };
     let mut known = true;
     for index in 0..head.count {
         let record = if known { record(&source, &mut reader, &head) } else { Err(Unusable::Cut) };
         let record = match record {
-            Ok(record) => record,
+            Ok(record) => {
+                budget.cut += u64::from(over && !record.value.is_whole());
+                record
+            }
             Err(Unusable::Malformed) if plain => return Err(Unusable::Malformed),
+            // A marker that was not captured marks nothing.
+            Err(_) if head.control => break,
             Err(_) => {
                 known = false;
                 budget.cut += u64::from(over);

@@ -13,7 +13,9 @@ use super::{Asked, HEAD, MAX_ASKED, MAX_QUEUES, MAX_SILENT, Nats};
 use crate::model::command::Value;
 use crate::model::op::{Message, Op, OpKind, Scope};
 use crate::model::payload::Payload;
-use crate::names::attribute::{MESSAGING_DESTINATION_TEMPORARY, NATS_CONSUMER, NATS_DELIVERED, NATS_STREAM};
+use crate::names::attribute::{
+    MESSAGING_DESTINATION_TEMPORARY, MESSAGING_MESSAGE_ID, NATS_CONSUMER, NATS_DELIVERED, NATS_STREAM,
+};
 use crate::proto::{FrameView, Unusable};
 
 /// What clients let the subjects of replies begin with.
@@ -217,8 +219,9 @@ impl Nats {
             if let Some(PubAck { given, error }) = PubAck::read(&body.captured) {
                 return Ok(Some(OpKind::PublishSettled { id: key, error, given: given.map(Arc::from) }));
             }
-            if asked.is_none() && body.size == 0 {
-                // So a settlement is confirmed. A program's empty answer looks the same, but its request is remembered.
+            if asked.is_none() && (body.size == 0 || headers.is_stored) {
+                // So a settlement is confirmed, and a direct get answered. A program's empty answer looks the same, but its
+                // request is remembered.
                 return Ok(None);
             }
         }
@@ -227,7 +230,10 @@ impl Nats {
             self.mark_as_reply(&mut message);
         }
         message.group = self.queues.get(&jetstream::hash(announced.sid)).cloned();
-        message.id = headers.message_id;
+        if let Some(id) = headers.message_id {
+            // The publisher's name for it. Under it nothing is found: where a stream keeps the message it has another one.
+            message.attributes.to_mut().push((MESSAGING_MESSAGE_ID, Value::Shared(id)));
+        }
         message.headers.extend(headers.kept);
         Ok(Some(OpKind::Deliver(Box::new(message))))
     }

@@ -21,6 +21,8 @@ pub(super) struct Headers {
     pub(super) message_id: Option<Arc<str>>,
     /// It says what JetStream is to make sure of, so JetStream it is that the message goes to.
     pub(super) for_jetstream: bool,
+    /// It says from which stream it was read: the answer to a direct get (ADR-31), or what a stream publishes again.
+    pub(super) is_stored: bool,
 }
 
 impl Headers {
@@ -50,6 +52,7 @@ impl Headers {
                 self.message_id = text().map(Arc::from);
                 self.for_jetstream = true;
             }
+            self.is_stored |= name.eq_ignore_ascii_case(b"Nats-Stream");
             self.for_jetstream |= has(b"Nats-Expected-") || has(b"Nats-Rollup");
             return;
         }

@@ -101,7 +101,7 @@ pub(super) fn settlement(body: &[u8]) -> Option<(&'static str, Option<&'static s
 /// The answer to a publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PubAck {
-    /// `stream:sequence`, if the message was stored.
+    /// `stream:sequence`, if the message was stored; not if it was before, by another publish.
     pub(super) given: Option<String>,
     /// Why it was not.
     pub(super) error: Option<Cow<'static, str>>,
@@ -113,6 +113,8 @@ struct Answer<'a> {
     stream: Option<Cow<'a, str>>,
     #[serde(default)]
     seq: Option<u64>,
+    #[serde(default)]
+    duplicate: bool,
     #[serde(default)]
     error: Option<ApiError>,
 }
@@ -136,8 +138,9 @@ impl PubAck {
             Answer { error: Some(ApiError { code, err_code: Some(err_code) }), .. } => {
                 Some(Self { given: None, error: Some(Cow::Borrowed(error_name(code, err_code))) })
             }
-            Answer { stream: Some(stream), seq: Some(sequence), error: None } => {
-                Some(Self { given: Some(message_id(&stream, sequence)), error: None })
+            Answer { stream: Some(stream), seq: Some(sequence), duplicate, error: None } => {
+                let given = (!duplicate).then(|| message_id(&stream, sequence));
+                Some(Self { given, error: None })
             }
             _ => None,
         }
@@ -254,7 +257,9 @@ mod tests {
         let read = |text: &str| PubAck::read(text.as_bytes());
         let stored = |given: &str| Some(PubAck { given: Some(given.into()), error: None });
         assert_eq!(read(r#"{"stream":"ORDERS", "seq":17}"#), stored("ORDERS:17"));
-        assert_eq!(read(r#"{"stream":"O","domain":"hub","seq":1,"duplicate":true}"#), stored("O:1"));
+        assert_eq!(read(r#"{"stream":"O","domain":"hub","seq":1}"#), stored("O:1"));
+        let duplicate = read(r#"{"stream":"O","seq":1,"duplicate":true}"#);
+        assert_eq!(duplicate, Some(PubAck { given: None, error: None }));
         let refused = read(
             r#"{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 1"},"stream":"O","seq":0}"#,
         );

@@ -15,6 +15,9 @@ const KEPT: usize = 256 * 1024;
 /// Longest header.
 const HEADER: usize = 1024;
 
+/// Name and value.
+type Header = (Arc<str>, Arc<str>);
+
 /// An argument or value of which perhaps only the beginning was captured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Arg {
@@ -37,7 +40,7 @@ impl Arg {
 pub(super) struct Fields {
     name: Option<Arg>,
     pairs: Vec<(Arg, Arg)>,
-    headers: Vec<(Arc<str>, Arc<str>)>,
+    headers: Vec<Header>,
     size: u64,
     kept: usize,
 }
@@ -49,13 +52,11 @@ impl Fields {
             self.name = Some(arg);
             return;
         };
-        if is_header(&name.bytes) && name.is_whole() && arg.is_whole() && arg.bytes.len() <= HEADER {
-            if let (Ok(name), Ok(value)) = (str::from_utf8(&name.bytes), str::from_utf8(&arg.bytes)) {
-                if self.headers.len() < FIELDS {
-                    self.headers.push((name.into(), value.into()));
-                }
-                return;
+        if let Some(header) = header(&name, &arg) {
+            if self.headers.len() < FIELDS {
+                self.headers.push(header);
             }
+            return;
         }
         self.size = self.size.saturating_add(arg.size);
         let kept = name.bytes.len().saturating_add(arg.bytes.len()).saturating_add(self.kept);
@@ -66,7 +67,7 @@ impl Fields {
     }
 
     /// The body: the value of the only field, else an object of JSON. Its size is that of the values.
-    pub(super) fn take(&mut self) -> (Payload, Vec<(Arc<str>, Arc<str>)>) {
+    pub(super) fn take(&mut self) -> (Payload, Vec<Header>) {
         let headers = std::mem::take(&mut self.headers);
         let size = std::mem::take(&mut self.size);
         self.name = None;
@@ -85,6 +86,15 @@ impl Fields {
         *self = Self { pairs: std::mem::take(&mut self.pairs), ..Self::default() };
         self.pairs.clear();
     }
+}
+
+/// A field that is a header.
+fn header(name: &Arg, value: &Arg) -> Option<Header> {
+    let short = value.bytes.len() <= HEADER && name.bytes.len() <= HEADER;
+    if !is_header(&name.bytes) || !name.is_whole() || !value.is_whole() || !short {
+        return None;
+    }
+    Some((str::from_utf8(&name.bytes).ok()?.into(), str::from_utf8(&value.bytes).ok()?.into()))
 }
 
 /// Whether a field of this name carries context: W3C trace context and baggage, a correlation id, an attribute of a

@@ -24,6 +24,12 @@ const EARLY: usize = 64;
 /// client does not ask on meanwhile.
 pub(super) const SILENCE_NS: u64 = 100_000_000;
 
+/// Where this server was seen to be quick, so many times its slowest answer is silence enough,
+const SLOWEST_TIMES: u64 = 16;
+
+/// but no less than this: that long a program may be off its processor.
+const SHORTEST_NS: u64 = 10_000_000;
+
 /// What an XREADGROUP or XREAD asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading {
@@ -124,7 +130,10 @@ pub(super) enum Whose {
 /// The queue.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    waiting: VecDeque<Expect>,
+    /// With the time at which it was sent.
+    waiting: VecDeque<(Expect, Timestamp)>,
+    /// The longest that an answer took.
+    slowest_ns: Option<u64>,
     early: VecDeque<Early>,
     /// Whether the order is known.
     known: bool,
@@ -133,7 +142,7 @@ pub(super) struct Order {
     /// When something last moved on either side.
     last: Option<Timestamp>,
     /// The last request, if it is one that waits for a message and nothing was answered since, while the order is lost.
-    blocking: Option<Expect>,
+    blocking: Option<(Expect, Timestamp)>,
     /// A request that waits for a message may be unanswered, though it is not the last.
     doubt: bool,
 }
@@ -149,13 +158,20 @@ impl Order {
         self.known
     }
 
-    /// Something was missed.
+    /// Requests were missed, or answers match none.
     pub(super) fn lose(&mut self) {
         self.known = false;
-        self.doubt = self.blocking.is_some() || self.waiting.iter().any(Expect::waits);
+        self.doubt |= self.blocking.is_some() || self.waiting.iter().any(|(expect, _)| expect.waits());
         self.blocking = None;
         self.waiting = VecDeque::new();
         self.early = VecDeque::new();
+    }
+
+    /// Answers were missed, and no request: the last one is still the last.
+    pub(super) fn lose_answers(&mut self) {
+        let last = self.waiting.pop_back().filter(|(expect, _)| expect.waits());
+        self.lose();
+        self.blocking = last;
     }
 
     /// Something moved.
@@ -164,7 +180,10 @@ impl Order {
     }
 
     fn is_silent(&self, until: Timestamp) -> bool {
-        self.last.is_some_and(|last| until.0 >= last.0.saturating_add(SILENCE_NS))
+        let silence = self.slowest_ns.map_or(SILENCE_NS, |slowest| {
+            slowest.saturating_mul(SLOWEST_TIMES).clamp(SHORTEST_NS, SILENCE_NS)
+        });
+        self.last.is_some_and(|last| until.0 >= last.0.saturating_add(silence))
     }
 
     /// Before a request that was sent at that time: whether the silence before it tells the order. `whole`: no answer is half
@@ -176,13 +195,13 @@ impl Order {
         }
     }
 
-    /// A request that will be answered. Returns the answer if it has come already.
-    pub(super) fn ask(&mut self, expect: Expect) -> Option<(Expect, Early)> {
+    /// A request, sent at that time, that will be answered. Returns the answer if it has come already.
+    pub(super) fn ask(&mut self, expect: Expect, sent: Timestamp) -> Option<(Expect, Early)> {
         self.asked = true;
         if !self.known {
             // What is sent behind a request that waits for a message shows that it was answered only if something was.
             self.doubt |= self.blocking.is_some();
-            self.blocking = expect.waits().then_some(expect);
+            self.blocking = expect.waits().then_some((expect, sent));
             return None;
         }
         if let Some(early) = self.early.pop_front() {
@@ -192,13 +211,13 @@ impl Order {
             self.lose();
             return None;
         }
-        self.waiting.push_back(expect);
+        self.waiting.push_back((expect, sent));
         None
     }
 
     /// What is answered next, without taking it.
     pub(super) fn next(&self) -> Option<&Expect> {
-        self.waiting.front()
+        self.waiting.front().map(|(expect, _)| expect)
     }
 
     /// An answer that came at that time and begins with an element of this kind.
@@ -215,7 +234,12 @@ impl Order {
             }
         }
         match self.waiting.pop_front() {
-            Some(expect) if expect.fits(kind) => Whose::Of(expect),
+            Some((expect, sent)) if expect.fits(kind) => {
+                if !expect.waits() {
+                    self.slowest_ns = self.slowest_ns.max(Some(came.0.saturating_sub(sent.0)));
+                }
+                Whose::Of(expect)
+            }
             Some(_) => {
                 self.lose();
                 Whose::Unknown
@@ -235,7 +259,7 @@ impl Order {
 
     /// A confirmation came: the SUBSCRIBE was no error.
     pub(super) fn confirmed(&mut self) {
-        if self.waiting.front() == Some(&Expect::Subscription) {
+        if self.next() == Some(&Expect::Subscription) {
             self.waiting.pop_front();
         }
     }

@@ -144,7 +144,7 @@ impl Redis {
         self.reply = Reply { stack: std::mem::take(&mut self.reply.stack), ..Reply::default() };
         self.reply.stack.clear();
         self.fields.clear();
-        self.order.lose();
+        self.order.lose_answers();
     }
 
     /// The next element; `false` if it breaks the rules.
@@ -257,7 +257,9 @@ impl Redis {
 
     /// Whose answer begins so; what it means.
     fn answer(&mut self, view: &FrameView<'_>, kind: Kind) -> Meaning {
-        match self.order.answered(kind, view.at.end) {
+        // A client may have begun to read long before; what comes in pieces came with the first.
+        let came = if view.last_enter == view.at.start { view.at.end } else { view.at.start };
+        match self.order.answered(kind, came) {
             Whose::Of(expect) => self.expect(expect, kind),
             Whose::Early => {
                 self.reply.expect = None;
@@ -273,8 +275,11 @@ impl Redis {
 
     /// The answer to a request that is not known: that of XREAD tells itself.
     fn unknown(&mut self, kind: Kind) -> Meaning {
-        // After a loss the group is what it was. If it was never seen it may have none.
-        self.reply.reading = self.reading.clone().or_else(|| (!self.began).then(Arc::default));
+        // After a loss the group is what it was. If no request was ever seen there may be none.
+        self.reply.reading = match &self.reading {
+            Some(reading) => self.reads_on.then(|| Arc::clone(reading)),
+            None => (!self.began).then(Arc::default),
+        };
         self.reply.claimed = false;
         match kind {
             _ if self.reply.reading.is_none() => Meaning::Answer,
@@ -452,8 +457,7 @@ impl Redis {
         } else if std::mem::take(&mut self.early) {
             let text = arg.bytes.get(..TEXT).unwrap_or(&arg.bytes).into();
             self.order.keep(Early { op: self.reply_op(view, 0, OpKind::Unseen), kind, text });
-        } else if kind == Kind::Error && !self.order.asked && self.began {
-            // Before anything was asked: the server has no room, or wants no strangers.
+        } else if kind == Kind::Error && !self.order.asked && is_refusal(&arg.bytes) {
             let error = Some(error_word(&arg.bytes));
             out.push(self.reply_op(view, 0, OpKind::Connected { error }));
         }
@@ -470,6 +474,11 @@ impl Redis {
         };
         Op { place: Place { part, ..op.place }, ..op }
     }
+}
+
+/// What a server says before anything was asked: it wants no strangers (protected mode), or has no room.
+fn is_refusal(text: &[u8]) -> bool {
+    text.starts_with(b"DENIED ") || text.starts_with(b"ERR max number of clients")
 }
 
 /// Whether an array of so many children that begins with this word is pushed (RESP2).

@@ -11,7 +11,6 @@ use super::inline;
 use super::names::{LONGEST, capitals};
 use super::order::{Claim, Expect, Reading};
 use super::resp::{Element, Kind, left_after};
-use crate::model::net::Role;
 use crate::model::op::{Message, Op, OpKind, Place, Scope};
 use crate::model::payload::Payload;
 use crate::proto::{FrameView, Stretch, Unusable};
@@ -57,8 +56,7 @@ pub(super) enum Replies {
 impl Redis {
     /// A frame to the server.
     pub(super) fn fold_request(&mut self, view: &FrameView<'_>, out: &mut Vec<Op>) -> Result<(), Unusable> {
-        let sent = if view.origin.viewpoint == Role::Client { view.at.start } else { view.at.end };
-        self.order.listen(sent, self.reply.is_idle());
+        self.order.listen(view.at.start, self.reply.is_idle());
         let follows = self.requests.follows(view);
         if !follows {
             self.forget_requests();
@@ -163,7 +161,7 @@ impl Redis {
                 replies => replies,
             };
             if self.replies == Replies::On {
-                self.ask(Expect::Status, out);
+                self.ask(request, Expect::Status, out);
             }
             return;
         }
@@ -232,12 +230,12 @@ impl Redis {
             _ => self.understand(request, answered, out),
         };
         if answered {
-            self.ask(expect, out);
+            self.ask(request, expect, out);
         }
     }
 
-    fn ask(&mut self, expect: Expect, out: &mut Vec<Op>) {
-        if let Some((expect, early)) = self.order.ask(expect) {
+    fn ask(&mut self, request: &Request<'_>, expect: Expect, out: &mut Vec<Op>) {
+        if let Some((expect, early)) = self.order.ask(expect, request.view.at.start) {
             self.answer_early(&expect, &early, out);
         }
     }
@@ -347,9 +345,12 @@ impl Redis {
                 }
             }
         }
-        let reading = Arc::new(Reading { group, noack, history });
-        self.reading = Some(Arc::clone(&reading));
-        Some(Expect::Read(reading))
+        let reading = Reading { group, noack, history };
+        self.reads_on = self.reading.as_deref() == Some(&reading);
+        if !self.reads_on {
+            self.reading = Some(Arc::new(reading));
+        }
+        self.reading.clone().map(Expect::Read)
     }
 
     /// XACK key group id...; XACKDEL key group [KEEPREF|DELREF|ACKED] IDS count id...

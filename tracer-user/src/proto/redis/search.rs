@@ -8,7 +8,10 @@ use crate::proto::{Header, Outcome, Score};
 /// Bytes that begin an element.
 const TYPES: &[u8] = b"*$+-:%>~_,#(|=!";
 
-/// Weight of an array or map that is there whole.
+/// Weight of a typed command: it takes two, so that the name in a request that comes in pieces is not taken for one.
+const TYPED: u32 = 1;
+
+/// Weight of an array or a map that is there whole.
 const WHOLE: u32 = 3;
 
 pub(super) fn detect(head: &[u8], hint: bool) -> Score {
@@ -66,7 +69,7 @@ pub(super) fn search(head: &[u8], to_server: Option<bool>) -> Outcome {
         }
         return match inline::reach(head) {
             Ok(len) if len > 2 => {
-                Outcome::Frame(Header { len, weight: 1, to_server: Some(true), opens: false })
+                Outcome::Frame(Header { len, weight: TYPED, to_server: Some(true), opens: false })
             }
             Ok(_) => Outcome::Invalid,
             Err(outcome) => outcome,

@@ -128,6 +128,32 @@ impl Assembly {
         self.queue.push_back(segment);
     }
 
+    /// The segment that the byte `offset` bytes behind the read point lies in, with its successors, and where in it.
+    fn from(&self, offset: u64) -> (impl Iterator<Item = &Segment>, u64) {
+        let mut at = offset;
+        let mut segments = self.queue.iter().peekable();
+        while let Some(segment) = segments.next_if(|segment| segment.size <= at) {
+            at -= segment.size;
+        }
+        (segments, at)
+    }
+
+    pub(super) fn is_lost(&self, offset: u64) -> bool {
+        self.from(offset).0.next().is_some_and(|segment| segment.lost || segment.broken)
+    }
+
+    pub(super) fn next_captured(&self, offset: u64) -> Option<u64> {
+        let (mut segments, at) = self.from(offset);
+        let mut start = offset.saturating_add(segments.next()?.size.saturating_sub(at));
+        for segment in segments {
+            if !segment.captured.is_empty() {
+                return Some(start);
+            }
+            start = start.saturating_add(segment.size);
+        }
+        None
+    }
+
     pub(super) fn peek<'a>(&'a self, offset: u64, want: usize, scratch: &'a mut Vec<u8>) -> Peek<'a> {
         let mut at = offset;
         let mut segments = self.queue.iter();

@@ -1,4 +1,4 @@
-//! Conversations of real clients with the NATS server: nats-py 2.16 with 2.9.10.
+//! Conversations of real clients with the NATS server: nats-py 2.16 with 2.9.10, nats.go 1.55 and async-nats 0.38 with 2.15.2.
 
 use expect_test::{Expect, expect};
 
@@ -76,7 +76,7 @@ fn nats_py_jetstream() {
         >680+113 publish orders.b id=10758518525687900039 named=m-2 settle b"two" 3/3
         <1091+98 settled 10758518525687900039 given=ORDERS:2
         >793+113 publish orders.b id=17164216714707930896 named=m-2 settle b"two" 3/3
-        <1189+116 settled 17164216714707930896 given=ORDERS:2
+        <1189+116 settled 17164216714707930896
         >906+127 publish orders.a id=17482349937774520629 settle b"no" 2/2
         <1305+175 settled 17482349937774520629 error=wrong_last_sequence
         >1033+78 publish elsewhere id=5513204172259008877 b"no" 2/2
@@ -118,5 +118,138 @@ fn nats_py_refused() {
         &expect![[r#"
         >0+187 connect
         <275+32 connected error=authorization_violation"#]],
+    );
+}
+
+#[test]
+fn nats_go_subscribes_and_answers() {
+    check(
+        include_str!("../recordings/nats_go_core_workers.txt"),
+        &expect![[r#"
+        >0+177 connect
+        >183+16 subscribe ["plant.>"]
+        >199+19 subscribe ["jobs.*"]
+        >218+12 subscribe ["ask"]
+        <752+23 deliver plant.a b"21.5" 4/4
+        <775+108 deliver jobs.x group=crew b"job" 3/3
+        <883+55 deliver ask b"0" 1/1
+        >236+54 publish _INBOX.gDKrQh32CW7zh0yaKBZ5iq.X8keDsuN b"pong:0" 6/6
+        <938+55 deliver ask b"1" 1/1
+        >290+54 publish _INBOX.gDKrQh32CW7zh0yaKBZ5iq.fI0vv4ty b"pong:1" 6/6
+        <993+55 deliver ask b"2" 1/1
+        >344+54 publish _INBOX.gDKrQh32CW7zh0yaKBZ5iq.YPQEumf0 b"pong:2" 6/6"#]],
+    );
+}
+
+#[test]
+fn nats_go_publishes_and_asks() {
+    check(
+        include_str!("../recordings/nats_go_core_panel.txt"),
+        &expect![[r#"
+        >0+175 connect
+        >181+21 publish plant.a b"21.5" 4/4
+        >202+106 publish jobs.x b"job" 3/3
+        >348+53 publish ask id=56088697341295844 b"0" 1/1
+        <746+56 deliver _INBOX.gDKrQh32CW7zh0yaKBZ5iq.X8keDsuN b"pong:0" 6/6
+        >401+53 publish ask id=1975605494458006428 b"1" 1/1
+        <802+56 deliver _INBOX.gDKrQh32CW7zh0yaKBZ5iq.fI0vv4ty b"pong:1" 6/6
+        >454+53 publish ask id=1728177000654398562 b"2" 1/1
+        <858+56 deliver _INBOX.gDKrQh32CW7zh0yaKBZ5iq.YPQEumf0 b"pong:2" 6/6
+        >507+55 publish nobody id=900637529059924023 b"" 0/0
+        <914+93 settled 900637529059924023 error=no_responders"#]],
+    );
+}
+
+#[test]
+fn nats_go_jetstream() {
+    check(
+        include_str!("../recordings/nats_go_jetstream.txt"),
+        &expect![[r#"
+        >0+175 connect
+        >645+56 publish go.a id=2322111234154582873 b"one" 3/3
+        <1798+74 settled 2322111234154582873 given=GO:1
+        >725+36 publish go.b id=15334854473401999250 b"0" 1/1
+        >761+36 publish go.b id=16046774557937637965 b"1" 1/1
+        >797+36 publish go.b id=16404541928219645424 b"2" 1/1
+        <1872+56 settled 15334854473401999250 given=GO:2
+        <1928+56 settled 16046774557937637965 given=GO:3
+        <1984+56 settled 16404541928219645424 given=GO:4
+        >833+105 publish go.a id=13067546197438604320 settle b"no" 2/2
+        <2040+152 settled 13067546197438604320 error=wrong_last_sequence
+        <2874+63 deliver go.a id=8712009945870968303 group=work named=GO:1 settle b"one" 3/3
+        <2937+61 deliver go.b id=17504380328030343540 group=work named=GO:2 settle b"0" 1/1
+        >1329+78 nack [8712009945870968303] anywhere error=nack
+        >1407+78 nack [17504380328030343540] anywhere error=nack
+        <2998+63 deliver go.a id=16177505337578484424 group=work named=GO:1 again settle b"one" 3/3
+        <3061+61 deliver go.b id=16858473001772258487 group=work named=GO:2 again settle b"0" 1/1
+        <3122+61 deliver go.b id=5844877114862700712 group=work named=GO:3 settle b"1" 1/1
+        <3183+61 deliver go.b id=2735308208064164718 group=work named=GO:4 settle b"2" 1/1
+        >1658+96 ack [16177505337578484424] anywhere
+        >1754+57 ack [16858473001772258487] anywhere
+        >1811+57 ack [5844877114862700712] anywhere
+        >1868+57 ack [2735308208064164718] anywhere
+        >2921+59 publish $KV.set.k id=2220201524573711403 b"v" 1/1
+        <5440+78 settled 2220201524573711403 given=KV_set:1
+        <5518+74 deliver $KV.set.k id=16965383038082533118 group=pP7yw0yf named=KV_set:1 b"v" 1/1"#]],
+    );
+}
+
+#[test]
+fn async_nats_subscribes_and_answers() {
+    check(
+        include_str!("../recordings/async_nats_core_workers.txt"),
+        &expect![[r#"
+        >0+257 connect
+        >263+15 subscribe ["plant.*"]
+        >278+19 subscribe ["jobs.>"]
+        >297+11 subscribe ["ask"]
+        <746+23 deliver plant.a b"21.5" 4/4
+        <769+108 deliver jobs.x group=crew b"job" 3/3
+        <877+69 deliver ask b"1" 1/1
+        >308+66 publish _INBOX.dgAgy4oLiqEkB0mMNGPsvq.dgAgy4oLiqEkB0mMNGPsrT b"pong" 4/4
+        <946+69 deliver ask b"1" 1/1
+        >374+66 publish _INBOX.dgAgy4oLiqEkB0mMNGPsvq.dgAgy4oLiqEkB0mMNGPt0D b"pong" 4/4"#]],
+    );
+}
+
+#[test]
+fn async_nats_publishes_and_asks() {
+    check(
+        include_str!("../recordings/async_nats_core_panel.txt"),
+        &expect![[r#"
+        >0+255 connect
+        >261+21 publish plant.a b"21.5" 4/4
+        >282+106 publish jobs.x b"job" 3/3
+        >427+67 publish ask id=11555093271233743632 b"1" 1/1
+        <746+68 deliver _INBOX.dgAgy4oLiqEkB0mMNGPsvq.dgAgy4oLiqEkB0mMNGPsrT b"pong" 4/4
+        >494+67 publish ask id=16707668339198679242 b"1" 1/1
+        <814+68 deliver _INBOX.dgAgy4oLiqEkB0mMNGPsvq.dgAgy4oLiqEkB0mMNGPt0D b"pong" 4/4
+        >561+70 publish nobody id=1864866860654785791 b"1" 1/1
+        <882+107 settled 1864866860654785791 error=no_responders"#]],
+    );
+}
+
+#[test]
+fn async_nats_jetstream() {
+    check(
+        include_str!("../recordings/async_nats_jetstream.txt"),
+        &expect![[r#"
+        >0+255 connect
+        >664+68 publish rs.a id=13928617781603902301 b"0" 1/1
+        <1826+88 settled 13928617781603902301 given=RS:1
+        >732+68 publish rs.a id=15349643308736882796 b"1" 1/1
+        <1914+88 settled 15349643308736882796 given=RS:2
+        >800+68 publish rs.a id=11281637107814497723 b"2" 1/1
+        <2002+88 settled 11281637107814497723 given=RS:3
+        <2786+61 deliver rs.a id=1476400884322743440 group=work named=RS:1 settle b"0" 1/1
+        <2847+61 deliver rs.a id=2897643851679475282 group=work named=RS:2 settle b"1" 1/1
+        >1253+57 nack [1476400884322743440] anywhere error=nack
+        >1310+57 nack [2897643851679475282] anywhere error=nack
+        <2908+61 deliver rs.a id=12435536224096456681 group=work named=RS:1 again settle b"0" 1/1
+        <2969+61 deliver rs.a id=6636436490650318262 group=work named=RS:2 again settle b"1" 1/1
+        <3030+61 deliver rs.a id=1343783822951911110 group=work named=RS:3 settle b"2" 1/1
+        >1593+87 ack [12435536224096456681] anywhere
+        >1680+53 ack [6636436490650318262] anywhere
+        >1733+53 ack [1343783822951911110] anywhere"#]],
     );
 }

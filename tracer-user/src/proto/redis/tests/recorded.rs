@@ -45,7 +45,7 @@ fn a_subscriber_of_python_with_pushes() {
 fn streams_lists_and_pipelines_of_python() {
     check(
         include_str!("../recordings/python_resp2.txt"),
-        40,
+        60,
         &expect![[r#"
         >150+40 publish plant/a id=86402662400 settle b"21.5" 4/4
         <111+4 settled 86402662400
@@ -122,7 +122,7 @@ fn streams_lists_and_pipelines_of_python() {
 fn streams_lists_and_pipelines_of_python_in_resp3() {
     check(
         include_str!("../recordings/python_resp3.txt"),
-        40,
+        60,
         &expect![[r#"
         >269+40 publish plant/a id=88399151104 settle b"21.5" 4/4
         <321+4 settled 88399151104
@@ -192,5 +192,167 @@ fn streams_lists_and_pipelines_of_python_in_resp3() {
         <2027+4 settled 123832631296 error=no_such_list
         >2428+44 publish s id=124621160448 settle b"b" 1/1
         <2088+83 settled 124621160448 error=ERR"#]],
+    );
+}
+
+#[test]
+fn ioredis_of_node() {
+    check(
+        include_str!("../recordings/ioredis.txt"),
+        60,
+        &expect![[r#"
+        >184+33 publish n/a id=86973087744 settle b"1" 1/1
+        <5274+4 settled 86973087744
+        >244+36 publish n/b id=87979720704 settle b"\0\r\n\xff" 4/4
+        <5283+4 settled 87979720704
+        >280+43 publish ns id=88583700480 settle b"1" 1/1
+        >323+43 publish ns id=89305120768 settle b"2" 1/1
+        >366+43 publish ns id=90026541056 settle b"3" 1/1
+        >409+43 publish ns id=90747961344 settle b"4" 1/1
+        <5287+22 settled 88583700480 given=ns:1795304236433-0
+        <5309+22 settled 89305120768 given=ns:1795304236434-0
+        <5331+22 settled 90026541056 given=ns:1795304236434-1
+        <5353+22 settled 90747961344 given=ns:1795304236434-2
+        <5380+60 deliver ns id=4865195616764596712 group=ng named=ns:1795304236433-0 settle b"1" 1/1
+        <5380+104#1 deliver ns id=90698069199324015 group=ng named=ns:1795304236434-0 settle b"2" 1/1
+        <5380+148#2 deliver ns id=1817491430860660772 group=ng named=ns:1795304236434-1 settle b"3" 1/1
+        <5380+148 received 3
+        >597+96 ack [4865195616764596712, 90698069199324015, 1817491430860660772] anywhere
+        >708+37 publish nl id=95764348928 settle b"a" 1/1
+        >708+37#1 publish nl id=95764348929 settle b"b" 1/1
+        >745+33 publish n/c id=96385105920 settle b"m" 1/1
+        >778+58 publish ns id=96938754048 settle b"{\"v\":\"tx\",\"w\":\"2" 18/3
+        <5564+34 settled 95764348928
+        <5564+34#1 settled 95764348929
+        <5564+34 settled 96385105920
+        <5564+34 settled 96938754048 given=ns:1795304236484-0
+        <5617+7 deliver nl b"a" 1/1
+        <5624+19 deliver nl b"b" 1/1
+        >1119+29 publish x id=102659784704 settle b"y" 1/1
+        <5649+68 settled 102659784704 error=WRONGTYPE"#]],
+    );
+}
+
+#[test]
+fn a_subscriber_of_ioredis() {
+    check(
+        include_str!("../recordings/ioredis_subscriber.txt"),
+        10,
+        &expect![[r#"
+        >188+28 subscribe ["n/a"]
+        >216+30 subscribe ["n/*"]
+        <5340+33 deliver n/a b"1" 1/1
+        <5373+43 deliver n/a b"1" 1/1
+        <5416+46 deliver n/b b"\0\r\n\xff" 4/4
+        <5462+43 deliver n/c b"m" 1/1"#]],
+    );
+}
+
+#[test]
+fn redis_of_node() {
+    check(
+        include_str!("../recordings/node_redis_resp3.txt"),
+        60,
+        &expect![[r#"
+        >260+33 publish n/a id=88248156160 settle b"1" 1/1
+        >293+36 publish shard id=88801804288 settle b"2" 1/1
+        <317+4 settled 88248156160
+        <321+4 settled 88801804288
+        >329+58 publish ns3 id=89405784064 settle b"{\"a\":\"1\",\"b\":\"2\"" 17/2
+        <325+22 settled 89405784064 given=ns3:1795304273065-0
+        >387+373 publish ns3 id=90378862592 settle b"xxxxxxxxxxxxxxxx" 300/300
+        <347+22 settled 90378862592 given=ns3:1795304273077-0
+        <374+75 deliver ns3 id=7468223681812571196 group=g named=ns3:1795304273065-0 settle b"{\"a\":\"1\",\"b\":\"2\"" 17/2
+        <374+448#1 deliver ns3 id=7172964202670582358 group=g named=ns3:1795304273077-0 settle b"xxxxxxxxxxxxxxxx" 300/300
+        <374+448 received 2
+        >925+74 ack [7468223681812571196, 7172964202670582358] anywhere
+        >1014+36 publish q id=100898177024 settle b"1" 1/1
+        >1014+36#1 publish q id=100898177025 settle b"2" 1/1
+        <849+15 settled 100898177024
+        <849+15#1 settled 100898177025
+        <849+15 deliver q b"1" 1/1
+        <864+18 deliver q b"2" 1/1"#]],
+    );
+}
+
+#[test]
+fn a_subscriber_of_node() {
+    check(
+        include_str!("../recordings/node_redis_resp3_subscriber.txt"),
+        10,
+        &expect![[r#"
+        >260+28 subscribe ["n/a"]
+        >288+32 subscribe ["shard"]
+        <385+33 deliver n/a b"1" 1/1
+        <418+36 deliver shard b"2" 1/1"#]],
+    );
+}
+
+#[test]
+fn what_is_typed() {
+    // That of a MULTI that was lost nothing tells, so a publish that was then discarded would be heard.
+    let calls = recording(include_str!("../recordings/inline.txt"));
+    assert_same_however_split(System::Redis, &calls);
+    expect![[r#"
+        >20+26 publish ca id=84221624320 settle b"in lineA" 8/8
+        <14+4 settled 84221624320
+        >53+14 publish cl id=84775272448 settle b"a" 1/1
+        >53+14#1 publish cl id=84775272449 settle b"b" 1/1
+        >67+14 publish ca id=85010153472 settle b"x" 1/1
+        <41+12 settled 84775272448
+        <41+12#1 settled 84775272449
+        <41+12 settled 85010153472
+        >137+20 publish ca b"skipped" 7/7
+        <72+18 deliver cl b"b" 1/1
+        <72+18#1 deliver cl b"a" 1/1
+        <72+18 received 2
+        >186+16 publish ca b"off" 3/3
+        >219+12 publish cl id=87560290304 settle b"z" 1/1
+        <95+4 settled 87560290304
+        >231+6 disconnect clean=true"#]]
+    .assert_eq(&heard(System::Redis, Role::Client, &calls).join("\n"));
+}
+
+#[test]
+fn a_subscriber_of_redis_cli() {
+    check(
+        include_str!("../recordings/redis_cli_subscriber.txt"),
+        10,
+        &expect![[r#"
+        >22+27 subscribe ["ca"]
+        <177+36 deliver ca b"hello" 5/5"#]],
+    );
+}
+
+#[test]
+fn monitor_of_redis_cli() {
+    check(include_str!("../recordings/redis_cli_monitor.txt"), 10, &expect![[""]]);
+}
+
+#[test]
+fn redis_of_rust() {
+    check(
+        include_str!("../recordings/rust.txt"),
+        60,
+        &expect![[r#"
+        >171+43 publish rs id=86754983936 settle b"1" 1/1
+        <257+22 settled 86754983936 given=rs:1795304381538-0
+        >214+33 publish r/a id=87476404224 settle b"1" 1/1
+        >247+43 publish rs id=88030052352 settle b"2" 1/1
+        >290+37 publish rl id=88751472640 settle b"a" 1/1
+        >290+37#1 publish rl id=88751472641 settle b"b" 1/1
+        <279+4 settled 87476404224
+        <283+22 settled 88030052352 given=rs:1795304381538-1
+        <305+4 settled 88751472640
+        <305+4#1 settled 88751472641
+        >342+33 publish r/a id=89623887872 settle b"2" 1/1
+        >375+30 publish rl id=90177536000 settle b"c" 1/1
+        <332+12 settled 89623887872
+        <332+12 settled 90177536000
+        <349+104 deliver rs id=13562410321958958822 group=rg named=rs:1795304381538-0 settle b"1" 1/1
+        <349+104#1 deliver rs id=1757301674898765918 group=rg named=rs:1795304381538-1 settle b"2" 1/1
+        <349+104 received 2
+        >583+52 ack [13562410321958958822] anywhere
+        <457+19 deliver rl b"b" 1/1"#]],
     );
 }
