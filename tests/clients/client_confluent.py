@@ -47,7 +47,8 @@ if given.what == "publish":
     if failed:
         sys.exit(f"not delivered: {failed[0]}")
 else:
-    for created in AdminClient(config).create_topics([NewTopic(given.source, 1, 1)]).values():
+    admin = AdminClient(config)
+    for created in admin.create_topics([NewTopic(given.source, 1, 1)]).values():
         try:
             created.result()
         except KafkaException as error:
