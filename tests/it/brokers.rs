@@ -10,6 +10,7 @@ mod nats;
 mod redis;
 mod runs;
 mod site;
+mod tools;
 
 use std::path::Path;
 

@@ -8,7 +8,7 @@ use super::runs::{self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middl
 use super::site::Library;
 use super::{PLAIN, Protocol, Route, Started};
 
-static AMQP: Protocol = Protocol {
+pub(super) static AMQP: Protocol = Protocol {
     name: "amqp",
     system: "rabbitmq",
     service: "beam.smp",

@@ -9,7 +9,7 @@ use super::runs::{self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middl
 use super::site::Library;
 use super::{PLAIN, Protocol, Route, Started};
 
-static KAFKA: Protocol = Protocol {
+pub(super) static KAFKA: Protocol = Protocol {
     name: "kafka",
     system: "kafka",
     service: "kafka.Kafka",

@@ -115,7 +115,7 @@ impl Flow {
 }
 
 /// Starts a tracer for this broker, told to look from there alone.
-fn start(site: &Site, viewpoint: Viewpoint) -> Tracer {
+pub(crate) fn start(site: &Site, viewpoint: Viewpoint) -> Tracer {
     let (selector, broker) = (site.selector(), site.broker.pid.to_string());
     // Libraries write many messages in one call: all that is captured of a call is asked for, and room for it.
     let mut arguments = vec!["--broker", &selector, "--payload", "head:64", "--ring", "131072"];
@@ -129,7 +129,7 @@ fn start(site: &Site, viewpoint: Viewpoint) -> Tracer {
     trace(&arguments)
 }
 
-fn truth(site: &Site, viewpoint: Viewpoint) -> Truth {
+pub(crate) fn truth(site: &Site, viewpoint: Viewpoint) -> Truth {
     let broker = (site.broker.pid, site.protocol.service);
     Truth::new(site.protocol.system, (viewpoint != Viewpoint::Clients).then_some(broker))
 }

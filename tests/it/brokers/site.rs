@@ -170,7 +170,8 @@ impl Client {
         self.wait_until(&format!("{count} messages"), |log| log.lines().count() > count);
     }
 
-    fn text(&self) -> String {
+    /// All lines that it wrote.
+    pub(crate) fn text(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         // The last line may be half written.
         text[..text.rfind('\n').map_or(0, |end| end + 1)].to_owned()
@@ -202,6 +203,12 @@ impl Client {
 }
 
 impl Entry {
+    /// What a client would log of a message without an id.
+    pub(crate) fn of(destination: &str, body: &[u8]) -> Self {
+        let (destination, head) = (destination.to_owned(), tracer_tests::message::head(body));
+        Self { destination, size: body.len(), head, id: None }
+    }
+
     fn parse(line: &str) -> Self {
         let words: Vec<&str> = line.split(' ').collect();
         let [destination, size, head, id] = words.as_slice() else { panic!("no entry of a log: {line}") };

@@ -38,7 +38,7 @@ pub fn jars() -> Option<PathBuf> {
 ///
 /// # Errors
 /// When there are no jars.
-fn java(memory: &str) -> Result<Command> {
+pub fn java(memory: &str) -> Result<Command> {
     let jars = jars().with_context(|| format!("{VARIABLE} names no folder: there is no Apache Kafka"))?;
     let mut java = Command::new("java");
     java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", &format!("-Xmx{memory}"), "-cp"]);
