@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "one program: what is public is so for its other modules")]
 
 mod accuracy;
+mod brokers;
 mod capture;
 mod device;
 mod failures;

@@ -26,7 +26,7 @@ pub fn iotrail() -> PathBuf {
 }
 
 /// A folder of a test's own, removed with it.
-pub struct Folder(PathBuf);
+pub struct Folder(PathBuf, bool);
 
 impl Folder {
     /// A new one.
@@ -35,7 +35,12 @@ impl Folder {
         let name = format!("iotrail-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = env::temp_dir().join(name);
         fs::create_dir_all(&path).expect("the temporary folder can be written");
-        Self(path)
+        Self(path, false)
+    }
+
+    /// Leaves it where it is, for people to look at.
+    pub fn keep(&mut self) {
+        self.1 = true;
     }
 
     /// Where it is.
@@ -46,8 +51,10 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed is left in the temporary folder, which is where it belongs.
-        let _ = fs::remove_dir_all(&self.0);
+        if !self.1 {
+            // What cannot be removed is left in the temporary folder, which is where it belongs.
+            let _ = fs::remove_dir_all(&self.0);
+        }
     }
 }
 

@@ -1,7 +1,19 @@
-//! A Mosquitto of our own, on a free loopback port, without files or rights that outlast it.
+//! Brokers of our own, on free loopback ports, without files or rights that outlast them.
+
+mod kafka;
+mod nats;
+mod rabbitmq;
+mod redis;
+mod tls;
+
+pub use kafka::{Kafka, jars, java};
+pub use nats::Nats;
+pub use rabbitmq::RabbitMq;
+pub use redis::Redis;
+pub use tls::Certificates;
 
 use crate::process::Running;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
@@ -13,6 +25,8 @@ use std::{
 
 /// How long a broker may take to listen.
 const START: Duration = Duration::from_secs(10);
+/// How long one may take that runs on a virtual machine of its own, on a machine with much else to do.
+const SLOW_START: Duration = Duration::from_secs(120);
 
 /// A running Mosquitto.
 #[derive(Debug)]
@@ -85,6 +99,21 @@ impl Mosquitto {
 pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free TCP port on 127.0.0.1")?;
     Ok(listener.local_addr().context("a listener without an address")?.port())
+}
+
+/// Waits until the broker's log says that it is ready.
+fn wait_until_ready(process: &mut Running, log: &Path, words: &str) -> Result<()> {
+    let start = Instant::now();
+    while !fs::read_to_string(log).unwrap_or_default().contains(words) {
+        let said = || fs::read_to_string(log).unwrap_or_default();
+        process.still_runs().with_context(said)?;
+        if start.elapsed() > SLOW_START {
+            return Err(anyhow!("no `{words}` after {} s in {}", SLOW_START.as_secs(), log.display()))
+                .with_context(said);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// Debian puts it where an ordinary `PATH` does not look.

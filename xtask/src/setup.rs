@@ -18,14 +18,14 @@ use std::{
 
 mod apt;
 pub(crate) mod archive;
+pub(crate) mod brokers;
 
 /// The linker's version that was tried with Debian's compiler.
 const LINKER_VERSION: &str = "0.13.0";
 /// LLVM of Debian's `rustc-web`, which the linker has to match.
 const LLVM: &str = "22";
-/// Debian's own Python, for which its packages are, and what has to work there.
+/// Debian's own Python, for which its packages are.
 const PYTHON: &str = "/usr/bin/python3";
-const PAHO: &str = "import paho.mqtt.client; print('there')";
 /// Where there is neither Debian's compiler nor a nightly.
 const WITHOUT_DEBIAN: &str = "`rustup toolchain install nightly --component rust-src` and `cargo install bpf-linker` (or your system's package of it)";
 
@@ -131,6 +131,15 @@ pub(crate) fn ensure(workspace: &Workspace, level: Level) -> Result<Toolchain> {
 
 /// Sets up; the compiler for the kernel programs, if the level needs one.
 pub(crate) fn prepare(workspace: &Workspace, level: Level) -> Result<Option<Toolchain>> {
+    let working = install(workspace, level)?;
+    if level == Level::Test {
+        brokers::fetch(workspace)?;
+    }
+    Ok(working)
+}
+
+/// Debian packages, rustup components and the linker.
+fn install(workspace: &Workspace, level: Level) -> Result<Option<Toolchain>> {
     let mut plan = Plan::default();
     let mut working = None;
     if level.builds() {
@@ -210,8 +219,10 @@ impl Plan {
         if level == Level::Test && cmd::which("mosquitto_pub").is_none() {
             package("mosquitto-clients", "MQTT clients for the tests");
         }
-        if level == Level::Test && cmd::answer(Command::new(PYTHON).args(["-c", PAHO])).is_none() {
-            package("python3-paho-mqtt", "another MQTT client for the tests");
+        if level == Level::Test {
+            for (name, why) in brokers::missing() {
+                package(name, why);
+            }
         }
         for (program, name, why) in [
             ("openssl", "openssl", "certificates of the tests' encrypted brokers"),

@@ -103,6 +103,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
                 cargo.env(PROGRAM_VARIABLE, &iotrail).args(["test", "--workspace", "--test", "live", "--"]);
                 // One at a time: each looks at the whole machine and counts what it sees there.
                 cargo.arg("--test-threads=1").args(&filter);
+                setup::brokers::build(workspace, &mut cargo)?;
                 tests(&mut cargo, &mut counts)
             })?;
         } else {

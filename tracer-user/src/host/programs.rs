@@ -15,7 +15,8 @@ const INTERPRETERS: &[&str] = &[
 ];
 
 /// Programs that are many in one: the name by which they are called says which.
-const MANY_IN_ONE: &[&str] = &["busybox", "toybox", "coreutils"];
+/// Debian's redis-server is a link to redis-check-rdb.
+const MANY_IN_ONE: &[&str] = &["busybox", "toybox", "coreutils", "redis-check-rdb"];
 
 /// The variable by which a service names itself.
 const SERVICE: &[u8] = b"OTEL_SERVICE_NAME=";
@@ -143,7 +144,9 @@ fn called_as<'a>(executable: &'a str, args: &'a [Arc<str>]) -> (&'a str, &'a [Ar
     }
     let own = |arg: &&Arc<str>| base(arg).trim_start_matches('-') == executable;
     let args = if args.first().as_ref().is_some_and(own) { &args[1..] } else { args };
-    let name = args.first().map(|first| base(first).trim_start_matches('-')).filter(|name| !name.is_empty());
+    // A program that says more of itself there says it behind its name.
+    let first = args.first().and_then(|first| first.split(' ').next());
+    let name = first.map(|first| base(first).trim_start_matches('-')).filter(|name| !name.is_empty());
     name.map_or((executable, args), |name| (name, args))
 }
 
@@ -171,6 +174,8 @@ mod tests {
         assert_eq!(service("python3", &args("python3 -c print(1)")), "python3");
         assert_eq!(service("mosquitto", &args("mosquitto -c x.conf")), "mosquitto");
         assert_eq!(service("python3", &args("python3")), "python3");
+        let titled = [Arc::from("/usr/bin/redis-server 127.0.0.1:6379")];
+        assert_eq!(service("redis-check-rdb", &titled), "redis-server");
     }
 
     #[test]

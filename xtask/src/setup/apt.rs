@@ -1,8 +1,14 @@
 //! Installing Debian packages.
 
+use super::brokers;
 use crate::{cmd, workspace::Workspace};
 use anyhow::{Result, bail, ensure};
-use std::{path::Path, process::Command};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::Command,
+};
 
 /// Whether a package is installed.
 pub(super) fn installed(package: &str) -> bool {
@@ -44,7 +50,7 @@ pub(super) fn install(workspace: &Workspace, packages: &[&str]) -> Result<()> {
             .args(packages);
         get
     };
-    let broker = packages.contains(&"mosquitto");
+    let services = NoServices::new();
     let done = if fresh {
         cmd::quiet(workspace, doing, "apt-install", &mut get())
     } else if cmd::logged(workspace, doing, "apt-install", &mut get())?.success() {
@@ -53,10 +59,39 @@ pub(super) fn install(workspace: &Workspace, packages: &[&str]) -> Result<()> {
         update(workspace)?;
         cmd::quiet(workspace, doing, "apt-install", &mut get())
     };
-    if broker {
-        stop_service(workspace, "mosquitto")?;
+    drop(services);
+    for (package, service) in brokers::SERVICES {
+        if packages.contains(&package) {
+            stop_service(workspace, service)?;
+        }
     }
     done
+}
+
+/// While it is there, packages that are installed start no services (Debian policy, 9.3.3.3).
+struct NoServices(Option<&'static Path>);
+
+impl NoServices {
+    const POLICY: &'static str = "/usr/sbin/policy-rc.d";
+
+    fn new() -> Self {
+        let path = Path::new(Self::POLICY);
+        // A policy of somebody else's stands; services that start all the same are stopped afterwards.
+        let is_ours = !path.exists()
+            && fs::write(path, "#!/bin/sh\nexit 101\n").is_ok()
+            && fs::set_permissions(path, Permissions::from_mode(0o755)).is_ok();
+        Self(is_ours.then_some(path))
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if let Some(path) = self.0
+            && let Err(err) = fs::remove_file(path)
+        {
+            eprintln!("setup: remove {} yourself, it keeps services from starting: {err}", path.display());
+        }
+    }
 }
 
 /// Whether apt knows a version of the package that it could install.

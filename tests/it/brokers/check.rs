@@ -1,0 +1,253 @@
+//! Compares spans with what the clients logged: every message once, every id, every parent the right one.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tracer_tests::otlp::Span;
+
+use super::site::Entry;
+use crate::mqtt::check::{Owner, check_ids, destination, of_kind, owner};
+use crate::support::Outcome;
+
+/// What happened.
+pub(crate) struct Truth {
+    system: &'static str,
+    sent: Vec<Known>,
+    received: Vec<Known>,
+    /// How many deliveries were settled.
+    settled: usize,
+    /// The broker's process and `service.name`, if it is traced: then every delivery shows the time in it.
+    broker: Option<(u32, &'static str)>,
+    /// Names of messages of which the tracer may have missed a delivery.
+    excused: Vec<String>,
+}
+
+/// A message that somebody sent or received, and where its id has to be.
+struct Known {
+    owner: Owner,
+    entry: Entry,
+    id: Option<&'static str>,
+}
+
+impl Truth {
+    pub(crate) fn new(system: &'static str, broker: Option<(u32, &'static str)>) -> Self {
+        let (sent, received, excused) = (Vec::new(), Vec::new(), Vec::new());
+        Self { system, sent, received, settled: 0, broker, excused }
+    }
+
+    /// Messages that were published to what a span calls `destination`; `id`: the attribute that has the id.
+    pub(crate) fn sent(
+        &mut self,
+        owner: &Owner,
+        entries: &[Entry],
+        destination: &str,
+        id: Option<&'static str>,
+    ) {
+        self.sent.extend(entries.iter().map(|entry| Known {
+            owner: owner.clone(),
+            entry: Entry { destination: destination.to_owned(), ..entry.clone() },
+            id,
+        }));
+    }
+
+    /// Messages that were delivered.
+    pub(crate) fn received(
+        &mut self,
+        owner: &Owner,
+        entries: &[Entry],
+        settled: bool,
+        id: Option<&'static str>,
+    ) {
+        self.settled += if settled { entries.len() } else { 0 };
+        self.received.extend(entries.iter().map(|entry| Known {
+            owner: owner.clone(),
+            entry: entry.clone(),
+            id,
+        }));
+    }
+
+    /// The deliveries of these may be missing.
+    pub(crate) fn excuse(&mut self, entries: &[Entry]) {
+        self.excused.extend(entries.iter().map(|entry| entry.head.clone()));
+    }
+
+    /// Checks that every message is there once for each who sent or got it, with its destination, size and id and of the
+    /// right process, and did not fail; that every delivery's parent is its publish, with evidence and confidence; that each shows its time in
+    /// the broker where that is traced; that everything that was settled is; and that nothing was lost or not understood.
+    pub(crate) fn check(&self, outcome: &Outcome) {
+        for name in ["kernel.data_ring_full", "undecoded", "proto.invalid", "proto.gave_up"] {
+            assert_eq!(outcome.count(name), 0, "{name}");
+        }
+        self.check_spans(&outcome.spans);
+        self.check_settlements(&outcome.spans);
+    }
+
+    /// Checks that nothing is wrong where not all can be seen: each message at most as often as it was there, each link
+    /// right; and where one is missing, that the bytes which were not captured are counted.
+    pub(crate) fn check_flood(&self, outcome: &Outcome) {
+        for name in ["kernel.data_ring_full", "proto.gave_up"] {
+            assert_eq!(outcome.count(name), 0, "{name}");
+        }
+        let spans = &outcome.spans;
+        check_ids(spans);
+        let (publishes, processes) = (of_kind(spans, "publish "), of_kind(spans, "process "));
+        let is_whole = publishes.len() == self.sent.len() && processes.len() == self.received.len();
+        assert!(is_whole || outcome.count("kernel.bytes_cut") > 0, "what is missing is not counted");
+        let mut left: HashMap<(Owner, String), usize> = HashMap::new();
+        for (Known { owner, entry, .. }, kind) in self
+            .sent
+            .iter()
+            .map(|known| (known, "publish"))
+            .chain(self.received.iter().map(|known| (known, "process")))
+        {
+            *left.entry((owner.clone(), format!("{kind} {}", entry.head))).or_default() += 1;
+        }
+        let by_id: HashMap<&str, &Span> = publishes.iter().map(|span| (span.id.as_str(), *span)).collect();
+        let (mut linked, mut named) = (0, 0);
+        for (span, kind) in publishes
+            .iter()
+            .map(|span| (span, "publish"))
+            .chain(processes.iter().map(|span| (span, "process")))
+        {
+            // A name that is cut tells nothing.
+            let name = (owner(span), format!("{kind} {}", head(span)));
+            if let Some(left) = left.get_mut(&name) {
+                assert!(*left > 0, "once too often: {span:#?}");
+                *left -= 1;
+                named += 1;
+            }
+            if let Some(parent) = span.parent.as_deref().and_then(|id| by_id.get(id)) {
+                linked += 1;
+                let (short, long) = (head(span).min(head(parent)), head(span).max(head(parent)));
+                assert!(long.starts_with(&short), "the wrong publish: {parent:#?} {span:#?}");
+            }
+        }
+        let all = self.sent.len() + self.received.len();
+        eprintln!("{named} of {all} messages seen and named, {linked} of {} linked", self.received.len());
+        assert!(named > 0 && linked > 0, "nothing was seen");
+    }
+
+    /// As [`Self::check`], without the counts and the settlements.
+    pub(crate) fn check_spans(&self, spans: &[Span]) {
+        check_ids(spans);
+        let publishes = of_kind(spans, "publish ");
+        let processes = of_kind(spans, "process ");
+        for span in publishes.iter().chain(&processes) {
+            assert_eq!(span.attribute("messaging.system"), Some(self.system), "{span:#?}");
+            assert_eq!(span.error, None, "nothing failed: {span:#?}");
+        }
+        self.same("published", &self.sent, &publishes);
+        self.same("processed", &self.received, &processes);
+        let by_id: HashMap<&str, &Span> = publishes.iter().map(|span| (span.id.as_str(), *span)).collect();
+        let mut residences = self.residences(spans, &by_id);
+        for span in &processes {
+            let head = head(span);
+            let Some(parent) = span.parent.as_deref().and_then(|id| by_id.get(id)) else {
+                assert!(self.excused.contains(&head), "no publish for {span:#?}");
+                continue;
+            };
+            assert_eq!(parent.trace, span.trace);
+            assert_eq!(
+                (self::head(parent), size(parent)),
+                (head, size(span)),
+                "the wrong publish: {parent:#?} {span:#?}"
+            );
+            assert!(span.start >= parent.start, "{parent:#?} {span:#?}");
+            let evidence = span.attribute("iotrail.link.evidence").expect("a link says what it rests on");
+            assert!(!evidence.is_empty());
+            let confidence =
+                span.attribute("iotrail.link.confidence").and_then(|text| text.parse::<f64>().ok());
+            assert!(confidence.is_some_and(|sure| sure > 0.5 && sure <= 1.0), "{span:#?}");
+            if self.broker.is_some() {
+                let left = residences.get_mut(parent.id.as_str());
+                let left = left.unwrap_or_else(|| panic!("no time in the broker: {parent:#?} {span:#?}"));
+                assert!(*left > 0, "more deliveries than times in the broker: {parent:#?}");
+                *left -= 1;
+            }
+        }
+        residences.retain(|_, left| *left > 0);
+        if self.excused.is_empty() {
+            assert!(residences.is_empty(), "times in the broker without delivery: {residences:?}");
+        }
+    }
+
+    /// How often each publish was seen to go through the broker.
+    fn residences<'a>(
+        &self,
+        spans: &'a [Span],
+        publishes: &HashMap<&str, &'a Span>,
+    ) -> HashMap<&'a str, usize> {
+        let mut residences: HashMap<&str, usize> = HashMap::new();
+        for span in of_kind(spans, "broker ") {
+            assert_eq!(
+                self.broker,
+                span.pid().map(|pid| (pid, self.broker.map_or("", |(_, service)| service)))
+            );
+            assert_eq!(Some(span.service.as_str()), self.broker.map(|(_, service)| service));
+            let parent = span.parent.as_deref().and_then(|id| publishes.get(id)).expect("it has its publish");
+            assert_eq!(parent.trace, span.trace);
+            assert!(span.start >= parent.start && span.end >= span.start, "{parent:#?} {span:#?}");
+            *residences.entry(parent.id.as_str()).or_default() += 1;
+        }
+        residences
+    }
+
+    /// Everything that was settled is settled once, by the process that had it.
+    fn check_settlements(&self, spans: &[Span]) {
+        let processes = of_kind(spans, "process ");
+        let by_id: HashMap<&str, &Span> = processes.iter().map(|span| (span.id.as_str(), *span)).collect();
+        let mut settled = 0;
+        let is_settle = |span: &&Span| span.attribute("messaging.operation.type") == Some("settle");
+        for span in spans.iter().filter(is_settle) {
+            let count = span
+                .attribute("messaging.batch.message_count")
+                .map_or(1, |text| text.parse().expect("a count"));
+            settled += count;
+            let Some(parent) = span.parent.as_deref().and_then(|id| by_id.get(id)) else {
+                assert!(!self.excused.is_empty(), "a settlement without its delivery: {span:#?}");
+                continue;
+            };
+            assert_eq!((&parent.trace, owner(parent)), (&span.trace, owner(span)), "{parent:#?} {span:#?}");
+        }
+        if self.excused.is_empty() {
+            assert_eq!(settled, self.settled, "settled deliveries");
+        }
+    }
+
+    /// Both sides have the same messages equally often.
+    fn same(&self, what: &str, truth: &[Known], spans: &[&Span]) {
+        type Key = (Owner, Entry);
+        let mut difference: BTreeMap<Key, i64> = BTreeMap::new();
+        // Which attribute has the id depends on the way of the message.
+        let mut attributes: HashMap<&str, &'static str> = HashMap::new();
+        for Known { owner, entry, id } in truth {
+            attributes.extend(id.map(|id| (entry.destination.as_str(), id)));
+            let id = entry.id.clone().filter(|_| id.is_some());
+            *difference.entry((owner.clone(), Entry { id, ..entry.clone() })).or_default() += 1;
+        }
+        for span in spans {
+            let id = attributes.get(destination(span)).and_then(|key| span.attribute(key)).map(str::to_owned);
+            let (destination, size, head) = (destination(span).to_owned(), size(span), head(span));
+            *difference.entry((owner(span), Entry { destination, size, head, id })).or_default() -= 1;
+        }
+        difference.retain(|(_, entry), count| *count != 0 && !self.excused.contains(&entry.head));
+        let shown: Vec<_> = difference.iter().take(8).map(|entry| format!("\n  {entry:?}")).collect();
+        assert!(
+            difference.is_empty(),
+            "{what}: {} are true, {} were seen; {} differ (1: missing, -1: too many), e.g. {}",
+            truth.len(),
+            spans.len(),
+            difference.len(),
+            shown.concat()
+        );
+    }
+}
+
+fn size(span: &Span) -> usize {
+    let size = span.attribute("messaging.message.body.size").and_then(|size| size.parse().ok());
+    size.unwrap_or_else(|| panic!("a message without a size: {span:#?}"))
+}
+
+/// The first word of its body.
+pub(crate) fn head(span: &Span) -> String {
+    tracer_tests::message::head(span.attribute("iotrail.payload.text").unwrap_or_default().as_bytes())
+}

@@ -1,0 +1,86 @@
+//! Kafka: Apache Kafka 4 in KRaft mode, with clients on rskafka and confluent-kafka. Where Maven cannot be reached, librdkafka's
+//! mock cluster stands in for the broker, and says so.
+
+use std::path::Path;
+
+use tracer_tests::broker::{Certificates, Kafka};
+
+use super::runs::{self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, one_side, refused};
+use super::site::Library;
+use super::{PLAIN, Protocol, Route, Started};
+
+pub(super) static KAFKA: Protocol = Protocol {
+    name: "kafka",
+    system: "kafka",
+    service: "kafka.Kafka",
+    start,
+    clients: ["client_kafka", "client_confluent.py"],
+    // A fetch waits at the broker for the next message.
+    asked_before: 1,
+};
+
+const OFFSET: Route = Route {
+    group: "{flow}-{sub}",
+    id: Some(("messaging.message.id", "{flow} 0:{id}")),
+    published_id: true,
+    ..PLAIN
+};
+static ROUTES: [Route; 1] = [Route { name: "plain", ..OFFSET }];
+static COMPRESSED: [Route; 4] = [
+    Route { name: "gzip", ways: ["gzip", ""], ..OFFSET },
+    Route { name: "lz4", ways: ["lz4", ""], ..OFFSET },
+    Route { name: "snappy", ways: ["snappy", ""], ..OFFSET },
+    Route { name: "zstd", ways: ["zstd", ""], ..OFFSET },
+];
+
+fn start(folder: &Path, tls: Option<&Certificates>) -> Started {
+    let broker = Kafka::start(folder, tls).expect("Kafka starts");
+    let (pid, port, tls_port) = (broker.process.pid(), broker.port, broker.tls_port);
+    Started { pid, _broker: Box::new(broker), port, tls_port }
+}
+
+#[test]
+fn every_client_and_size() {
+    every_client(&KAFKA, &ROUTES, SIZES);
+}
+
+#[test]
+fn every_compression() {
+    every_client(&KAFKA, &COMPRESSED, SIZES);
+}
+
+#[test]
+fn as_fast_as_possible() {
+    every_client(&KAFKA, &ROUTES, FAST);
+}
+
+#[test]
+fn a_flood() {
+    runs::flood(&KAFKA, &ROUTES);
+}
+
+#[test]
+fn attached_in_the_middle() {
+    in_the_middle(&KAFKA, &ROUTES, Viewpoint::Both, SLOW);
+}
+
+#[test]
+fn clients_alone() {
+    one_side(&KAFKA, &ROUTES, Viewpoint::Clients, SIZES);
+}
+
+#[test]
+fn the_broker_alone() {
+    one_side(&KAFKA, &ROUTES, Viewpoint::Broker, SIZES);
+}
+
+#[test]
+fn a_record_that_is_too_large() {
+    refused(&KAFKA, Some(["", "1x20"]), "", ["large", "1x5000000"], "large", "MESSAGE_TOO_LARGE");
+}
+
+#[test]
+fn over_tls() {
+    // rskafka is built without TLS.
+    runs::over_tls(&KAFKA, &ROUTES[0], &[Library::Python]);
+}

@@ -1,0 +1,280 @@
+//! The runs that every way of every protocol goes through.
+
+use super::check::Truth;
+use super::site::{Client, Entry, Library, Site};
+use super::{Protocol, Route};
+use crate::mqtt::check::Owner;
+use crate::mqtt::site::trace;
+use crate::support::{Outcome, Tracer};
+
+/// Who is traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Viewpoint {
+    Both,
+    Clients,
+    Broker,
+}
+
+/// A publisher and its subscribers.
+pub(crate) struct Flow {
+    route: &'static Route,
+    name: String,
+    /// The subscribers' library.
+    library: Library,
+    /// How many messages.
+    count: usize,
+    publisher: Client,
+    subscribers: Vec<Client>,
+}
+
+/// What is published: `COUNTxSIZE,…`, and how many that is.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) messages: &'static str,
+    pub(crate) count: usize,
+    /// Milliseconds between two messages.
+    pub(crate) period: &'static str,
+}
+
+/// Small bodies, some that are larger than any capture of a call, and one of 1 MiB.
+pub(crate) const SIZES: Load = Load { messages: "10x20,3x5120,1x1048576", count: 14, period: "0" };
+/// As fast as the libraries can: all of them together are less than what is captured of one call.
+pub(crate) const FAST: Load = Load { messages: "400x20", count: 400, period: "0" };
+/// So many that libraries and brokers move more in one call than is captured of it.
+pub(crate) const FLOOD: Load = Load { messages: "4000x256", count: 4000, period: "0" };
+/// One now and then.
+pub(crate) const SLOW: Load = Load { messages: "20x40", count: 20, period: "20" };
+
+fn text(template: &str, flow: &str, sub: usize) -> String {
+    template.replace("{flow}", flow).replace("{sub}", &sub.to_string())
+}
+
+impl Flow {
+    /// Starts subscribers and a publisher, and waits until they are ready. The publisher waits to be told to begin.
+    pub(crate) fn start(site: &Site, route: &'static Route, from: Library, to: Library, load: Load) -> Self {
+        let name = format!("{}-{from:?}-{to:?}", route.name).to_lowercase();
+        let count = load.count.to_string();
+        let subscriber = |number| {
+            let (from, group) = (text(route.from, &name, number), text(route.group, &name, number));
+            let arguments = ["subscribe", "--from", &from, "--count", &count, "--group", &group];
+            site.client(to, &format!("{name}-sub{number}"), route.ways[1], &arguments)
+        };
+        let subscribers = (0..route.subscribers).map(subscriber).collect();
+        let destination = text(route.to, &name, 0);
+        let arguments =
+            ["--to", &destination, "--messages", load.messages, "--period", load.period, "--held"];
+        let publisher = site.client(
+            from,
+            &format!("{name}-pub"),
+            route.ways[0],
+            &[&["publish"], arguments.as_slice()].concat(),
+        );
+        Self { route, name, library: to, count: load.count, publisher, subscribers }
+    }
+
+    /// Publishes what is left, and waits until everybody has ended.
+    pub(crate) fn finish(&mut self) {
+        // Told twice, it does not wait at the half.
+        self.publisher.give(b"go on\ngo on\n");
+        self.publisher.finish();
+        self.subscribers.iter_mut().for_each(Client::finish);
+    }
+
+    /// Adds what happened from message `from` on to the truth.
+    pub(crate) fn tell(&self, truth: &mut Truth, from: usize, viewpoint: Viewpoint) {
+        let Self { route, name, library, count, publisher, subscribers } = self;
+        assert_eq!(publisher.log().len(), *count, "{name}: the publisher's own log");
+        let settles = route.settles[usize::from(*library == Library::Python)];
+        let owner = |client: &Client| match viewpoint {
+            Viewpoint::Broker => Owner::Remote(client.id.clone()),
+            Viewpoint::Both | Viewpoint::Clients => Owner::Process(client.pid()),
+        };
+        let attribute = route.id.map(|(attribute, _)| attribute);
+        let published_id = attribute.filter(|_| route.published_id);
+        // Those that are told of, with their ids as spans write them.
+        let late = |mut entries: Vec<Entry>| {
+            let number = |entry: &Entry| entry.head.rsplit('-').next().and_then(|number| number.parse().ok());
+            entries.retain(|entry| number(entry).is_none_or(|number: usize| number >= from));
+            for entry in &mut entries {
+                let written = |(id, (_, form)): (String, (_, &str))| text(form, name, 0).replace("{id}", &id);
+                entry.id = entry.id.take().zip(route.id).map(written);
+            }
+            entries
+        };
+        truth.sent(&owner(publisher), &late(publisher.log()), &text(route.published, name, 0), published_id);
+        for subscriber in subscribers {
+            let mut entries = late(subscriber.log());
+            if from > 0 && !route.delivered_late.is_empty() {
+                let destination = text(route.delivered_late, name, 0);
+                entries.iter_mut().for_each(|entry| entry.destination.clone_from(&destination));
+            }
+            assert_eq!(subscriber.log().len(), *count, "{name}: the subscriber's own log");
+            truth.received(&owner(subscriber), &entries, settles, attribute);
+        }
+    }
+}
+
+/// Starts a tracer for this broker, told to look from there alone.
+pub(crate) fn start(site: &Site, viewpoint: Viewpoint) -> Tracer {
+    let (selector, broker) = (site.selector(), site.broker.pid.to_string());
+    // Libraries write many messages in one call: all that is captured of a call is asked for, and room for it.
+    let mut arguments = vec!["--broker", &selector, "--payload", "head:64", "--ring", "131072"];
+    arguments.extend(["--capture-bytes", "65536"]);
+    match viewpoint {
+        Viewpoint::Both => {}
+        // By name, so that it can begin before they do.
+        Viewpoint::Clients => arguments.extend(["--comm", site.protocol.clients[0], "--comm", "python"]),
+        Viewpoint::Broker => arguments.extend(["--pid", &broker]),
+    }
+    trace(&arguments)
+}
+
+pub(crate) fn truth(site: &Site, viewpoint: Viewpoint) -> Truth {
+    let broker = (site.broker.pid, site.protocol.service);
+    Truth::new(site.protocol.system, (viewpoint != Viewpoint::Clients).then_some(broker))
+}
+
+/// Keeps what was seen beside the clients' logs, for the case that it is not what it should be.
+pub(crate) fn keep(site: &Site, outcome: &Outcome) {
+    let spans: Vec<String> = outcome.spans.iter().map(|span| format!("{span:?}\n")).collect();
+    std::fs::write(site.path().join("spans.txt"), spans.concat()).expect("the spans can be kept");
+    std::fs::write(
+        site.path().join("iotrail.txt"),
+        format!("{outcome:?}").split("], counts").last().unwrap_or_default(),
+    )
+    .expect("the counts can be kept");
+}
+
+/// Every route between every pair of libraries, one after the other, attached before they connect.
+pub(crate) fn every_client(protocol: &'static Protocol, routes: &'static [Route], load: Load) {
+    let site = Site::new(protocol);
+    let tracer = start(&site, Viewpoint::Both);
+    let mut truth = truth(&site, Viewpoint::Both);
+    for route in routes {
+        for (from, to) in [
+            (Library::Rust, Library::Rust),
+            (Library::Rust, Library::Python),
+            (Library::Python, Library::Rust),
+            (Library::Python, Library::Python),
+        ] {
+            let mut flow = Flow::start(&site, route, from, to, load);
+            flow.finish();
+            flow.tell(&mut truth, 0, Viewpoint::Both);
+        }
+    }
+    let outcome = tracer.stop();
+    keep(&site, &outcome);
+    truth.check(&outcome);
+}
+
+/// As many messages as the libraries can send: what is seen is true and rightly linked, and what is not seen is told of.
+pub(crate) fn flood(protocol: &'static Protocol, routes: &'static [Route]) {
+    let site = Site::new(protocol);
+    let tracer = start(&site, Viewpoint::Both);
+    let mut truth = truth(&site, Viewpoint::Both);
+    for route in routes {
+        let mut flow = Flow::start(&site, route, Library::Rust, Library::Rust, FLOOD);
+        flow.finish();
+        flow.tell(&mut truth, 0, Viewpoint::Both);
+    }
+    let outcome = tracer.stop();
+    keep(&site, &outcome);
+    truth.check_flood(&outcome);
+}
+
+/// Clients and broker speak TLS; the clients' libraries of it are looked into.
+pub(crate) fn over_tls(protocol: &'static Protocol, route: &'static Route, libraries: &[Library]) {
+    let site = Site::with_tls(protocol);
+    let mut flows: Vec<Flow> =
+        libraries.iter().map(|library| Flow::start(&site, route, *library, *library, SIZES)).collect();
+    let tracer = start(&site, Viewpoint::Clients);
+    let mut truth = truth(&site, Viewpoint::Clients);
+    for flow in &mut flows {
+        flow.finish();
+        flow.tell(&mut truth, 0, Viewpoint::Clients);
+    }
+    let outcome = tracer.stop();
+    keep(&site, &outcome);
+    truth.check(&outcome);
+}
+
+/// What the broker refuses is a publish of one message that failed, with the broker's reason: seen by all and by each side.
+/// `first`: what is published before it, so that it is refused.
+pub(crate) fn refused(
+    protocol: &'static Protocol,
+    first: Option<[&str; 2]>,
+    way: &str,
+    [to, messages]: [&str; 2],
+    destination: &str,
+    error: &str,
+) {
+    let site = Site::new(protocol);
+    let tracer = start(&site, Viewpoint::Both);
+    if let Some([way, messages]) = first {
+        let arguments = ["publish", "--to", to, "--messages", messages];
+        site.client(Library::Rust, "first", way, &arguments).finish();
+    }
+    let arguments = ["publish", "--to", to, "--messages", messages];
+    site.client(Library::Rust, "refused", way, &arguments).fail();
+    let outcome = tracer.stop();
+    keep(&site, &outcome);
+    let publishes = crate::mqtt::check::of_kind(&outcome.spans, "publish ");
+    let failed: Vec<_> = publishes.into_iter().filter(|span| span.error.is_some()).collect();
+    let [failed] = failed.as_slice() else { panic!("{failed:#?} failed, of {:#?}", outcome.spans) };
+    assert_eq!(failed.error.as_deref(), Some(error), "{failed:#?}");
+    assert_eq!(crate::mqtt::check::destination(failed), destination);
+}
+
+/// Every route as seen from one side, attached to connections that are there: half of the messages go before the tracer comes.
+pub(crate) fn in_the_middle(
+    protocol: &'static Protocol,
+    routes: &'static [Route],
+    viewpoint: Viewpoint,
+    load: Load,
+) {
+    let site = Site::new(protocol);
+    let library = |number: usize| if number % 2 == 0 { Library::Rust } else { Library::Python };
+    let mut flows: Vec<Flow> = routes
+        .iter()
+        .enumerate()
+        .map(|(number, route)| Flow::start(&site, route, library(number), library(number / 2), load))
+        .collect();
+    let half = load.count / 2;
+    for Flow { publisher, subscribers, .. } in &mut flows {
+        publisher.go_on();
+        subscribers.iter_mut().for_each(|subscriber| subscriber.wait_for(half));
+    }
+    let tracer = start(&site, viewpoint);
+    let mut truth = truth(&site, viewpoint);
+    for flow in &mut flows {
+        flow.finish();
+        flow.tell(&mut truth, half, viewpoint);
+        let log = flow.publisher.log();
+        truth.excuse(&log[half..half + protocol.asked_before]);
+    }
+    let outcome = tracer.stop();
+    keep(&site, &outcome);
+    truth.check(&outcome);
+}
+
+/// Every route as seen from one side, attached before the first message.
+pub(crate) fn one_side(
+    protocol: &'static Protocol,
+    routes: &'static [Route],
+    viewpoint: Viewpoint,
+    load: Load,
+) {
+    let site = Site::new(protocol);
+    let library = |number: usize| if number % 2 == 0 { Library::Python } else { Library::Rust };
+    let tracer = start(&site, viewpoint);
+    let mut truth = truth(&site, viewpoint);
+    let make = |(number, route)| Flow::start(&site, route, library(number), library(number / 2 + 1), load);
+    let mut flows: Vec<Flow> = routes.iter().enumerate().map(make).collect();
+    for flow in &mut flows {
+        flow.finish();
+        flow.tell(&mut truth, 0, viewpoint);
+    }
+    let outcome = tracer.stop();
+    keep(&site, &outcome);
+    truth.check(&outcome);
+}

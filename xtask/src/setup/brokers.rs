@@ -1,0 +1,147 @@
+//! Brokers and clients for the live tests: what Debian has comes from Debian, the rest into the target folder.
+
+use super::PYTHON;
+use crate::{cmd, workspace::Workspace};
+use anyhow::{Context as _, Result, bail};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Tells the live tests where Kafka's jars are, if they are there.
+const KAFKA_VARIABLE: &str = "IOTRAIL_KAFKA";
+/// Tells the live tests which Python has all the clients' libraries.
+const PYTHON_VARIABLE: &str = "IOTRAIL_PYTHON";
+/// Tells the live tests where the Rust clients are.
+const CLIENTS_VARIABLE: &str = "IOTRAIL_CLIENTS";
+
+/// Programs, the packages that have them, and what for.
+const PROGRAMS: [(&str, &str, &str); 9] = [
+    ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server", "AMQP broker for the tests"),
+    ("nats-server", "nats-server", "NATS broker for the tests"),
+    ("redis-server", "redis-server", "Redis for the tests"),
+    ("redis-cli", "redis-tools", "a Redis client for the tests"),
+    ("kcat", "kcat", "a Kafka client for the tests"),
+    ("amqp-publish", "amqp-tools", "AMQP clients for the tests"),
+    ("openssl", "openssl", "makes certificates for the tests"),
+    ("java", "default-jre-headless", "runs Apache Kafka for the tests"),
+    ("mvn", "maven", "fetches Apache Kafka for the tests"),
+];
+/// Python modules, the packages that have them, and what for.
+const MODULES: [(&str, &str, &str); 5] = [
+    ("paho.mqtt", "python3-paho-mqtt", "another MQTT client for the tests"),
+    ("pika", "python3-pika", "another AMQP client for the tests"),
+    ("redis", "python3-redis", "another Redis client for the tests"),
+    ("confluent_kafka", "python3-confluent-kafka", "another Kafka client for the tests"),
+    ("ensurepip", "python3-venv", "fetches another NATS client for the tests"),
+];
+/// The NATS client, which Debian does not have.
+const NATS: &str = "nats-py==2.6.0";
+/// Services that these packages start; the tests run brokers of their own.
+pub(super) const SERVICES: [(&str, &str); 4] = [
+    ("mosquitto", "mosquitto"),
+    ("rabbitmq-server", "rabbitmq-server"),
+    ("nats-server", "nats-server"),
+    ("redis-server", "redis-server"),
+];
+
+/// Debian packages that are missing, and what for.
+pub(super) fn missing() -> Vec<(&'static str, &'static str)> {
+    let is_there = |program: &str| Path::new(program).is_file() || cmd::which(program).is_some();
+    let mut missing: Vec<_> = PROGRAMS
+        .into_iter()
+        .filter(|(program, ..)| !is_there(program))
+        .map(|(_, package, why)| (package, why))
+        .collect();
+    let names = MODULES.map(|(module, ..)| module);
+    // One start of Python for all of them.
+    let script = "import sys, importlib.util\n\
+        def there(name):\n \
+         try: return importlib.util.find_spec(name) is not None\n \
+         except ImportError: return False\n\
+        print(*[name for name in sys.argv[1:] if there(name)])";
+    let found = cmd::answer(Command::new(PYTHON).args(["-c", script]).args(names)).unwrap_or_default();
+    let found: Vec<&str> = found.split_whitespace().collect();
+    missing.extend(
+        MODULES
+            .into_iter()
+            .filter(|(module, ..)| !found.contains(module))
+            .map(|(_, package, why)| (package, why)),
+    );
+    missing
+}
+
+/// Fetches what Debian does not have, once. Without Maven's repository the tests do with librdkafka's mock cluster, which is
+/// said here and by them; without Python's index they cannot do.
+pub(super) fn fetch(workspace: &Workspace) -> Result<()> {
+    python(workspace).with_context(|| format!("the NATS client {NATS} cannot be had"))?;
+    if let Err(err) = kafka(workspace) {
+        eprintln!("setup: no Apache Kafka ({err:#}): the tests of Kafka do with librdkafka's mock cluster");
+    }
+    Ok(())
+}
+
+/// Tells the live tests where everything is, and makes cargo build the clients first.
+pub(crate) fn build(workspace: &Workspace, tests: &mut Command) -> Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--quiet", "--package", "tracer-clients", "--bins"]);
+    cmd::loud(&mut cargo)?;
+    tests.env(PYTHON_VARIABLE, own_python(workspace)).env(CLIENTS_VARIABLE, workspace.target.join("debug"));
+    if stamp_holds(workspace) {
+        tests.env(KAFKA_VARIABLE, jars(workspace));
+    }
+    Ok(())
+}
+
+fn own_python(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("python/bin/python")
+}
+
+fn python(workspace: &Workspace) -> Result<()> {
+    let python = own_python(workspace);
+    if cmd::answer(Command::new(&python).args(["-c", "import nats"])).is_some() {
+        return Ok(());
+    }
+    let mut venv = Command::new(PYTHON);
+    venv.args(["-m", "venv", "--clear", "--system-site-packages"]).arg(workspace.target.join("python"));
+    cmd::quiet(workspace, "making a place for Python libraries", "venv", &mut venv)?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", NATS]);
+    cmd::quiet(workspace, "fetching a NATS client", "pip", &mut pip)
+}
+
+fn jars(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("kafka")
+}
+
+fn pom(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("tests/clients/pom.xml")
+}
+
+/// Whether the jars are those of the file that says which.
+fn stamp_holds(workspace: &Workspace) -> bool {
+    let wanted = fs::read(pom(workspace));
+    fs::read(jars(workspace).join("pom.xml")).is_ok_and(|is| wanted.is_ok_and(|wanted| wanted == is))
+}
+
+fn kafka(workspace: &Workspace) -> Result<()> {
+    if stamp_holds(workspace) {
+        return Ok(());
+    }
+    let (pom, folder) = (pom(workspace), jars(workspace));
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    let mut maven = Command::new("mvn");
+    maven.args(["-q", "-B", "-f"]).arg(&pom).arg("dependency:copy-dependencies");
+    maven.arg(format!("-DoutputDirectory={}", folder.display()));
+    let status = cmd::logged(workspace, "fetching Apache Kafka", "maven", &mut maven)?;
+    if !status.success() {
+        let log = workspace.own("maven.log");
+        let why = cmd::tail(&log).into_iter().find(|line| line.contains("ERROR")).unwrap_or_default();
+        bail!("Maven failed ({status}): {why}; whole log: {}", workspace.short(&log));
+    }
+    fs::copy(&pom, folder.join("pom.xml")).context("cannot write beside the jars")?;
+    Ok(())
+}
