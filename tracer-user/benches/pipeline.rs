@@ -295,6 +295,7 @@ struct Round {
 
 fn round(options: &Options) -> Round {
     let settings = Settings {
+        tls: false,
         decoder: Decoder { layout: Some(LAYOUT), clock_offset: 1_700_000_000_000_000_000 },
         host_id: "bench".into(),
         brokers: vec![(1883, System::Mqtt)],

@@ -1,8 +1,12 @@
 //! Clients on other libraries, against a broker on OpenSSL. Each logs what it receives and publishes as it is told.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use nix::sys::signal::Signal;
+use tracer_tests::process::Running;
 
 use super::certificates::Encrypted;
 use crate::mqtt::check::Truth;
@@ -42,12 +46,17 @@ fn arguments(broker: &Encrypted, id: &str) -> [String; 4] {
     [broker.site.broker.port.to_string(), id.to_owned(), MESSAGES.to_string(), authority]
 }
 
-/// A program that brings its library along is hooked once it was started for the first time.
-fn hook(tracer: &Tracer, program: &Path) {
-    // It ends at once: nobody has told it what to do.
-    let _ = Command::new(program).arg("--help").output().expect("it can be started");
+/// A program that brings its library along is hooked some time after it was started for the first time: here it waits for
+/// a broker that says nothing. `arguments` are made from the broker's port.
+fn hook(tracer: &Tracer, program: &Path, arguments: impl FnOnce(String) -> Vec<String>) {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let port = silent.local_addr().expect("it has an address").port();
+    let mut command = Command::new(program);
+    command.args(arguments(port.to_string()));
+    let mut first = Running::start("first", &mut command).expect("it starts");
     let name = program.file_name().expect("a file").to_string_lossy();
     tracer.wait_log(&format!("{name} ("));
+    first.stop(Signal::SIGKILL, PATIENCE).expect("it ends");
 }
 
 #[test]
@@ -98,8 +107,14 @@ fn gnutls() {
 fn rustls() {
     let broker = Encrypted::new();
     let tracer = broker.trace(&[]);
-    hook(&tracer, Path::new(env!("CARGO_BIN_EXE_client_mqtt")));
     let authority = broker.authority().display().to_string();
+    hook(&tracer, Path::new(env!("CARGO_BIN_EXE_client_mqtt")), |port| {
+        let words = [
+            "--port", &port, "--id", "first", "--count", "1", "--ca", &authority, "publish", "--topic",
+            "none",
+        ];
+        words.map(str::to_owned).into()
+    });
     let site = &broker.site;
     let more = ["--ca", &authority];
     let subscribe = [&more[..], &["subscribe", "--topic", "tls/r"]].concat();
@@ -122,7 +137,10 @@ fn go() {
         let id = if stripped { "stripped" } else { "symbols" };
         let program = compile_go(broker.site.path(), id, stripped);
         let tracer = broker.trace(&[]);
-        hook(&tracer, &program);
+        hook(&tracer, &program, |port| {
+            let [_, id, count, authority] = arguments(&broker, id);
+            vec![port, id, count, authority]
+        });
         publishes_to_itself(&broker, tracer, id, Command::new(&program).args(arguments(&broker, id)));
     }
 }

@@ -30,8 +30,8 @@ fn a_stripped_program_is_counted() {
         |key: &str| span.attribute(key).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
     assert_eq!(span.attribute("iotrail.tls.readable"), Some("false"));
     assert_eq!(number("server.port"), u64::from(broker.site.broker.port));
-    // A handshake and five messages of some 50 bytes, each with its acknowledgement.
-    assert!(number("iotrail.tls.write_calls") >= 6 && number("iotrail.tls.read_calls") >= 6, "{span:#?}");
+    // A handshake of two flights each way, and five messages of some 50 bytes with acknowledgements, which may come together.
+    assert!(number("iotrail.tls.write_calls") >= 3 && number("iotrail.tls.read_calls") >= 2, "{span:#?}");
     assert!(number("iotrail.tls.write_bytes") > 500 && number("iotrail.tls.read_bytes") > 500, "{span:#?}");
     assert!(span.end > span.start);
 }

@@ -151,6 +151,8 @@ impl Follower {
                 }
                 return !matches!(capture.target, Target::None);
             }
+            // The descriptor of a socket that was used inside, if there was one.
+            Body::Tls { .. } => return self.complete(capture, key),
             Body::Data { .. }
             | Body::Unseen { .. }
             | Body::Ioctl { .. }

@@ -18,7 +18,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "kernel", sees: &["common"], pure: false },
     Layer { name: "model", sees: &["common"], pure: true },
     // What only `/proc`, `/sys` and the clock can tell.
-    Layer { name: "host", sees: &["model"], pure: false },
+    Layer { name: "host", sees: &["common", "model"], pure: false },
     Layer { name: "decode", sees: &["common", "model"], pure: true },
     Layer { name: "track", sees: &["common", "decode", "model"], pure: true },
     Layer { name: "proto", sees: &["common", "decode", "model", "track"], pure: true },

@@ -26,6 +26,11 @@ pub(super) fn are_in(names: &[u8]) -> bool {
     has(b"SSL_read\0") || has(b"gnutls_record_recv\0") || has(b"23take_received_plaintext")
 }
 
+/// Whether a name may be one of them, by how it begins.
+pub(super) fn may_be(name: &[u8]) -> bool {
+    [b"SSL_".as_slice(), b"gnutls_record_", b"_ZN", b"_R"].iter().any(|begin| name.starts_with(begin))
+}
+
 /// The kernel programs that a function is to be hooked with, and its cookie.
 pub(super) fn wanted(name: &str) -> Option<(&'static [Program], u64)> {
     let cookie = |library: Library, bits: u64| bits | (library as u64) << LIBRARY_SHIFT;

@@ -308,14 +308,15 @@ impl Engine {
 
     /// A connection is about to end: a session that fitted it once and nothing else is its own.
     pub(super) fn end_sessions(&mut self, end: End) {
-        let candidates =
-            self.tls.held.iter().filter(|(_, held)| held.candidate.is_some_and(|(found, _)| found == end));
-        let sessions: Vec<Session> = candidates.map(|(session, _)| *session).collect();
-        if self.is_encrypted(end) {
-            // rustls has one for each direction.
-            for session in sessions.into_iter().take(2) {
-                self.settle(session, end);
-            }
+        if !self.is_encrypted(end) {
+            return;
+        }
+        let fits = |held: &Held| held.candidate.is_some_and(|(found, _)| found == end);
+        let held = self.tls.held.iter().filter(|(_, held)| fits(held));
+        // rustls has one for each direction.
+        let sessions: Vec<Session> = held.map(|(session, _)| *session).take(2).collect();
+        for session in sessions {
+            self.settle(session, end);
         }
         self.tls.bound.retain(|_, bound| *bound != end);
     }
