@@ -15,7 +15,7 @@ use aya_ebpf::programs::SkBuffContext;
 use tracer_common::counter::Counter;
 use tracer_common::record::{Header, Kind, SOCK_COMMON_BYTES, Target, flag};
 
-use crate::maps::{DATA, EGRESS, EGRESS_STATE, InFlight, SockCommon, config};
+use crate::maps::{DATA, EGRESS, EGRESS_NEW, EGRESS_STATE, InFlight, SockCommon, config};
 use crate::select::Who;
 
 /// Index in `EGRESS_STATE`: the user side has attached the program.
@@ -80,46 +80,31 @@ pub(crate) unsafe fn begins(slot: *mut InFlight, who: Who) {
     if EGRESS_STATE.get(ATTACHED).is_none_or(|attached| *attached == 0) {
         return;
     }
-    // SAFETY: the caller says so; a map value.
+    // SAFETY: the caller says so; map values.
     unsafe {
-        let position = (*slot).position as u32;
         let sock = (*slot).sock;
-        let mut comm = [0; 16];
-        bpf_get_current_comm(comm.as_mut_ptr().cast(), 16);
-        if let Some(egress) = EGRESS.get_ptr_mut(sock)
-            && (*egress).inode == (*slot).inode
-        {
+        let position = (*slot).position as u32;
+        let known = EGRESS.get_ptr_mut(sock).filter(|egress| (**egress).inode == (*slot).inode);
+        if let Some(egress) = known {
             // What was handed over before and has not left yet is still wanted.
             if behind((*egress).next, (*egress).until) {
                 (*egress).from = position;
             }
-            (*egress).tgid = who.tgid;
-            (*egress).tid = who.tid;
-            (*egress).fd = (*slot).fd;
-            (*egress).call = u32::from((*slot).kind.call);
-            (*egress).enter_ns = (*slot).enter_ns;
-            (*egress).comm = comm;
-            (*egress).open = 1;
+            call(egress, slot, who);
         } else {
-            let egress = Egress {
-                enter_ns: (*slot).enter_ns,
-                inode: (*slot).inode,
-                tgid: who.tgid,
-                tid: who.tid,
-                fd: (*slot).fd,
-                call: u32::from((*slot).kind.call),
-                from: position,
-                until: position,
-                next: position,
-                open: 1,
-                at: 0,
-                end: 0,
-                base: 0,
-                piece: 0,
-                comm,
-                sock_common: (*slot).sock_common,
-            };
-            if EGRESS.insert(sock, egress, 0).is_err() {
+            // Not on the stack: there is no room for it on older kernels.
+            let Some(egress) = EGRESS_NEW.get_ptr_mut(0) else { return };
+            call(egress, slot, who);
+            (*egress).inode = (*slot).inode;
+            (*egress).from = position;
+            (*egress).until = position;
+            (*egress).next = position;
+            let mut index = 0;
+            while index < SOCK_COMMON_BYTES / 8 {
+                (*egress).sock_common[index] = (*slot).sock_common[index];
+                index += 1;
+            }
+            if EGRESS.insert(sock, &*egress, 0).is_err() {
                 count(Counter::EgressFull, 1);
                 return;
             }
@@ -128,6 +113,22 @@ pub(crate) unsafe fn begins(slot: *mut InFlight, who: Who) {
             }
         }
         (*slot).flags |= flag::FOLLOWS;
+    }
+}
+
+/// # Safety
+/// Both have to be valid, the slot this thread's own.
+#[inline(always)]
+unsafe fn call(egress: *mut Egress, slot: *mut InFlight, who: Who) {
+    // SAFETY: the caller says so.
+    unsafe {
+        bpf_get_current_comm((&raw mut (*egress).comm).cast(), 16);
+        (*egress).tgid = who.tgid;
+        (*egress).tid = who.tid;
+        (*egress).fd = (*slot).fd;
+        (*egress).call = u32::from((*slot).kind.call);
+        (*egress).enter_ns = (*slot).enter_ns;
+        (*egress).open = 1;
     }
 }
 

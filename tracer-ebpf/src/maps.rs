@@ -330,6 +330,9 @@ pub(crate) static SCRATCH: PerCpuArray<InFlight> = PerCpuArray::with_max_entries
 #[map]
 pub(crate) static EGRESS: LruHashMap<u64, crate::egress::Egress> =
     LruHashMap::with_max_entries(limits::EGRESS, 0);
+/// Where one of them is put together.
+#[map]
+pub(crate) static EGRESS_NEW: PerCpuArray<crate::egress::Egress> = PerCpuArray::with_max_entries(1, 0);
 /// Whether packets are looked at, and whether any socket's are: see [`crate::egress`].
 #[map]
 pub(crate) static EGRESS_STATE: Array<u32> = Array::with_max_entries(2, 0);
