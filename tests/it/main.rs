@@ -11,4 +11,5 @@ mod device;
 mod failures;
 mod mqtt;
 mod support;
+mod tls;
 mod trail;

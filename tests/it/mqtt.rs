@@ -3,6 +3,8 @@
 mod basics;
 pub(crate) mod check;
 mod delivery;
+mod files;
 mod session;
 pub(crate) mod site;
+mod version5;
 mod viewpoint;

@@ -3,4 +3,5 @@
 mod breaks;
 mod metrics;
 pub(crate) mod plant;
+mod uring;
 mod ways;

@@ -76,6 +76,44 @@ pub struct Offsets {
     pub signal_live: u32,
 }
 
+/// Where things are in io_uring's structures, in bytes from their start; from BTF at load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Uring {
+    /// `io_kiocb.opcode`.
+    pub opcode: u32,
+    /// `io_kiocb.flags`.
+    pub flags: u32,
+    /// `io_kiocb.cqe.fd`.
+    pub fd: u32,
+    /// `io_kiocb.cqe.user_data`.
+    pub user_data: u32,
+    /// `io_kiocb.ctx`.
+    pub context: u32,
+    /// `io_kiocb.cmd`: where the next two lie.
+    pub command: u32,
+    /// `io_rw.addr`.
+    pub rw_address: u32,
+    /// `io_rw.len`.
+    pub rw_length: u32,
+    /// `io_rw.kiocb.ki_pos`.
+    pub rw_position: u32,
+    /// `io_sr_msg.buf`.
+    pub message_address: u32,
+    /// `io_sr_msg.len`.
+    pub message_length: u32,
+    /// `io_sr_msg.msg_flags`.
+    pub message_flags: u32,
+    /// `io_ring_ctx.file_table.data.nodes` (6.13), or `.files`.
+    pub files: u32,
+    /// 1: the former, an array of pointers to nodes.
+    pub file_in_node: u32,
+    /// `io_rsrc_node.file_ptr`.
+    pub node_file: u32,
+    /// 1: a completion is told by its parts, before 6.12; 0: by its address.
+    pub parts: u32,
+}
+
 /// Where the addresses lie in a `struct sock_common`, in bytes: decode needs it, the kernel side
 /// only copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,8 +166,12 @@ pub struct Config {
     /// Number, in the kernel's BTF, of a type that begins with words, for `bpf_rdonly_cast`; 0: the kernel has no such
     /// function, its memory is read by a helper.
     pub words_type: u32,
+    /// 1: functions of TLS libraries are hooked.
+    pub tls: u32,
     /// Where things are in the kernel's structures.
     pub offsets: Offsets,
+    /// The same of io_uring's.
+    pub uring: Uring,
 }
 
 /// In the compiled programs: number of the helper that stands for the kernel's function `bpf_rdonly_cast`, until the user
@@ -211,7 +253,7 @@ pub mod running {
     /// Device number, 32 bits.
     pub const DEVICE: usize = 28;
     /// All of it.
-    pub const BYTES: usize = 288;
+    pub const BYTES: usize = 352;
     /// Value of [`STATE`].
     pub const RUNNING: u8 = 1;
 }
@@ -238,6 +280,8 @@ pub mod map {
     pub const IOCTLS: &str = "IOCTLS";
     /// Bytes of a logical block of devices whose commands count in them: [`super::DeviceKey`] → bytes.
     pub const BLOCKS: &str = "BLOCKS";
+    /// `[0]`: 1 if packets are looked at ([`crate::record::Kind::Packet`]).
+    pub const EGRESS_STATE: &str = "EGRESS_STATE";
     /// Counters, per CPU.
     pub const COUNTERS: &str = "COUNTERS";
     /// Ring of data records.

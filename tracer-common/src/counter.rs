@@ -41,10 +41,32 @@ pub enum Counter {
     Bus = 16,
     /// Transactions on buses that were lost because the data ring was full.
     BusRingFull = 17,
+    /// Pieces of packets that were written to the data ring, where calls did not show their bytes.
+    Egress = 18,
+    /// Packets that were lost in whole or in part because the data ring was full.
+    EgressRingFull = 19,
+    /// Packets that could not be read.
+    EgressUnreadable = 20,
+    /// Calls whose packets were not looked at because too many connections' were.
+    EgressFull = 21,
+    /// Bytes of packets beyond what is copied of one.
+    EgressCut = 22,
+    /// Requests of io_uring that moved bytes as records show them.
+    Uring = 23,
+    /// Requests of io_uring that moved bytes which could not be had: the record has their number.
+    UringUnseen = 24,
+    /// How many bytes these were.
+    UringUnseenBytes = 25,
+    /// Requests of io_uring that were not followed because too many were under way.
+    UringFull = 26,
+    /// Calls of TLS libraries whose plaintext was written to the data ring.
+    Tls = 27,
+    /// Calls of TLS libraries by selected processes on connections that are not selected: nothing was copied.
+    TlsForeign = 28,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 18;
+pub const COUNTERS: u32 = 29;
 
 /// Every counter with its name, in discriminant order.
 pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
@@ -66,4 +88,15 @@ pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
     (Counter::BusRequestsFull, "bus_requests_full"),
     (Counter::Bus, "bus"),
     (Counter::BusRingFull, "bus_ring_full"),
+    (Counter::Egress, "egress"),
+    (Counter::EgressRingFull, "egress_ring_full"),
+    (Counter::EgressUnreadable, "egress_unreadable"),
+    (Counter::EgressFull, "egress_full"),
+    (Counter::EgressCut, "egress_cut"),
+    (Counter::Uring, "uring"),
+    (Counter::UringUnseen, "uring_unseen"),
+    (Counter::UringUnseenBytes, "uring_unseen_bytes"),
+    (Counter::UringFull, "uring_full"),
+    (Counter::Tls, "tls"),
+    (Counter::TlsForeign, "tls_foreign"),
 ];

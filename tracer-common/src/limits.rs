@@ -59,6 +59,24 @@ pub const ANONYMOUS: u32 = 4096;
 /// Transactions on buses that are under way for selected calls: one or a few for each thread in a call.
 pub const BUS_REQUESTS: u32 = 4096;
 
+/// Requests of io_uring under way on what is selected: one or two for each connection and device that a program waits for.
+/// A slot takes 300 bytes, only while it is used.
+pub const URING: u32 = 16 * 1024;
+
+/// Of those, the ones that may complete several times: the least recently used give way.
+pub const URING_SHOTS: u32 = 4096;
+
+/// Connections whose packets are looked at because a call handed bytes to them that it did not show: those that were used
+/// longest ago give way, and are looked at again from their next such call on.
+pub const EGRESS: u32 = 4096;
+
+/// Sessions of TLS libraries of which is known whether their connection is selected: as many as the user side keeps
+/// connections. The least recently used give way.
+pub const TLS_SESSIONS: u32 = 16 * 1024;
+
+/// Calls of Go's `crypto/tls` under way at once: a goroutine waits in one for each connection. The oldest give way.
+pub const TLS_GO_CALLS: u32 = 16 * 1024;
+
 /// Video buffers that were given and not yet filled: a queue has up to 64, rarely more than 8. Those given first go first.
 pub const BUFFERS: u32 = 512;
 

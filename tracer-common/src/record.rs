@@ -46,6 +46,13 @@ pub enum Kind {
     /// Without BTF, before [`Kind::Exec`]: a program is asked for, which may fail. Payload: its path with its NUL,
     /// `args[1]` bytes; its arguments, each with its NUL. Long ones are cut, and many.
     Program = 18,
+    /// Bytes of a connection as they left in a packet, where the call that sent them did not show them
+    /// ([`flag::FOLLOWS`]). Entry is that of the last such call, exit when the packet left.
+    Packet = 19,
+    /// A call of a TLS library that moved plaintext returned; payload: the plaintext; result: its length. `args`: address
+    /// of the session, [`crate::tls::Library`] and [`crate::tls::Tie`], thread that began the call. If it is tied to a
+    /// socket, `fd` and `sock` say which.
+    Tls = 20,
 }
 
 /// The kinds in discriminant order.
@@ -68,6 +75,8 @@ pub const KINDS: &[Kind] = &[
     Kind::Waiting,
     Kind::Bus,
     Kind::Program,
+    Kind::Packet,
+    Kind::Tls,
 ];
 
 impl Kind {
@@ -112,6 +121,8 @@ pub mod flag {
     pub const OFFSET: u16 = 1 << 6;
     /// Without BTF: the descriptor goes around the page cache (`O_DIRECT`).
     pub const DIRECT: u16 = 1 << 7;
+    /// Of [`UNSEEN`] bytes: [`super::Kind::Packet`] records have them, those that left during the call before it.
+    pub const FOLLOWS: u16 = 1 << 8;
 }
 
 /// Why fewer bytes were captured than were asked for. Discriminants are part of the wire.

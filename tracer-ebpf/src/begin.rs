@@ -9,7 +9,7 @@ use crate::calls::{self, Kind, is};
 use crate::maps::{INTERRUPTED, InFlight, NUMBERS, RUNNING, config, count, slot_or_new};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
-use crate::{finish, follow, lifecycle, nested, wait};
+use crate::{egress, finish, follow, lifecycle, nested, tls, uring, wait};
 
 /// `IPPROTO_TCP`, `include/uapi/linux/in.h`.
 const TCP: u16 = 6;
@@ -82,7 +82,22 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
     if config!(btf) == 0 {
         return follow::descriptor(kind, abi, who, fd, first, args);
     }
-    let file = walk::descriptor(fd)?;
+    described::<false>(kind, abi, who, fd, first, args, walk::descriptor(fd)?)?;
+    Some(())
+}
+
+/// If the file is selected, what is known of the call. `RING`: a request of io_uring, which is not yet the thread's own.
+#[inline(always)]
+pub(crate) fn described<const RING: bool>(
+    kind: Kind,
+    abi: Abi,
+    who: Who,
+    fd: i32,
+    first: bool,
+    args: &[u64; 6],
+    file: walk::File,
+) -> Option<*mut InFlight> {
+    let place = || if RING { uring::scratch() } else { slot_or_new(who.tid) };
     let sock = match file.node {
         Node::Char(rdev) | Node::Block(rdev) | Node::Anonymous(rdev, _) => {
             let block = matches!(file.node, Node::Block(_));
@@ -98,7 +113,7 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
             {
                 return None;
             }
-            let slot = slot_or_new(who.tid)?;
+            let slot = place()?;
             start(slot, who, kind, abi, fd, target, args);
             // SAFETY: a map value that this thread alone writes.
             unsafe {
@@ -107,10 +122,10 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
                 (*slot).inode = walk::inode_number(file.inode);
                 (*slot).flags |= outward(kind, first);
             }
-            if kind.has(traits::IOCTL) {
+            if !RING && kind.has(traits::IOCTL) {
                 nested::at_entry(slot, who);
             }
-            return Some(());
+            return Some(slot);
         }
         Node::Socket(sock) => sock,
     };
@@ -123,7 +138,7 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
         Some(server) => server,
         // Its address is not in the socket yet but in the arguments.
         None if kind.has(traits::ADDRESS) => address_selected(args)?,
-        None => return None,
+        None => return tls::strange(who.tid),
     };
     // A port of UDP is another one.
     let family = names.family;
@@ -131,7 +146,7 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
     if family != select::AF_UNIX && protocol != TCP && protocol != MPTCP {
         return None;
     }
-    let slot = slot_or_new(who.tid)?;
+    let slot = place()?;
     start(slot, who, kind, abi, fd, Target::Socket as u8, args);
     let out = outward(kind, first);
     // SAFETY: a map value that this thread alone writes.
@@ -141,16 +156,20 @@ fn descriptor(kind: Kind, abi: Abi, who: Who, fd: i32, first: bool, args: &[u64;
         (*slot).sock = sock;
         (*slot).inode = walk::inode_number(file.inode);
         walk::sock_common(sock, slot);
+        tls::used(slot, fd, sock);
         if family == select::AF_UNIX {
             (*slot).peer = walk::unix_peer(sock);
         } else if kind.has(traits::INWARD | traits::OUTWARD | traits::UNSEEN) && protocol == TCP {
             if let Some(sequence) = walk::sequence(sock, out != 0) {
                 (*slot).position = u64::from(sequence);
                 (*slot).flags |= flag::POSITION;
+                if !RING && kind.has(traits::UNSEEN) && out != 0 {
+                    egress::begins(slot, who);
+                }
             }
         }
     }
-    Some(())
+    Some(slot)
 }
 
 #[inline(always)]

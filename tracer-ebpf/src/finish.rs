@@ -11,7 +11,7 @@ use crate::calls::{self, is};
 use crate::maps::{self, IDLE, INTERRUPTED, InFlight, RUNNING, Stage, config, count};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
-use crate::{copy, emit, follow, nested};
+use crate::{copy, egress, emit, follow, nested};
 
 /// `-EINTR`.
 const EINTR: i64 = -4;
@@ -180,7 +180,7 @@ fn found_nothing(slot: *mut InFlight, fd: i32) -> bool {
 }
 
 #[inline(always)]
-fn account(captured: u64, whole: u64, fault: u16) {
+pub(crate) fn account(captured: u64, whole: u64, fault: u16) {
     if captured < whole {
         count(Counter::BytesCut, whole - captured);
         match fault {
@@ -206,6 +206,8 @@ fn ioctl(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
 
 #[inline(always)]
 fn unseen(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
+    // SAFETY: the slot is this thread's own.
+    unsafe { egress::ends(slot, result) };
     if result == EAGAIN {
         count(Counter::WouldBlock, 1);
         return None;
@@ -241,6 +243,8 @@ fn lifecycle(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()>
         return accept(slot, who, result, now);
     }
     let record = if is!(kind, Close | CloseRange) {
+        // SAFETY: the slot is this thread's own.
+        unsafe { egress::closes(slot, who) };
         Kind::Close
     } else if is!(kind, Dup | Dup2 | Dup3 | Fcntl) {
         Kind::Dup

@@ -81,7 +81,7 @@ pub(crate) fn descriptor(
     let by_address = socket && kind.has(traits::ADDRESS) && begin::address_selected(args).is_some();
     let followed = is!(kind, Close | Dup | Dup2 | Dup3 | Fcntl);
     if info.selected == 0 && !by_address && !followed {
-        return None;
+        return if socket { crate::tls::strange(who.tid) } else { None };
     }
     let slot = slot_or_new(who.tid)?;
     // Not when it returns: by then another thread may have the number for something new.
@@ -100,6 +100,9 @@ pub(crate) fn descriptor(
         (*slot).inode = info.stamp;
         // Nothing says which end this is: what was found empty is told for both.
         (*slot).server = 0;
+        if socket {
+            crate::tls::used(slot, fd, 0);
+        }
         if kind.has(traits::OUTWARD) || (kind.has(traits::UNSEEN) && first) {
             (*slot).flags |= flag::OUTWARD;
         }

@@ -9,11 +9,14 @@
 // these are loops over bytes, and a call costs more than the stores. Whole arrays are filled and copied in loops for the
 // same reason.
 #![no_builtins]
+// Adding to a number in one step takes an instruction that has to be written out.
+#![feature(asm_experimental_arch)]
 
 mod begin;
 mod bus;
 mod calls;
 mod copy;
+mod egress;
 mod emit;
 mod finish;
 mod follow;
@@ -23,6 +26,8 @@ mod nested;
 mod probes;
 mod read;
 mod select;
+mod tls;
+mod uring;
 mod wait;
 mod walk;
 

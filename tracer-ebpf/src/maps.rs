@@ -6,7 +6,7 @@ use crate::calls::Kind;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf};
 use tracer_common::call::NUMBERS as NUMBERS_PER_ABI;
-use tracer_common::config::{Config, DeviceKey, FdInfo, FdKey, Offsets, running};
+use tracer_common::config::{Config, DeviceKey, FdInfo, FdKey, Offsets, Uring, running};
 use tracer_common::counter::{COUNTERS as COUNTERS_LEN, Counter};
 use tracer_common::limits;
 use tracer_common::recipe::{Recipe, RecipeKey};
@@ -27,6 +27,7 @@ static CONFIG: Config = Config {
     own_children: 0,
     fork_child: 0,
     words_type: 0,
+    tls: 0,
     offsets: Offsets {
         task_files: 0,
         files_fdt: 0,
@@ -63,6 +64,24 @@ static CONFIG: Config = Config {
         dentry_name: 0,
         task_signal: 0,
         signal_live: 0,
+    },
+    uring: Uring {
+        opcode: 0,
+        flags: 0,
+        fd: 0,
+        user_data: 0,
+        context: 0,
+        command: 0,
+        rw_address: 0,
+        rw_length: 0,
+        rw_position: 0,
+        message_address: 0,
+        message_length: 0,
+        message_flags: 0,
+        files: 0,
+        file_in_node: 0,
+        node_file: 0,
+        parts: 0,
     },
 };
 
@@ -134,6 +153,48 @@ pub(crate) struct InFlight {
     /// Begin of the transaction that the driver does on its bus: I2C, SMBus; 0 if it does none.
     pub(crate) bus_ns: [u64; 2],
     pub(crate) sock_common: SockCommon,
+    /// The call of a TLS library that the thread is in.
+    pub(crate) tls: TlsCall,
+}
+
+/// A call of a TLS library.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct TlsCall {
+    /// Stack pointer at entry, 0: no call. It says which return belongs to which entry.
+    pub(crate) stack: u64,
+    pub(crate) session: u64,
+    pub(crate) buffer: u64,
+    pub(crate) length: u64,
+    /// Where the number of bytes will be stored, if it is.
+    pub(crate) count: u64,
+    pub(crate) enter_ns: u64,
+    /// The selected socket that was used during the call.
+    pub(crate) sock: u64,
+    pub(crate) fd: i32,
+    /// Bits of [`crate::tls`].
+    pub(crate) used: u16,
+    /// 1: the thread has used a selected socket, in this call or before.
+    pub(crate) at_home: u16,
+}
+
+/// A session of a TLS library, or a goroutine.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct TlsKey {
+    pub(crate) tgid: u64,
+    pub(crate) address: u64,
+}
+
+/// A call of Go's library: its goroutine may go on in another thread.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct GoCall {
+    pub(crate) session: u64,
+    pub(crate) buffer: u64,
+    pub(crate) length: u64,
+    pub(crate) enter_ns: u64,
+    pub(crate) tid: u64,
 }
 
 const _: () = assert!(
@@ -235,6 +296,14 @@ pub(crate) static BUS_REQUESTS: HashMap<u64, BusRequest> = HashMap::with_max_ent
 /// Video buffers that a program has given, by address: some never reach the driver, and nothing tells of their end.
 #[map]
 pub(crate) static BUFFERS: LruHashMap<u64, BusRequest> = LruHashMap::with_max_entries(limits::BUFFERS, 0);
+/// Sessions of TLS libraries: see [`crate::tls`].
+#[map]
+pub(crate) static TLS_SESSIONS: LruHashMap<TlsKey, u32> =
+    LruHashMap::with_max_entries(limits::TLS_SESSIONS, 0);
+/// Calls of Go's TLS library, by goroutine.
+#[map]
+pub(crate) static TLS_GO_CALLS: LruHashMap<TlsKey, GoCall> =
+    LruHashMap::with_max_entries(limits::TLS_GO_CALLS, 0);
 /// Number of the slot of each thread that has one.
 #[map]
 static CALLS: HashMap<u32, u32> = HashMap::with_max_entries(limits::THREADS, 0);
@@ -247,6 +316,23 @@ static FREE: Queue<u32> = Queue::with_max_entries(limits::THREADS, 0);
 pub(crate) static STAGES: Array<Stage> = Array::with_max_entries(limits::CPUS, 0);
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTERS_LEN, 0);
+/// Requests of io_uring on what is selected, by address.
+#[map]
+pub(crate) static URING: HashMap<u64, InFlight> = HashMap::with_max_entries(limits::URING, 1);
+/// Those that may complete several times, by ring and the program's name for them.
+#[map]
+pub(crate) static URING_SHOTS: LruHashMap<[u64; 2], u64> =
+    LruHashMap::with_max_entries(limits::URING_SHOTS, 0);
+/// Where a request is put together.
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<InFlight> = PerCpuArray::with_max_entries(1, 0);
+/// Sockets whose packets are looked at, by address.
+#[map]
+pub(crate) static EGRESS: LruHashMap<u64, crate::egress::Egress> =
+    LruHashMap::with_max_entries(limits::EGRESS, 0);
+/// Whether packets are looked at, and whether any socket's are: see [`crate::egress`].
+#[map]
+pub(crate) static EGRESS_STATE: Array<u32> = Array::with_max_entries(2, 0);
 #[map]
 pub(crate) static DATA: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 #[map]
@@ -321,6 +407,8 @@ fn give_slot(tid: u32) -> u64 {
         (*slot).message_fd = -1;
         (*slot).command_fd = -1;
         (*slot).plain_command = 0;
+        (*slot).tls.stack = 0;
+        (*slot).tls.at_home = 0;
         (*slot).owner = tid;
         if CALLS.insert(tid, index, 0).is_err() {
             (*slot).owner = 0;
@@ -367,9 +455,15 @@ fn mark(marks: &Array<Marks>, id: u32) -> Option<*mut u8> {
 /// Counts.
 #[inline(always)]
 pub(crate) fn count(counter: Counter, by: u64) {
-    if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
+    if let Some(slot) = self::counter(counter) {
         // SAFETY: the slot is this CPU's own, and of the programs that add to the same counter none preempts another there:
         // what also runs in interrupts (`bus`) has counters of its own.
         unsafe { *slot += by }
     }
+}
+
+/// This CPU's place of a counter.
+#[inline(always)]
+pub(crate) fn counter(counter: Counter) -> Option<*mut u64> {
+    COUNTERS.get_ptr_mut(counter as u32)
 }

@@ -60,7 +60,12 @@ pub(crate) fn file(fd: i32) -> Option<u64> {
 /// Looks a descriptor of the current task up. `None`: not open, neither device nor socket, or unreadable.
 #[inline(always)]
 pub(crate) fn descriptor(fd: i32) -> Option<File> {
-    let file = file(fd)?;
+    behind(file(fd)?)
+}
+
+/// What a file is. `None` as of [`descriptor`].
+#[inline(always)]
+pub(crate) fn behind(file: u64) -> Option<File> {
     let inode: u64 = kernel(file + u64::from(config!(offsets.file_inode)))?;
     let mode: u16 = kernel(inode + u64::from(config!(offsets.inode_mode)))?;
     let node = match mode & S_IFMT {

@@ -11,6 +11,7 @@ use tracer_common::config::SockLayout;
 use tracer_common::limits::PROGRAM_BYTES;
 use tracer_common::recipe::{ELEMENT, PIECE_HEADER_BYTES, PieceHeader};
 use tracer_common::record::{Header, Kind, SOCK_COMMON_BYTES, Target as WireTarget, flag};
+use tracer_common::tls::{Library, TIE_SHIFT, Tie};
 
 use crate::model::capture::{Body, Capture, DeviceKind, DeviceNumber, Piece, Position, Program, Target};
 use crate::model::net::{Direction, SocketEnd, Transport};
@@ -91,7 +92,8 @@ impl Decoder {
         };
         Ok(match kind {
             Kind::Data if header.flags & flag::UNSEEN != 0 => {
-                Body::Unseen { direction, position, length: u64::try_from(header.result).unwrap_or(0) }
+                let length = u64::try_from(header.result).unwrap_or(0);
+                Body::Unseen { direction, position, length, follows: header.flags & flag::FOLLOWS != 0 }
             }
             Kind::Data => Body::Data {
                 direction,
@@ -128,10 +130,24 @@ impl Decoder {
             Kind::Exit => Body::Exit { whole_process: header.args[0] != 0 },
             Kind::Aborted => Body::Aborted { command: header.args[0] as u32 },
             Kind::Waiting => Body::Waiting,
+            Kind::Packet => {
+                Body::Packet { position, payload: Payload { size: payload.len() as u64, captured: payload } }
+            }
             Kind::Bus => {
                 let [bus, amount, call] = header.args;
                 let bus = Bus::from_wire(bus).ok_or(DecodeError::Kind(header.kind))?;
                 Body::Bus { bus, amount, call: self.time(call) }
+            }
+            Kind::Tls => {
+                let [session, how, _] = header.args;
+                let unknown = DecodeError::Kind(header.kind);
+                Body::Tls {
+                    direction,
+                    session,
+                    library: Library::from_wire(how & 0xff).ok_or(unknown)?,
+                    tie: Tie::from_wire(how >> TIE_SHIFT).ok_or(unknown)?,
+                    payload: Payload { size: moved(header, payload.len() as u64), captured: payload },
+                }
             }
         })
     }

@@ -6,4 +6,5 @@ pub mod identity;
 pub mod processes;
 pub mod programs;
 pub mod sockets;
+pub mod tls;
 pub mod uevents;

@@ -6,9 +6,12 @@
 pub mod btf;
 mod buses;
 mod each;
+mod egress;
 pub mod features;
 pub mod load;
 mod object;
 pub mod rings;
 pub mod running;
 pub mod selection;
+pub mod uprobes;
+mod uring;

@@ -102,6 +102,20 @@ pub mod attribute {
     pub const MQTT_RETAIN: &str = "iotrail.mqtt.retain";
     /// MQTT duplicate flag.
     pub const MQTT_DUP: &str = "iotrail.mqtt.dup";
+    /// MQTT 5: MIME type of the body, as the sender says.
+    pub const MQTT_CONTENT_TYPE: &str = "iotrail.mqtt.content_type";
+    /// MQTT 5: topic on which an answer is wanted.
+    pub const MQTT_RESPONSE_TOPIC: &str = "iotrail.mqtt.response_topic";
+    /// MQTT 5: seconds after which the message is void.
+    pub const MQTT_MESSAGE_EXPIRY: &str = "iotrail.mqtt.message_expiry_interval";
+    /// MQTT 5: 1 if the sender says that the body is UTF-8.
+    pub const MQTT_PAYLOAD_FORMAT: &str = "iotrail.mqtt.payload_format_indicator";
+    /// MQTT 5: identifiers of the subscriptions through which the message came.
+    pub const MQTT_SUBSCRIPTION_IDS: &str = "iotrail.mqtt.subscription_identifiers";
+    /// MQTT 5: number that stands for the topic on this connection.
+    pub const MQTT_TOPIC_ALIAS: &str = "iotrail.mqtt.topic_alias";
+    /// MQTT 5: seconds that the broker waits with a last will.
+    pub const MQTT_WILL_DELAY: &str = "iotrail.mqtt.will_delay_interval";
     /// OpenTelemetry messaging: what the messages of one conversation have in common.
     pub const MESSAGING_CONVERSATION_ID: &str = "messaging.message.conversation_id";
     /// OpenTelemetry messaging, RabbitMQ.
@@ -128,6 +142,16 @@ pub mod attribute {
     pub const BUS_MESSAGES: &str = "iotrail.bus.messages";
     /// Bytes of a request to a block device.
     pub const BUS_BYTES: &str = "iotrail.bus.bytes";
+    /// Whether the plaintext of an encrypted connection was had.
+    pub const TLS_READABLE: &str = "iotrail.tls.readable";
+    /// Calls that moved bytes of an encrypted connection inwards.
+    pub const TLS_READ_CALLS: &str = "iotrail.tls.read_calls";
+    /// The bytes, as they are on the wire.
+    pub const TLS_READ_BYTES: &str = "iotrail.tls.read_bytes";
+    /// Calls that moved bytes of an encrypted connection outwards.
+    pub const TLS_WRITE_CALLS: &str = "iotrail.tls.write_calls";
+    /// The bytes, as they are on the wire.
+    pub const TLS_WRITE_BYTES: &str = "iotrail.tls.write_bytes";
     /// OpenTelemetry: the thread.
     pub const THREAD_ID: &str = "thread.id";
     /// Type of a CloudEvent.

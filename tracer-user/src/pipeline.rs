@@ -8,6 +8,7 @@ mod described;
 pub mod engine;
 pub mod follow;
 pub mod hotplug;
+pub mod libraries;
 mod newcomers;
 pub mod report;
 pub mod run;

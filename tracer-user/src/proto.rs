@@ -9,6 +9,8 @@
 //! around them is shared ([`Connection`]): it gathers frames over chunks and holes, recovers after losses, finds
 //! out the role, and withdraws wrong guesses. Nothing guarantees that the first byte seen begins a frame.
 //!
+//! What carries a protocol's bytes, if the connection does not itself, lies below that ([`websocket`]).
+//!
 //! To add a protocol: a file beside [`mqtt`] with these four functions, and its row in [`table`].
 #![forbid(unsafe_code)]
 
@@ -24,6 +26,7 @@ mod shared_names;
 mod side;
 #[cfg(test)]
 mod testing;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -197,6 +200,8 @@ pub struct FrameView<'a> {
     pub len: u64,
     /// Whether it goes from client to server.
     pub to_server: bool,
+    /// Whether it lies behind the frame before and nothing was missed in between.
+    pub follows: bool,
     /// Where it lies.
     pub place: Place,
     /// From the entry of the call that moved its first byte to the exit of the call that moved its last.
@@ -248,7 +253,9 @@ impl FrameView<'_> {
     #[must_use]
     pub fn op_of(&self, span: &Stretch, client_id: Option<&Arc<str>>, kind: OpKind) -> Op {
         let op = self.op(client_id, kind);
-        Op { place: span.place, at: Interval { start: span.start, ..op.at }, ..op }
+        // An answer may have been seen before its request.
+        let at = Interval { start: span.start, end: op.at.end.max(span.start) };
+        Op { place: span.place, at, ..op }
     }
 }
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod encrypted;
 pub mod event;
 pub mod id;
 pub mod message;

@@ -224,6 +224,16 @@ impl Plan {
                 package(name, why);
             }
         }
+        for (program, name, why) in [
+            ("openssl", "openssl", "certificates of the tests' encrypted brokers"),
+            ("gnutls-cli", "gnutls-bin", "a client on GnuTLS for the tests"),
+            ("strip", "binutils", "makes programs without symbols for the tests"),
+            ("go", "golang-go", "compiles a client on Go's crypto/tls for the tests"),
+        ] {
+            if level == Level::Test && cmd::which(program).is_none() {
+                package(name, why);
+            }
+        }
         if matches!(level, Level::Test | Level::Fuzz) && cmd::which("c++").is_none() {
             package("g++", "compiler of the fuzzer");
         }

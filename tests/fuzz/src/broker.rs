@@ -52,7 +52,7 @@ pub(crate) fn run(system: System, data: &[u8]) {
                 let length = input.number() & 0xffff;
                 let time = Interval { start: Timestamp(start), end: Timestamp(now) };
                 let position = if exact { Position::Sequence(*place) } else { Position::Unknown };
-                connection.unseen(direction, position, time, 1, length, &mut ops);
+                connection.unseen(direction, position, time, 1, length, choice & 0x80 != 0, &mut ops);
                 *place = place.wrapping_add(length as u32);
                 moved += length;
             }

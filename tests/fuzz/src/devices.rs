@@ -153,7 +153,10 @@ impl World {
         *result = if kind & 4 == 4 { -(input.number() as i64 & 0x3ff) } else { size.cast_signed() };
         let call = if direction == Direction::Inward { Call::Read } else { Call::Write };
         if kind & 24 == 24 {
-            return (call, Body::Unseen { direction, position: Position::Unknown, length: size });
+            return (
+                call,
+                Body::Unseen { direction, position: Position::Unknown, length: size, follows: false },
+            );
         }
         let position = if kind & 32 == 32 { Position::Offset(input.number()) } else { Position::Unknown };
         let payload = Payload { captured, size };

@@ -7,13 +7,14 @@ use tracer_common::call::Call;
 use tracer_common::record::Kind;
 use tracer_tests::broker::free_port;
 use tracer_tests::instrument::Line;
+use tracer_tests::probe::pattern;
 
 use super::probe::Probe;
 use super::rig::{BOTH, Mode, Rig, Seen, check_call, device, port};
 use super::sockets::Pair;
 
 fn gap(seen: &Seen) -> (Direction, Position, u64) {
-    let Body::Unseen { direction, position, length } = seen.capture.body else { panic!("{seen:#?}") };
+    let Body::Unseen { direction, position, length, .. } = seen.capture.body else { panic!("{seen:#?}") };
     assert!(seen.payload.is_empty());
     (direction, position, length)
 }
@@ -65,6 +66,65 @@ fn gaps(mode: Mode) {
     rig.expect(&mut probe, &format!("read {server} 1000"), 300);
     assert_eq!(sequence(&rig.one(Kind::Data)), after(start, 530), "{mode:?}");
     probe.end();
+}
+
+/// What packets show of a probe's pattern, by distance from `start`.
+fn packets(seen: &[Seen], start: u32) -> Vec<(u32, Vec<u8>)> {
+    let packets = seen.iter().filter(|seen| seen.kind() == Kind::Packet).map(|seen| {
+        let Body::Packet { position: Position::Sequence(at), payload } = &seen.capture.body else {
+            panic!("{seen:#?}")
+        };
+        assert_eq!((payload.size, payload.captured.len()), (seen.payload.len() as u64, seen.payload.len()));
+        (at.wrapping_sub(start), payload.captured.to_vec())
+    });
+    packets.collect()
+}
+
+#[test]
+fn packets_show_what_the_calls_do_not_and_nothing_else() {
+    for address in ["127.0.0.1", "[::1]"] {
+        let number = free_port().expect("a port");
+        let mut probe = Probe::start();
+        let Pair { client, server } = Pair::unseen(&mut probe, &format!("{address}:{number}"));
+        let file = probe.call("file 100000");
+        let mut rig = Rig::new(super::rig::RAW, port(probe.pid(), number));
+        // Before the first such call nobody looks at packets.
+        rig.expect(&mut probe, &format!("write {client} 10"), 10);
+        let seen = rig.one(Kind::Data);
+        let Position::Sequence(start) = sequence(&seen) else { panic!("no position: {seen:#?}") };
+
+        rig.expect(&mut probe, &format!("sendfile {client} {file} 50000"), 50_000);
+        let seen = rig.take();
+        let call = seen.iter().find(|seen| seen.kind() == Kind::Data).expect("the call");
+        assert!(matches!(call.capture.body, Body::Unseen { length: 50_000, follows: true, .. }), "{call:#?}");
+        let mut bytes = Vec::new();
+        for (at, packet) in packets(&seen, start) {
+            assert_eq!(at as usize, 10 + bytes.len(), "packets follow each other");
+            assert!(packet.len() <= 4096);
+            bytes.extend(packet);
+        }
+        assert!(bytes == pattern(50_000), "{address}: {} bytes, or other ones", bytes.len());
+        for packet in seen.iter().filter(|seen| seen.kind() == Kind::Packet) {
+            let (header, call) = (&packet.header, &call.header);
+            assert_eq!(
+                (header.tgid, header.tid, header.fd, header.sock),
+                (call.tgid, call.tid, call.fd, call.sock)
+            );
+            assert!(header.enter_ns == call.enter_ns && header.exit_ns >= call.enter_ns);
+        }
+
+        // What calls show is not copied again, nor what goes the other way.
+        rig.expect(&mut probe, &format!("write {client} 1000"), 1000);
+        rig.expect(&mut probe, &format!("write {server} 1000"), 1000);
+        assert_eq!(packets(&rig.take(), start), []);
+        rig.expect(&mut probe, &format!("sendfile {client} {file} 7"), 7);
+        let small = packets(&rig.take(), start);
+        assert_eq!(small.iter().map(|(at, bytes)| (*at, bytes.len())).collect::<Vec<_>>(), [(51_010, 7)]);
+        for name in ["egress_ring_full", "egress_unreadable", "egress_full", "egress_cut"] {
+            assert_eq!(rig.count(name), 0, "{name}");
+        }
+        probe.end();
+    }
 }
 
 #[test]

@@ -207,6 +207,12 @@ impl Client {
         writeln!(self.input.as_mut().expect("its input is open"), "{line}").expect("it reads its input");
     }
 
+    /// Writes to its input as it is.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let input = self.input.as_mut().expect("its input is open");
+        input.write_all(bytes).and_then(|()| input.flush()).expect("it reads its input");
+    }
+
     /// No more input; waits until it has ended well.
     pub(crate) fn finish(&mut self) {
         drop(self.input.take());

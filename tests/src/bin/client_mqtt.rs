@@ -3,11 +3,13 @@
 //! A line of the log is `topic size head`: the first word of the body names the message. `ready` comes before the first
 //! when the subscription stands, or when the connection does.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Parser, Subcommand};
-use rumqttc::{Client, Connection, Event, Incoming, MqttOptions, Outgoing, QoS};
+use rumqttc::{Client, Connection, Event, Incoming, MqttOptions, Outgoing, QoS, Transport};
 use std::{
+    fs,
     io::{Write as _, stdin, stdout},
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -25,6 +27,9 @@ struct Options {
     /// The broker's port.
     #[arg(long)]
     port: u16,
+    /// Certificate, in PEM, by which the broker is known: the connection is encrypted.
+    #[arg(long)]
+    ca: Option<PathBuf>,
     /// Client id, and first part of each message's name.
     #[arg(long)]
     id: String,
@@ -64,7 +69,7 @@ enum What {
 }
 
 fn main() -> Result<()> {
-    let Options { host, port, id, qos, count, what } = Options::parse();
+    let Options { host, port, ca, id, qos, count, what } = Options::parse();
     let qos = match qos {
         0 => QoS::AtMostOnce,
         1 => QoS::AtLeastOnce,
@@ -73,6 +78,12 @@ fn main() -> Result<()> {
     };
     let mut options = MqttOptions::new(&id, host, port);
     options.set_max_packet_size(LARGEST, LARGEST);
+    if let Some(ca) = ca {
+        let provider = rustls::crypto::ring::default_provider().install_default();
+        ensure!(provider.is_ok(), "there is a provider of cryptography already");
+        let ca = fs::read(&ca).with_context(|| format!("cannot read {}", ca.display()))?;
+        options.set_transport(Transport::tls(ca, None, None));
+    }
     let (client, connection) = Client::new(options, 64);
     match what {
         What::Publish { topic, size, period, held } => {

@@ -149,6 +149,8 @@ pub(super) struct Wanted<'a> {
     /// Whether several of its subscriptions cover the destination: `None` if its subscriptions are not known.
     pub(super) overlapping: Option<bool>,
     pub(super) retained: bool,
+    /// Whether it may be one that the broker kept, although nothing says so (MQTT 5's "retain as published").
+    pub(super) may_be_retained: bool,
     pub(super) redelivered: bool,
     /// What the broker or the publisher calls it.
     pub(super) id: Option<&'a Arc<str>>,
@@ -271,7 +273,12 @@ impl Topics {
             return Some(found);
         }
         let waiting = |node: Handle| nodes.get(node).is_some_and(|node| node.routed.is_none() && own(node));
-        topic.sent.as_mut()?.find(wanted, waiting)
+        if let Some(found) = topic.sent.as_mut().and_then(|lane| lane.find(wanted, waiting)) {
+            return Some(found);
+        }
+        let kept = topic.retained.as_ref().filter(|_| wanted.may_be_retained)?;
+        let is_same = kept.print.compare(wanted.print) == Likeness::Same && alive(kept.node);
+        is_same.then_some(Match { publish: kept.node, ambiguous: false })
     }
 }
 

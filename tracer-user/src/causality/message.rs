@@ -288,6 +288,7 @@ impl Causality {
             since: subscription.map(|(since, _)| since),
             overlapping: subscription.map(|(_, overlapping)| overlapping),
             retained: message.retained,
+            may_be_retained: message.retain,
             redelivered: message.redelivered,
             id: message.id.as_ref(),
         };

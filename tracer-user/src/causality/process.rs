@@ -11,7 +11,7 @@ use super::table::Table;
 use crate::model::op::Message;
 use crate::model::process::{Process, ProcessKey};
 use crate::model::time::Timestamp;
-use crate::span::event::correlation;
+use crate::span::event::{correlation, reply_to};
 
 /// Most processes that are followed at once.
 const MAX_PROCESSES: usize = 8192;
@@ -39,7 +39,7 @@ pub(super) struct Proc {
     /// Slots of the connections on which it is the client.
     pub(super) connections: Vec<u32>,
     /// Requests it made over messages, and what it was handling then.
-    requests: VecDeque<(String, Held)>,
+    requests: VecDeque<Request>,
     /// Whether it had to do with a device: else no content is kept for comparison.
     pub(super) has_devices: bool,
 }
@@ -74,11 +74,13 @@ impl Proc {
 
     /// It published `message` while it was handling `context`.
     pub(super) fn asked(&mut self, message: &Message, context: &Held) {
-        if let Some(key) = request_key(message, &REQUEST_LEVELS) {
+        let key = request_key(message, &REQUEST_LEVELS);
+        let reply = reply_to(message).cloned();
+        if key.is_some() || reply.is_some() {
             if self.requests.len() >= MAX_REQUESTS {
                 self.requests.pop_front();
             }
-            self.requests.push_back((key, context.clone()));
+            self.requests.push_back(Request { key, reply, context: context.clone() });
         }
     }
 
@@ -88,12 +90,18 @@ impl Proc {
             return None;
         }
         // What says where its own answer is to go is a request, which the process may have sent itself.
-        if message.headers.iter().any(|(name, _)| &**name == "reply-to") {
+        if reply_to(message).is_some() {
             return None;
         }
-        let key = request_key(message, &ANSWER_LEVELS)?;
-        let index = self.requests.iter().position(|(asked, _)| *asked == key)?;
-        self.requests.remove(index).map(|(_, context)| context)
+        let key = request_key(message, &ANSWER_LEVELS);
+        let is_keyed = |asked: &Request| key.is_some() && asked.key == key;
+        // An answer with a correlation id that nobody gave is somebody else's.
+        let is_there = |asked: &Request| {
+            asked.reply.as_ref() == Some(&message.destination) && correlation(message).is_none()
+        };
+        let index = self.requests.iter().position(is_keyed);
+        let index = index.or_else(|| self.requests.iter().position(is_there))?;
+        self.requests.remove(index).map(|asked| asked.context)
     }
 
     pub(super) fn end(&mut self) {
@@ -103,6 +111,16 @@ impl Proc {
         self.requests = VecDeque::new();
         self.connections = Vec::new();
     }
+}
+
+/// A request over messages.
+struct Request {
+    /// What the answer has in common with it.
+    key: Option<String>,
+    /// Where the answer is to go.
+    reply: Option<Arc<str>>,
+    /// What the program was handling.
+    context: Held,
 }
 
 /// Topic levels by which programs mark requests and the answers to them, where the protocol has no response topic.

@@ -4,5 +4,7 @@ mod broker;
 mod content;
 mod laws;
 mod logs;
+mod requests;
 mod trail;
+mod version5;
 mod world;

@@ -1,5 +1,6 @@
 //! `iotrail doctor`: what this kernel allows, what is missing, what that costs, and the remedy.
 
+use iotrail::host::tls::{Candidate, Found, system_libraries};
 use iotrail::host::uevents::Uevents;
 use iotrail::kernel::features::{Feature, probe};
 
@@ -20,6 +21,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let (mut features, trial) = probe();
     features.push(device_events());
+    features.push(tls_libraries());
     match options.format {
         ListFormat::Table => print(&table(&features))?,
         ListFormat::Json => {
@@ -61,6 +63,20 @@ pub(super) fn device_events() -> Feature {
         detail: opened.err().map(|error| error.to_string()).unwrap_or_default(),
         consequence: "devices are looked for twice a second: the first calls on one that was just plugged in are missed",
         remedy: "allow AF_NETLINK sockets, and in a container use the host's network",
+    }
+}
+
+/// Which TLS libraries of the system would be hooked. Those that programs bring along are found when they run.
+fn tls_libraries() -> Feature {
+    let found: Vec<_> = system_libraries().into_iter().filter_map(Candidate::search).collect();
+    let name = |found: &Found| found.path.file_name().map(|name| name.to_string_lossy().into_owned());
+    Feature {
+        name: "TLS libraries of the system",
+        available: !found.is_empty(),
+        required: false,
+        detail: found.iter().filter_map(name).collect::<Vec<_>>().join(", "),
+        consequence: "none for programs that bring their own: Go, rustls, static OpenSSL; see docs/tls.md",
+        remedy: "none is needed where no program uses one",
     }
 }
 

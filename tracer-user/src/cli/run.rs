@@ -19,9 +19,11 @@ use iotrail::export::{self, Backoff, Destination, Exporters};
 use iotrail::host::clock;
 use iotrail::host::devices::{Catalog, PatternError};
 use iotrail::host::identity::Identity;
+use iotrail::host::processes;
 use iotrail::kernel::features::chain;
 use iotrail::kernel::load::{Attachment, Kernel};
 use iotrail::pipeline::engine;
+use iotrail::pipeline::libraries::Libraries;
 use iotrail::pipeline::report::Report;
 use iotrail::pipeline::run::{self, Parts};
 use iotrail::pipeline::select::{self, Plan, Request, SelectError};
@@ -169,6 +171,13 @@ fn trace(
     identity: Identity,
 ) -> Result<(Report, Attachment), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
+    let libraries = attach::wants_tls(options, &plan).then(|| {
+        let processes = plan.selection.processes.iter().flatten().copied().collect();
+        let program = options.command.first().and_then(|program| processes::program(program));
+        Libraries::start(processes, program)
+    });
+    let libraries =
+        libraries.transpose().map_err(|error| Failure::new(format!("cannot start a thread: {error}")))?;
     let parts = Parts {
         engine: engine::Settings {
             decoder: Decoder {
@@ -178,6 +187,7 @@ fn trace(
             host_id: Arc::clone(&identity.id),
             catalog,
             brokers: plan.ports,
+            tls: libraries.is_some(),
             device: device::Settings {
                 reply_timeout_ns: u64::try_from(options.reply_timeout.as_nanos()).unwrap_or(u64::MAX),
                 // The kernel side tells when a thread waits: nothing has to be presumed.
@@ -194,6 +204,7 @@ fn trace(
         masks,
         metrics,
         report: Report::new(telemetry),
+        libraries,
         stop: Arc::clone(&stop),
     };
     let analysis =

@@ -293,6 +293,7 @@ impl Scrub<'_> {
         match &mut span.subject {
             // A transaction on a bus is named by its driver.
             Subject::Device { unsolicited: false, .. } if span.kind == SpanKind::Internal => {}
+            Subject::Encrypted { .. } => {}
             Subject::Device { command, unsolicited, .. } => {
                 let before = command.clone();
                 self.made(command);

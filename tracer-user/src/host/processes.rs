@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use procfs::process::{Process as Proc, all_processes};
@@ -172,14 +172,17 @@ pub fn compat(of: Option<&BTreeSet<u32>>) -> impl Iterator<Item = u32> {
 /// Whether a program, by path or as found in `PATH`, is a 32-bit one.
 #[must_use]
 pub fn is_compat_program(program: &str) -> bool {
+    self::program(program).is_some_and(|file| is_32_bit(&file))
+}
+
+/// The file of a program, given by path or as found in `PATH`.
+#[must_use]
+pub fn program(program: &str) -> Option<PathBuf> {
     if program.contains('/') {
-        return is_32_bit(Path::new(program));
+        return Some(PathBuf::from(program));
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
-        .is_some_and(|file| is_32_bit(&file))
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 /// Whether a file is an ELF program of class `ELFCLASS32`, `include/uapi/linux/elf.h`.

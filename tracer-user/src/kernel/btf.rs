@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use btf_rs::{Btf, Type};
-use tracer_common::config::{Offsets, SockLayout};
+use tracer_common::config::{Offsets, SockLayout, Uring};
+
+use super::uring;
 
 /// Where the kernel shows its own BTF.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -36,6 +38,8 @@ pub struct Layout {
     pub offsets: Offsets,
     /// For decode.
     pub sock: SockLayout,
+    /// For the kernel side, of io_uring; `None` where it is missing or another one.
+    pub uring: Option<Uring>,
     /// The kernel's own way to read its memory with plain loads, since 6.2.
     pub rdonly_cast: Option<RdonlyCast>,
 }
@@ -114,11 +118,11 @@ pub fn read(path: &Path) -> Result<Layout, BtfError> {
     let function = numbered("bpf_rdonly_cast", |found| matches!(found, Type::Func(_)));
     let words = numbered("pt_regs", |found| matches!(found, Type::Struct(_)));
     let rdonly_cast = function.zip(words).map(|(function, words)| RdonlyCast { function, words });
-    Ok(Layout { offsets, sock, rdonly_cast })
+    Ok(Layout { offsets, sock, uring: uring::layout(&btf), rdonly_cast })
 }
 
 /// Byte offset of a dotted member, looked for through unnamed structures and unions.
-fn offset(btf: &Btf, structure: &str, path: &str) -> Option<u32> {
+pub(super) fn offset(btf: &Btf, structure: &str, path: &str) -> Option<u32> {
     let mut types = btf.resolve_types_by_name(structure).ok()?.into_iter();
     let mut current = types.find(|found| matches!(found, Type::Struct(_)))?;
     let mut bits = 0;

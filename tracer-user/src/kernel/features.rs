@@ -10,6 +10,7 @@ use super::btf;
 use super::load::{self, Hooks, LoadError, Options};
 use super::selection::Selection;
 use tracer_common::bus::{BUSES, Bus};
+use tracer_common::tls::{Hook, PROGRAMS};
 
 /// One facility of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub fn probe() -> (Vec<Feature>, Trial) {
     let mut trial = Trial::default();
     let mut features = vec![rights(), ring(), raw_tracepoints(), types()];
     let mut plain = false;
+    let mut egress = None;
+    let mut uring = None;
     let has_btf = features.iter().any(|feature| feature.name == "btf" && feature.available);
     for (name, hooks, btf, required) in [
         ("system calls (raw tracepoints)", Hooks::Raw, has_btf, true),
@@ -54,6 +57,8 @@ pub fn probe() -> (Vec<Feature>, Trial) {
         let (available, detail) = match loaded {
             Ok(kernel) => {
                 plain |= kernel.plain_loads;
+                egress = kernel.egress.or(egress);
+                uring = kernel.uring.or(uring);
                 let suffix = if btf { "" } else { ":no-btf" };
                 trial
                     .programs
@@ -84,7 +89,11 @@ pub fn probe() -> (Vec<Feature>, Trial) {
         "of a readv or writev with many segments only the first four are captured; the rest is counted as cut",
     ));
     features.push(tracefs());
+    features
+        .push(packets(egress.unwrap_or_else(|| Err("positions in connections are not known".to_owned()))));
+    features.push(requests(uring.unwrap_or_else(|| Err("the kernel's structures are not known".to_owned()))));
     features.extend(buses(&mut trial));
+    features.push(hooks_in_programs(&mut trial, has_btf));
     trial.programs.sort();
     trial.programs.dedup();
     (features, trial)
@@ -116,6 +125,47 @@ fn buses(trial: &mut Trial) -> Vec<Feature> {
         remedy: "load the driver before iotrail starts, if there is such a device",
     };
     kernel.buses.into_iter().map(feature).collect()
+}
+
+/// Whether functions of programs can be hooked: all programs for that are loaded, and one place of this program hooked.
+fn hooks_in_programs(trial: &mut Trial, btf: bool) -> Feature {
+    let options = Options { selection: nothing(), tls: true, ..Options::new(Hooks::Raw, btf) };
+    let tried = load::load_with(&options, Hooks::Raw).and_then(|mut kernel| {
+        let place = own_place(rights as *const () as usize).unwrap_or(0);
+        let hooks = PROGRAMS.map(|program| Hook { offset: place, program, cookie: 0 });
+        kernel.attachment.hook(Path::new("/proc/self/exe"), &hooks)?;
+        Ok(kernel.attachment.tls_programs())
+    });
+    let (available, detail) = match tried {
+        Ok(programs) => {
+            let count = programs.len();
+            trial.programs.extend(programs);
+            (true, format!("{count} programs"))
+        }
+        Err(error) => (false, chain(&error)),
+    };
+    Feature {
+        name: "hooks in TLS libraries (uprobes)",
+        available,
+        required: false,
+        detail,
+        consequence: "encrypted connections to brokers are only counted: what is in them is not seen",
+        remedy: "a kernel from 5.15 on with CONFIG_UPROBE_EVENTS",
+    }
+}
+
+/// The place in its file of an address of this program.
+fn own_place(address: usize) -> Option<u64> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    maps.lines().find_map(|line| {
+        // `address perms offset …`
+        let mut fields = line.split_ascii_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let offset = hex(fields.nth(1)?)?;
+        let into = (address as u64).checked_sub(hex(start)?)?;
+        (address as u64 <= hex(end)?).then_some(offset + into)
+    })
 }
 
 /// How the lines begin with which a verifier's log ends: they count, and give no reason.
@@ -219,6 +269,34 @@ fn helper(name: &'static str, helper: BpfHelper, consequence: &'static str) -> F
         detail: String::new(),
         consequence,
         remedy: "a newer kernel",
+    }
+}
+
+/// Whether packets show what calls do not; or what keeps them from it.
+#[must_use]
+pub fn packets(outcome: Result<(), String>) -> Feature {
+    Feature {
+        name: "packets (what sendfile and splice send)",
+        available: outcome.is_ok(),
+        required: false,
+        detail: outcome.err().unwrap_or_default(),
+        consequence: "what a program sends with sendfile or splice is counted, and messages in it are not seen from the \
+                      sender's end: a Kafka broker answers its consumers so",
+        remedy: "a kernel with CONFIG_CGROUP_BPF and CONFIG_DEBUG_INFO_BTF, a mounted version 2 hierarchy of control groups \
+                 (mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified), and CAP_NET_ADMIN",
+    }
+}
+
+/// Whether requests of io_uring are seen; or what keeps them from it.
+#[must_use]
+pub fn requests(outcome: Result<(), String>) -> Feature {
+    Feature {
+        name: "io_uring",
+        available: outcome.is_ok(),
+        required: false,
+        detail: outcome.err().unwrap_or_default(),
+        consequence: "what programs move through io_uring is not seen: on connections it shows as gaps in their positions",
+        remedy: "a kernel from 6.0 on with CONFIG_DEBUG_INFO_BTF and CONFIG_IO_URING",
     }
 }
 

@@ -19,9 +19,11 @@ use tracer_common::counter::COUNTERS;
 use super::btf::{self, BtfError, Layout, RdonlyCast};
 use super::buses::Buses;
 use super::each::{self, End};
+use super::egress;
 use super::object;
 use super::rings::{Counters, Reader};
 use super::selection::{self, DeviceFilter, Live, Selection};
+use super::uring;
 
 /// Which tracepoints carry system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub struct Options {
     pub own_children: bool,
     /// With BTF: read the kernel's memory with plain loads where it allows that (since 6.2), else by a helper.
     pub plain_loads: bool,
+    /// Plaintext of TLS libraries is wanted.
+    pub tls: bool,
     /// Who and what.
     pub selection: Selection,
 }
@@ -72,6 +76,7 @@ impl Options {
             lifecycle_ring: 4 << 20,
             own_children: false,
             plain_loads: true,
+            tls: false,
             selection: Selection::default(),
         }
     }
@@ -133,6 +138,12 @@ pub struct Kernel {
     pub devices: DeviceFilter,
     /// The selected buses; what keeps a bus from being seen, if something does.
     pub buses: Vec<(Bus, Option<String>)>,
+    /// Whether packets show the bytes that `sendfile` and `splice` send, or what keeps them from it; `None` where nothing
+    /// of connections is selected, or positions in them are not known (without BTF).
+    pub egress: Option<Result<(), String>>,
+    /// Whether requests of io_uring are seen, or what keeps them from it; `None` where the kernel's structures are not walked
+    /// (without BTF).
+    pub uring: Option<Result<(), String>>,
     /// Programs by name with the instructions that the verifier walked, 0 if the kernel does not tell.
     pub programs: Vec<(String, u32)>,
     /// Whether the kernel's memory is read with plain loads.
@@ -162,6 +173,8 @@ impl Attachment {
                 let _ = numbers.set(index, 0, 0);
             }
         }
+        egress::mute(&mut self.bpf);
+        uring::mute(&mut self.bpf);
     }
 
     /// A map of the kernel side, for looking into it.
@@ -264,7 +277,9 @@ fn load_reading(
         own_children: u32::from(options.own_children),
         fork_child: if options.btf { 0 } else { fork_child().unwrap_or(0) },
         words_type: cast.map_or(0, |cast| cast.words),
+        tls: u32::from(options.tls),
         offsets: layout.map(|layout| layout.offsets).unwrap_or_default(),
+        uring: layout.and_then(|layout| layout.uring).unwrap_or_default(),
     };
     let mut bpf = EbpfLoader::new()
         .override_global("CONFIG", &config, true)
@@ -282,6 +297,10 @@ fn load_reading(
     let live = Live::take(&mut bpf)?;
     let devices = DeviceFilter::take(&mut bpf)?;
     let mut links = Vec::new();
+    // Before the calls: the first that does not show its bytes counts on it.
+    let sockets = !options.selection.ports.is_empty() && options.btf;
+    let egress = sockets.then(|| egress::attach(&mut bpf));
+    let uring = layout.map(|layout| uring::attach(&mut bpf, layout.uring));
     attach(&mut bpf, hooks, options, config.fork_child != 0, &mut links)?;
     let mut buses = Buses::default();
     buses.attach(&mut bpf, &options.selection.buses);
@@ -297,6 +316,8 @@ fn load_reading(
         live,
         devices,
         buses: buses.outcomes(),
+        egress,
+        uring,
         programs,
         plain_loads: cast.is_some(),
         attachment: Attachment {

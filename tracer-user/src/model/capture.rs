@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use tracer_common::bus::Bus;
 use tracer_common::call::{Abi, Call};
+use tracer_common::tls::{Library, Tie};
 
 use super::net::{Direction, SocketEnd};
 use super::payload::Payload;
@@ -124,11 +125,18 @@ pub enum Body {
         peek: bool,
         payload: Payload,
     },
-    /// Bytes moved that no system call shows (`sendfile`, `splice`): `length` of them.
+    /// Bytes moved that no system call shows (`sendfile`, `splice`): `length` of them. `follows`: packets show them, those
+    /// that left during the call before it.
     Unseen {
         direction: Direction,
         position: Position,
         length: u64,
+        follows: bool,
+    },
+    /// Bytes of [`Self::Unseen`] as they left in a packet. Entry is that of the last such call, exit when it left.
+    Packet {
+        position: Position,
+        payload: Payload,
     },
     /// An `ioctl`. `before`: the argument at entry, if it was captured apart; `after`: as it was at exit. `given` and
     /// `answered`: what it pointed to then.
@@ -198,5 +206,15 @@ pub enum Body {
         /// Messages or bytes.
         amount: u64,
         call: Timestamp,
+    },
+    /// A TLS library took or gave plaintext. If it is tied to a socket, that is the capture's target, of which nothing
+    /// but the identity is known here.
+    Tls {
+        direction: Direction,
+        /// Identity of the library's object of the connection, within the process and, for some libraries, the direction.
+        session: u64,
+        library: Library,
+        tie: Tie,
+        payload: Payload,
     },
 }

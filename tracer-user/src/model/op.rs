@@ -57,6 +57,8 @@ pub enum Scope {
     /// The connection: MQTT packet ids, AMQP delivery tags.
     #[default]
     Connection,
+    /// The client's session, which outlives its connections: MQTT packet ids where the broker keeps the session.
+    Session,
     /// The broker: programs may acknowledge on another connection (NATS acks, Redis `XACK`).
     Broker,
 }

@@ -166,6 +166,13 @@ pub enum Subject {
     Receive(MessageSubject),
     /// A settlement.
     Settle(MessageSubject),
+    /// A connection that is encrypted and of which no plaintext was had.
+    Encrypted {
+        /// `messaging.system`, by its port.
+        system: &'static str,
+        /// `host:port` of the broker.
+        server: Arc<str>,
+    },
 }
 
 /// The message behind a span.

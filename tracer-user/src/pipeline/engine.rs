@@ -2,6 +2,7 @@
 
 mod lives;
 mod sockets;
+mod tls;
 
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 
 use self::sockets::{End, Known};
+pub use self::tls::Counts as TlsCounts;
+use self::tls::Sessions;
 use super::described::Described;
 use super::follow::Follower;
 use super::newcomers::{self, Newcomers};
@@ -46,6 +49,8 @@ pub struct Settings {
     pub brokers: Vec<(u16, System)>,
     /// How devices' calls are understood.
     pub device: device::Settings,
+    /// Whether functions of TLS libraries are hooked.
+    pub tls: bool,
     /// How causes are found.
     pub causality: causality::Settings,
 }
@@ -62,6 +67,7 @@ pub struct Engine {
     memory: Arc<Memory>,
     entries: HashMap<u32, (Timestamp, Bytes, Vec<Piece>)>,
     transactions: Transactions,
+    tls: Sessions,
     causality: Causality,
     follower: Option<Follower>,
     totals: Totals,
@@ -85,6 +91,7 @@ impl Engine {
             memory: Arc::default(),
             entries: HashMap::new(),
             transactions: Transactions::default(),
+            tls: Sessions::default(),
             follower,
             totals: Totals::default(),
             finished: Vec::new(),
@@ -110,6 +117,7 @@ impl Engine {
             Body::Exec { ref program } => self.exec(&capture, program),
             Body::Program { program } => self.asked(capture.pid, program),
             Body::Exit { whole_process } => self.exit(&capture, whole_process),
+            Body::Tls { .. } => self.plaintext(capture),
             _ => match capture.target {
                 Target::Device(number) => self.device(capture, number),
                 Target::Socket(socket) => self.socket(capture, socket),
@@ -128,6 +136,7 @@ impl Engine {
         }
         self.pass_ops();
         let before = out.len();
+        out.append(&mut self.tls.reports);
         self.causality.tick(watermark, out);
         self.totals.spans += (out.len() - before) as u64;
     }
@@ -137,11 +146,13 @@ impl Engine {
         self.unplug(now);
         self.commands.tick(now, &mut self.finished);
         self.pass_commands();
+        self.report_all_encrypted();
         for known in self.connections.values_mut() {
             known.connection.expire(now, &mut self.ops);
         }
         self.pass_ops();
         let before = out.len();
+        out.append(&mut self.tls.reports);
         self.causality.flush(out);
         self.totals.spans += (out.len() - before) as u64;
     }
@@ -153,7 +164,9 @@ impl Engine {
         if let Some(follower) = &mut self.follower {
             follower.lost();
         }
-        for known in self.connections.values_mut().filter(|known| known.socket.transport != Transport::Tcp) {
+        let is_counted =
+            |known: &&mut Known| known.socket.transport != Transport::Tcp || known.encrypted.is_some();
+        for known in self.connections.values_mut().filter(is_counted) {
             for direction in [Direction::Inward, Direction::Outward] {
                 known.connection.gap(direction, &mut self.ops);
             }
@@ -173,6 +186,7 @@ impl Engine {
         if let Some(follower) = &self.follower {
             (totals.unfollowed, totals.unknown) = (follower.overflow, follower.unknown);
         }
+        totals.tls = self.tls.counts;
         totals.connections = self.connections.len() as u64;
         totals.processes = self.processes.len() as u64;
         totals

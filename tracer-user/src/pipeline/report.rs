@@ -27,6 +27,9 @@ const LOSSES: &[&str] = &[
     "foreign_abi",
     "bus_requests_full",
     "bus_ring_full",
+    "egress_ring_full",
+    "egress_unreadable",
+    "uring_full",
 ];
 
 impl Report {
@@ -77,7 +80,7 @@ impl Report {
                 self.kernel.set_dropped(name, count(name));
             }
         }
-        let passed = count("data") + count("lifecycle") + count("bus");
+        let passed = count("data") + count("lifecycle") + count("bus") + count("egress");
         self.kernel.set_in(passed + lost);
         self.kernel.set_out(passed);
         self.analysis.set_in(totals.records + reader.malformed());

@@ -1,6 +1,7 @@
 //! One run, from attaching to the last flush.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Child, Command as Program};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -9,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use tracer_common::bus::Bus;
 use tracer_common::record::{Kind, Target};
+use tracer_common::tls::Hook;
 
 use super::engine::{self, Engine};
 use super::follow::Follower;
 use super::hotplug::{Hotplug, Notice};
+use super::libraries::Libraries;
 use super::report::Report;
 use super::select::buses_of;
 use crate::decode::Decoder;
@@ -20,7 +23,9 @@ use crate::export::Exporters;
 use crate::export::mask::Masks;
 use crate::export::metrics::Metrics;
 use crate::host::devices::{Pattern, Rows};
+use crate::host::tls::Found;
 use crate::host::{clock, processes};
+use crate::kernel::features::chain;
 use crate::kernel::load::{Attachment, Kernel};
 use crate::kernel::running::Running;
 use crate::kernel::selection::Selection;
@@ -61,6 +66,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What the stages are counted in.
     pub report: Report,
+    /// Where TLS libraries are looked for, if their plaintext is wanted.
+    pub libraries: Option<Libraries>,
     /// Set to end the run.
     pub stop: Arc<AtomicBool>,
 }
@@ -68,8 +75,10 @@ pub struct Parts {
 /// Runs the analysis until told to stop; then everything that is held has been offered to the exporters. `started` is
 /// told when nothing can be missed any more.
 fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
-    let Parts { kernel, selection, devices, rows, engine, exporters, masks, metrics, mut report, stop } =
-        parts;
+    let Parts {
+        kernel, selection, devices, rows, engine, exporters, masks, metrics, mut report, stop, ..
+    } = parts;
+    let mut libraries = parts.libraries;
     let Kernel { layout, mut reader, counters, live, devices: filter, mut attachment, .. } = kernel;
     let hotplug =
         (!devices.is_empty()).then(|| Hotplug::start(devices, rows, engine.catalog.clone(), filter));
@@ -80,6 +89,9 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
     let decoder: Decoder = engine.decoder;
     let follower = layout.is_none().then(|| Follower::new(live, selection));
     let mut engine = Engine::new(engine, follower);
+    if let Some(libraries) = &mut libraries {
+        libraries.hook_first(|found, way, hooks| hook(&mut attachment, found, way, hooks));
+    }
     // Nobody listens if the caller is gone.
     let _ = started.send(());
     let mut records = Vec::new();
@@ -128,7 +140,16 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
                 let pids = [record.header.tgid].into();
                 processes::compat(Some(&pids)).for_each(|pid| attend_compat(&mut attachment, pid));
             }
+            if record.header.kind == Kind::Exec as u16
+                && let Some(libraries) = &libraries
+            {
+                libraries.started(record.header.tgid);
+            }
             engine.take(record);
+        }
+        if let Some(libraries) = libraries.as_mut().filter(|_| !stopping) {
+            engine.take_wanted().for_each(|pid| libraries.connected(pid));
+            libraries.hook(|found, way, hooks| hook(&mut attachment, found, way, hooks));
         }
         if stopping && taken > 0 {
             continue;
@@ -161,6 +182,20 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
             return (report, attachment);
         }
     }
+}
+
+/// Hooks a file that holds a TLS library; whether that was possible.
+fn hook(attachment: &mut Attachment, found: &Found, way: &Path, hooks: &[Hook]) -> bool {
+    let names: Vec<&str> = found.libraries.iter().map(|library| library.name()).collect();
+    let (path, names) = (found.path.display(), names.join(", "));
+    match attachment.hook(way, hooks) {
+        Ok(count) => tracing::debug!("TLS of {path} ({names}) is seen from now on: {count} hooks"),
+        Err(error) => {
+            tracing::warn!("TLS of {path} ({names}) is not seen: {}", chain(&error));
+            return false;
+        }
+    }
+    true
 }
 
 /// The calls on devices that have not returned; without BTF those on devices that the kernel side knows by number.

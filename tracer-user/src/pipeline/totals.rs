@@ -50,6 +50,8 @@ pub struct Totals {
     pub refused: u64,
     /// The last few of them: protocol and address.
     pub last_refused: VecDeque<(&'static str, Option<SocketAddr>)>,
+    /// Encrypted connections and their plaintext.
+    pub tls: super::engine::TlsCounts,
     /// Counts of the device stage.
     pub device: device::Counts,
     /// Counts of the protocol stage.
@@ -104,6 +106,13 @@ impl Totals {
             ("evicted_connections", self.evicted_connections),
             ("processes", self.processes),
             ("refused", self.refused),
+            ("tls.connections", self.tls.connections),
+            ("tls.readable", self.tls.readable),
+            ("tls.calls", self.tls.calls),
+            ("tls.bytes", self.tls.bytes),
+            ("tls.plain_calls", self.tls.plain_calls),
+            ("tls.plain_bytes", self.tls.plain_bytes),
+            ("tls.unplaced", self.tls.unplaced),
             ("device.would_block", self.device.would_block),
             ("device.descriptor_calls", self.device.descriptor_calls),
             ("device.crowded", self.device.crowded),
@@ -111,10 +120,13 @@ impl Totals {
             ("proto.frames", self.proto.frames),
             ("proto.invalid", self.proto.invalid),
             ("proto.resyncs", self.proto.resyncs),
+            ("proto.undefined", self.proto.undefined),
             ("proto.skipped_bytes", self.proto.skipped_bytes),
+            ("proto.compressed_bytes", self.proto.compressed_bytes),
             ("proto.over_messages", self.proto.over_messages),
             ("proto.over_bodies", self.proto.over_bodies),
             ("proto.gave_up", self.proto.gave_up),
+            ("unfilled_bytes", self.proto.stream.unfilled_bytes),
             ("causality.joined", self.causality.joined),
             ("causality.late", self.causality.late),
             ("causality.late_views", self.causality.late_views),

@@ -12,10 +12,13 @@ use crate::model::op::{Op, OpKind, Place, System};
 use crate::model::payload::Payload;
 use crate::model::process::ProcessKey;
 use crate::model::time::{Interval, Timestamp};
-use crate::track::stream::{Chunk, Stream};
+use crate::track::stream::Chunk;
 
+mod carrier;
 #[cfg(test)]
 mod tests;
+
+use carrier::Carrier;
 
 /// Strikes (chunks without a frame, broken frames) after which a protocol that the bytes have shown is given up: a
 /// stretch of losses must not end it.
@@ -38,7 +41,7 @@ const EPHEMERAL: u16 = 32768;
 
 /// Decodes what one process moves over one connection.
 ///
-/// Bounded whatever comes: two [`Stream`]s and the protocol's state.
+/// Bounded whatever comes: two streams and the protocol's state.
 #[derive(Debug)]
 pub struct Connection {
     process: ProcessKey,
@@ -54,6 +57,7 @@ pub struct Connection {
     established: bool,
     /// Nothing more is decoded.
     over: bool,
+    carrier: Carrier,
     inward: Side,
     outward: Side,
     counts: Counts,
@@ -89,6 +93,7 @@ impl Connection {
             tried: 0,
             established: false,
             over: false,
+            carrier: Carrier::Unknown,
             inward: Side::default(),
             outward: Side::default(),
             counts: Counts::default(),
@@ -109,16 +114,18 @@ impl Connection {
             return;
         }
         let now = chunk.at.end;
-        self.side(direction).stream.push(chunk);
+        self.side(direction).push(chunk);
         self.run(direction, false, out);
         let reverse = direction.reverse();
-        if self.side(reverse).stream.is_waiting() {
-            self.side(reverse).stream.expire(now);
+        if self.side(reverse).is_waiting() {
+            self.side(reverse).expire(now);
             self.run(reverse, false, out);
         }
     }
 
-    /// `length` bytes moved that no system call shows (`sendfile`, `splice`).
+    /// `length` bytes moved that no system call shows (`sendfile`, `splice`). `follows`: they were fed before, or will be,
+    /// as packets show them.
+    #[expect(clippy::too_many_arguments, reason = "what a call tells")]
     pub fn unseen(
         &mut self,
         direction: Direction,
@@ -126,10 +133,17 @@ impl Connection {
         at: Interval,
         tid: u32,
         length: u64,
+        follows: bool,
         out: &mut Vec<Op>,
     ) {
         let payload = Payload { captured: bytes::Bytes::new(), size: length };
-        self.feed(direction, Chunk { position, at, tid, payload }, out);
+        let chunk = Chunk { position, at, tid, payload };
+        if follows && !self.over {
+            self.side(direction).stream.promise(chunk);
+            self.run(direction, false, out);
+        } else {
+            self.feed(direction, chunk, out);
+        }
     }
 
     /// What to say of the bytes `part` (counted from `position`) that moved in a call without being captured, if the
@@ -174,7 +188,7 @@ impl Connection {
         if self.over {
             return;
         }
-        self.side(direction).stream.gap();
+        self.side(direction).gap();
         self.run(direction, false, out);
     }
 
@@ -182,8 +196,8 @@ impl Connection {
     /// Without a call of this, a chunk after a loss waits until the next one comes.
     pub fn expire(&mut self, now: Timestamp, out: &mut Vec<Op>) {
         for direction in [Direction::Inward, Direction::Outward] {
-            if !self.over && self.side(direction).stream.is_waiting() {
-                self.side(direction).stream.expire(now);
+            if !self.over && self.side(direction).is_waiting() {
+                self.side(direction).expire(now);
                 self.run(direction, false, out);
             }
         }
@@ -192,7 +206,7 @@ impl Connection {
     /// Whether [`Self::expire`] may bring something to light.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        !self.over && (self.inward.stream.is_waiting() || self.outward.stream.is_waiting())
+        !self.over && (self.inward.is_waiting() || self.outward.is_waiting())
     }
 
     /// The connection ended, or the process did. Pushes [`OpKind::Disconnect`] if a client was connected that did not
@@ -200,7 +214,7 @@ impl Connection {
     pub fn close(&mut self, at: Timestamp, tid: u32, out: &mut Vec<Op>) {
         for direction in [Direction::Inward, Direction::Outward] {
             if !self.over {
-                self.side(direction).stream.flush();
+                self.side(direction).flush();
                 self.run(direction, true, out);
             }
         }
@@ -212,8 +226,8 @@ impl Connection {
             return;
         }
         let (start, exact) = match role {
-            Role::Client => self.outward.stream.end(),
-            Role::Server => self.inward.stream.end(),
+            Role::Client => self.outward.end(),
+            Role::Server => self.inward.end(),
         };
         self.counts.ops += 1;
         out.push(Op {
@@ -234,8 +248,8 @@ impl Connection {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = self.counts;
-        counts.stream.add(self.inward.stream.counts());
-        counts.stream.add(self.outward.stream.counts());
+        self.inward.count(&mut counts);
+        self.outward.count(&mut counts);
         counts
     }
 
@@ -276,15 +290,15 @@ impl Connection {
 
     /// Works on one side as far as its bytes go, and on the other one if this one brought news for it.
     fn run(&mut self, direction: Direction, closing: bool, out: &mut Vec<Op>) {
-        let before = (self.established, self.role);
+        let before = (self.established, self.role, self.carrier);
         self.work(direction, closing, out);
-        if before != (self.established, self.role) {
+        if before != (self.established, self.role, self.carrier) {
             self.work(direction.reverse(), closing, out);
         }
     }
 
     fn work(&mut self, direction: Direction, closing: bool, out: &mut Vec<Op>) {
-        while !self.over && self.guess(direction) {
+        while !self.over && self.carry(direction, closing) && self.guess(direction) {
             let hint = self.hint;
             let Some(guess) = &mut self.guess else { return };
             let known = Known {
@@ -346,8 +360,12 @@ impl Connection {
         loop {
             let hint = self.hint;
             let tried = self.tried;
+            let to_server = self.role.map(|role| to_server(role, direction));
             let side = self.side(direction);
-            if side.stream.available() == 0 {
+            if side.stream.available() == 0 && !side.fill(to_server) {
+                if side.strikes > patience {
+                    self.give_up();
+                }
                 return false;
             }
             let front = side.stream.front();
@@ -396,6 +414,12 @@ impl Connection {
 
     /// The guess was wrong.
     fn withdraw(&mut self) {
+        if self.carrier == Carrier::LooksLikeWebSocket {
+            self.carrier = Carrier::Itself;
+            self.inward.leave();
+            self.outward.leave();
+            self.guess = None;
+        }
         // The port told this protocol, and all patience went into it: nobody else spoke up in the meantime.
         let told = !self.established && self.hint.is_some();
         if let Some(guess) = self.guess.take() {
@@ -417,10 +441,8 @@ impl Connection {
         self.over = true;
         self.counts.gave_up = 1;
         for direction in [Direction::Inward, Direction::Outward] {
-            let side = self.side(direction);
-            let counts = *side.stream.counts();
-            side.stream = Stream::default();
-            self.counts.stream.add(&counts);
+            let side = std::mem::take(self.side(direction));
+            side.count(&mut self.counts);
         }
     }
 }

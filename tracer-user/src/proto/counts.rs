@@ -19,12 +19,16 @@ pub struct Counts {
     pub over_bodies: u64,
     /// Frames too little of which was captured to mean anything.
     pub cut_frames: u64,
+    /// Messages that no op was made of, because they refer to something that was said before anybody listened.
+    pub undefined: u64,
     /// Places where a frame should begin and none does, and frames that break the protocol's rules.
     pub invalid: u64,
     /// Times that a frame boundary was found again.
     pub resyncs: u64,
     /// Bytes passed over without knowing what they are.
     pub skipped_bytes: u64,
+    /// Bytes that a WebSocket carried compressed: nothing is made of them.
+    pub compressed_bytes: u64,
     /// Calls that only peeked.
     pub peeked: u64,
     /// 1 if no protocol explained the bytes and the connection is ignored.
@@ -42,26 +46,30 @@ impl Counts {
         self.over_messages += other.over_messages;
         self.over_bodies += other.over_bodies;
         self.cut_frames += other.cut_frames;
+        self.undefined += other.undefined;
         self.invalid += other.invalid;
         self.resyncs += other.resyncs;
         self.skipped_bytes += other.skipped_bytes;
+        self.compressed_bytes += other.compressed_bytes;
         self.peeked += other.peeked;
         self.gave_up += other.gave_up;
         self.ignored += other.ignored;
     }
 }
 
-/// What a frame held that no op tells: [`Counts::over_messages`] and [`Counts::over_bodies`].
+/// What a frame held that no op tells: [`Counts::over_messages`], [`Counts::over_bodies`], [`Counts::undefined`].
 #[derive(Debug, Default)]
 pub struct Shortfall {
     /// Messages that no op was made of.
     pub messages: Cell<u64>,
     /// Messages without their bodies.
     pub bodies: Cell<u64>,
+    /// Messages that refer to something that was said before anybody listened.
+    pub undefined: Cell<u64>,
 }
 
 impl Shortfall {
-    /// Adds to both.
+    /// Adds to the first two.
     pub(super) fn add(&self, messages: u64, bodies: u64) {
         self.messages.set(self.messages.get().saturating_add(messages));
         self.bodies.set(self.bodies.get().saturating_add(bodies));

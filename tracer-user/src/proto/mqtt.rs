@@ -1,13 +1,21 @@
 //! MQTT 3.1.1, by the OASIS standard of 29 October 2014; section numbers and `[MQTT-…]` statements refer to it.
 //!
-//! MQTT 3.1 (level 3) differs only in CONNECT. MQTT 5 is recognised, and its properties are stepped over so that
-//! topics, bodies and reasons come out right; what the properties say is not read.
+//! MQTT 3.1 (level 3) differs only in CONNECT. MQTT 5 (OASIS standard of 7 March 2019) is named where it is meant.
 //!
 //! Acknowledgements carry all that an op needs (the packet identifier), so none are kept outstanding here: a
-//! connection's state is its client, its level and a bounded cache of topics.
+//! connection's state is its client, its level, its subscriptions, its topic aliases and a bounded cache of topics.
+//!
+//! A PUBLISH whose topic alias was defined before anybody listened makes no op and is counted ([`Counts::undefined`](super::Counts::undefined)): a
+//! message without a destination could not be followed through the broker. Each end of a connection knows what it saw
+//! itself; where only one of them missed the definition, the message is known from the other. After a loss in one
+//! direction, that direction's aliases are forgotten, for one of them may have been given another meaning.
 
+mod aliases;
 mod fold;
+mod message;
 mod packet;
+mod reason;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +23,12 @@ use std::sync::Arc;
 
 use super::shared_names::SharedNames;
 use super::{FrameView, Header, Outcome, Protocol, Row, Score, Trust, Unusable};
-use crate::model::op::{Op, System};
+use crate::model::op::{Op, Scope, System};
 use crate::track::stream::KEEP_BYTES;
 
+use aliases::Aliases;
 use packet::{Fixed, Level, Packet};
+use subscriptions::Subscriptions;
 
 /// MQTT's row of the table.
 pub const ROW: Row = Row {
@@ -42,6 +52,14 @@ pub struct Mqtt {
     level: Level,
     client_id: Option<Arc<str>>,
     topics: SharedNames,
+    /// Names of headers, response topics, content types: few, and the same in every message.
+    names: SharedNames,
+    /// Topic aliases from the client and to it.
+    aliases_up: Aliases,
+    aliases_down: Aliases,
+    subscriptions: Subscriptions,
+    /// Within what packet identifiers mean one message.
+    scope: Scope,
     /// Something was exchanged.
     seen: bool,
     /// The client said good-bye, or was refused.
@@ -88,12 +106,13 @@ fn resync(bytes: &[u8], from: usize) -> Option<usize> {
 
 /// The packet that begins with `head`.
 fn frame(head: &[u8], level: Level, to_server: Option<bool>, trust: Trust) -> Outcome {
-    let fixed = match Fixed::read(head, level) {
+    let sure = level.sure();
+    let fixed = match Fixed::read(head, sure) {
         Ok(fixed) => fixed,
         Err(Unusable::Cut) => return Outcome::NeedMore,
         Err(Unusable::Malformed) => return Outcome::Invalid,
     };
-    let direction = fixed.direction(level);
+    let direction = fixed.direction(sure);
     if direction.is_some() && to_server.is_some() && direction != to_server {
         return Outcome::Invalid;
     }
@@ -111,7 +130,13 @@ fn frame(head: &[u8], level: Level, to_server: Option<bool>, trust: Trust) -> Ou
                 // The name of the protocol is in it.
                 _ if opens && looked.is_ok() => Header::SIGNATURE,
                 // What only MQTT 5 would allow says little, but for an acknowledgement with its reason.
-                Ok((_, read)) if *read != level && fixed.remaining > 3 => 0,
+                Ok((packet, Level::MaybeFive))
+                    if level == Level::Unknown
+                        && fixed.remaining > 3
+                        && !matches!(packet, Packet::Publish(_)) =>
+                {
+                    0
+                }
                 Err(Unusable::Cut) => 0,
                 Ok((packet, _)) => packet.weight(),
             };

@@ -13,6 +13,9 @@ use crate::model::op::{Op, Place};
 use crate::track::stream::{Piece, Stream};
 
 use super::counts::Counts;
+use super::websocket::Tunnel;
+
+mod wire;
 
 /// Bytes of a frame that a search looks at: enough for the names that tell a frame from garbage.
 pub(super) const SEARCH_HEAD: usize = 512;
@@ -77,12 +80,17 @@ enum Mode {
 /// One direction.
 #[derive(Debug)]
 pub(super) struct Side {
+    /// The protocol's bytes.
     pub(super) stream: Stream,
+    /// What carries them, if the connection does not itself.
+    tunnel: Option<Box<Tunnel>>,
     mode: Mode,
     /// Whether nothing was passed over yet: the read point may be the connection's first byte.
     virgin: bool,
     /// The piece that was begun is of no interest.
     skipping: bool,
+    /// Something was passed over since the last frame.
+    missed: bool,
     /// What begins at the read point cannot be followed: a search that believes it would not end.
     refused: bool,
     /// What spoke against the protocol lately: chunks in which no frame begins, broken frames.
@@ -94,9 +102,11 @@ impl Default for Side {
     fn default() -> Self {
         Self {
             stream: Stream::default(),
+            tunnel: None,
             mode: Mode::Search,
             virgin: true,
             skipping: false,
+            missed: false,
             refused: false,
             strikes: 0,
             scratch: Vec::new(),
@@ -137,6 +147,7 @@ impl Side {
     /// Passes over `len` bytes that no protocol explains.
     pub(super) fn pass(&mut self, len: u64) {
         self.virgin = false;
+        self.missed = true;
         self.refused = false;
         self.stream.skip(len);
     }
@@ -148,13 +159,24 @@ impl Side {
         self.strikes = 0;
     }
 
-    /// Whether a frame is half here.
-    pub(super) fn is_half(&self) -> bool {
-        self.mode != Mode::Over && self.stream.is_half()
+    /// Makes ops of what is here, as far as it goes.
+    pub(super) fn advance(
+        &mut self,
+        known: &Known<'_>,
+        protocol: &mut dyn Protocol,
+        counts: &mut Counts,
+        out: &mut Vec<Op>,
+    ) -> Step {
+        loop {
+            match self.drain(known, protocol, counts, out) {
+                Step::Wait if self.fill(known.to_server) => {}
+                step => return step,
+            }
+        }
     }
 
-    /// Makes ops of what the stream holds, as far as it goes.
-    pub(super) fn advance(
+    /// Makes ops of what the stream holds.
+    fn drain(
         &mut self,
         known: &Known<'_>,
         protocol: &mut dyn Protocol,
@@ -236,8 +258,10 @@ impl Side {
                 }
                 self.virgin = false;
                 self.skipping = matches!(outcome, Outcome::Skip { .. });
+                self.forget_places();
                 let Some(piece) = self.stream.take(len) else {
                     // Not begun: a loss of unknown length cuts it.
+                    self.missed |= !self.stream.is_partial();
                     return !self.stream.is_partial();
                 };
                 self.fold(piece, known, origin, protocol, counts, out);
@@ -247,6 +271,7 @@ impl Side {
             Outcome::NeedMore if cut => {
                 self.mode = Mode::Search;
                 self.virgin = false;
+                self.missed = true;
                 self.refused = true;
                 true
             }
@@ -258,6 +283,7 @@ impl Side {
                 counts.invalid += 1;
                 self.strikes += 1;
                 self.mode = Mode::Search;
+                self.missed = true;
                 self.refused = true;
                 true
             }
@@ -318,19 +344,21 @@ impl Side {
         }
         counts.frames += 1;
         let to_server = known.to_server == Some(true);
+        let place = Place {
+            connection: known.connection,
+            to_server,
+            start: piece.start,
+            length: piece.len,
+            exact: piece.exact,
+            part: 0,
+        };
         let shortfall = Shortfall::default();
         let view = FrameView {
+            place: self.place(&piece, place),
             bytes: piece.bytes,
             len: piece.len,
             to_server,
-            place: Place {
-                connection: known.connection,
-                to_server,
-                start: piece.start,
-                length: piece.len,
-                exact: piece.exact,
-                part: 0,
-            },
+            follows: !std::mem::take(&mut self.missed),
             at: piece.at,
             last_enter: piece.last_enter,
             tid: piece.tid,
@@ -342,6 +370,7 @@ impl Side {
         let folded = protocol.fold(view, out);
         counts.over_messages += shortfall.messages.get();
         counts.over_bodies += shortfall.bodies.get();
+        counts.undefined += shortfall.undefined.get();
         match folded {
             Ok(()) => {
                 counts.ops += out.len().saturating_sub(before) as u64;

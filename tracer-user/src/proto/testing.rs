@@ -176,7 +176,11 @@ pub(crate) fn meaning(kind: &OpKind) -> String {
         }
         OpKind::Deliver(m) => format!("deliver {}", message(m)),
         OpKind::Settle { name, ids, scope, error: e } => {
-            let scope = if *scope == Scope::Broker { " anywhere" } else { "" };
+            let scope = match scope {
+                Scope::Broker => " anywhere",
+                Scope::Session => " kept",
+                Scope::Connection => "",
+            };
             format!("{name} {ids:?}{scope}{}", error(e))
         }
         OpKind::Subscribe { filters } => format!("subscribe {filters:?}"),

@@ -94,6 +94,12 @@ pub fn correlation(message: &Message) -> Option<&Arc<str>> {
     })
 }
 
+/// Where the answer to this message is to go (MQTT 5's response topic and the like), a header of the decoders.
+#[must_use]
+pub fn reply_to(message: &Message) -> Option<&Arc<str>> {
+    message.headers.iter().find_map(|(name, value)| (&**name == "reply-to").then_some(value))
+}
+
 /// The span that the message's `traceparent` names, and its trace.
 #[must_use]
 pub fn traceparent(message: &Message) -> Option<(TraceId, SpanId)> {

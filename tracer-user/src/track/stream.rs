@@ -6,7 +6,8 @@
 //!
 //! Every segment is one call, so each piece knows when the call that moved its first byte was entered and when
 //! the one that moved its last byte was left. Segments may end in a *hole* (bytes that moved but were not
-//! captured) or be *lost* (bytes of which not even the call was seen).
+//! captured) or be *lost* (bytes of which not even the call was seen). Where packets show what a call did not, the call
+//! is a *promise*: the row waits for its bytes, and if they do not come there is a hole.
 
 mod assembly;
 mod order;
@@ -23,7 +24,9 @@ use assembly::Assembly;
 use order::Order;
 
 pub use assembly::{HELD_BYTES, HELD_SEGMENTS, KEEP_BYTES};
-pub use order::{REORDER_BYTES, REORDER_CHUNKS, REORDER_WINDOW};
+pub use order::{
+    PROMISED_BYTES, PROMISED_CHUNKS, PROMISED_WINDOW, PROMISES, REORDER_BYTES, REORDER_CHUNKS, REORDER_WINDOW,
+};
 
 /// Bytes that one call moved. `payload.size` bytes moved, of which the first `payload.captured.len()` are known.
 #[derive(Clone, Debug)]
@@ -55,6 +58,8 @@ pub struct Counts {
     pub gap_bytes: u64,
     /// Chunks whose position stayed unclear and that were therefore dropped.
     pub unplaced: u64,
+    /// Bytes that packets should have shown and did not.
+    pub unfilled_bytes: u64,
     /// Captured bytes that were let go because [`HELD_BYTES`] or the bytes kept of a piece were reached.
     pub cut_bytes: u64,
 }
@@ -69,6 +74,7 @@ impl Counts {
         self.gaps += other.gaps;
         self.gap_bytes += other.gap_bytes;
         self.unplaced += other.unplaced;
+        self.unfilled_bytes += other.unfilled_bytes;
         self.cut_bytes += other.cut_bytes;
     }
 }
@@ -102,7 +108,8 @@ pub struct Piece {
 }
 
 /// The stream. Bounded: at most [`HELD_SEGMENTS`] segments with [`HELD_BYTES`] captured bytes, one piece under
-/// construction of [`KEEP_BYTES`] (or what [`Self::keep`] says), and [`REORDER_CHUNKS`] chunks with [`REORDER_BYTES`] that wait for an earlier one.
+/// construction of [`KEEP_BYTES`] (or what [`Self::keep`] says), and [`REORDER_CHUNKS`] chunks with [`REORDER_BYTES`]
+/// that wait for an earlier one, or [`PROMISED_CHUNKS`] with [`PROMISED_BYTES`] for one that was promised.
 #[derive(Debug, Default)]
 pub struct Stream {
     order: Order,
@@ -114,6 +121,12 @@ impl Stream {
     /// Takes in what one call moved. A chunk of no bytes is nothing.
     pub fn push(&mut self, chunk: Chunk) {
         self.order.push(chunk, &mut self.assembly, &mut self.counts);
+    }
+
+    /// Takes in what one call moved without its bytes, which were pushed already or will be pushed soon, as packets show
+    /// them. Bounded: [`PROMISES`] calls are waited for, each for [`PROMISED_WINDOW`]; then they are holes.
+    pub fn promise(&mut self, chunk: Chunk) {
+        self.order.promise(chunk, &mut self.assembly, &mut self.counts);
     }
 
     /// An unknown number of events was lost. Where positions are the kernel's, the next one tells how much that was

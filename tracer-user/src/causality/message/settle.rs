@@ -25,10 +25,11 @@ pub(in crate::causality) struct SettleKey {
     pub(super) size: u64,
 }
 
-/// Whose settle ids: a connection's, or a broker's.
+/// Whose settle ids: a connection's, a subscriber's, or a broker's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::causality) enum Owner {
     Connection(u32),
+    Session(u32),
     Broker(u32),
 }
 
@@ -36,6 +37,7 @@ impl Owner {
     pub(super) fn of(conn: &Conn, scope: Scope) -> Self {
         match scope {
             Scope::Connection => Self::Connection(conn.serial),
+            Scope::Session => Self::Session(conn.subscriber),
             Scope::Broker => Self::Broker(conn.broker),
         }
     }
@@ -106,12 +108,14 @@ impl Causality {
         error: Option<Status>,
     ) {
         let Some(conn) = self.conns.get(slot) else { return };
-        let (owner, subscriber) = (Owner::of(conn, scope), conn.subscriber);
+        let (owner, subscriber, serial) = (Owner::of(conn, scope), conn.subscriber, conn.serial);
         let both_seen = conn.broker_seen && conn.client.is_some();
         let mut settled = Vec::with_capacity(ids.len());
         for &id in ids {
             self.unsettled.remove(subscriber, id);
-            match self.settles.remove(&(owner, id)) {
+            // Where the session outlives connections, it may have come when that was not known.
+            let earlier = self.settles.remove(&(owner, id));
+            match earlier.or_else(|| self.settles.remove(&(Owner::Connection(serial), id))) {
                 Some(key) => settled.push(key),
                 None => self.counts.unmatched_settles += u64::from(!both_seen),
             }

@@ -1,7 +1,7 @@
 //! Gets the kernel side running, in the best way that this kernel allows.
 
 use iotrail::host::processes;
-use iotrail::kernel::features::{Feature, chain};
+use iotrail::kernel::features::{self, Feature, chain};
 use iotrail::kernel::load::{self, Hooks, Kernel, LoadError};
 use iotrail::pipeline::select::Plan;
 use iotrail::serve;
@@ -21,6 +21,7 @@ pub(super) fn attach(options: &Options, plan: &Plan) -> Result<Kernel, Failure> 
     let mut load = load::Options {
         capture_bytes: options.capture_bytes,
         data_ring: options.ring << 10,
+        tls: wants_tls(options, plan),
         own_children: !options.command.is_empty(),
         selection: plan.selection.clone(),
         ..load::Options::new(hooks, !options.no_btf)
@@ -34,6 +35,11 @@ pub(super) fn attach(options: &Options, plan: &Plan) -> Result<Kernel, Failure> 
         }
         other => other?,
     };
+    if let Some(Err(error)) = &kernel.egress {
+        tracing::warn!(
+            "the bytes that sendfile and splice send to connections are counted but not seen: {error}"
+        );
+    }
     let in_scope = plan.selection.processes.as_ref();
     if !kernel.attachment.sees_compat
         && options.hooks == HooksArgument::Auto
@@ -43,6 +49,11 @@ pub(super) fn attach(options: &Options, plan: &Plan) -> Result<Kernel, Failure> 
         kernel.attachment.attach_compat()?;
     }
     Ok(kernel)
+}
+
+/// Whether plaintext of TLS libraries is wanted: there are brokers, and nobody said no.
+pub(super) fn wants_tls(options: &Options, plan: &Plan) -> bool {
+    !options.no_tls && (!plan.selection.ports.is_empty() || !plan.selection.unix_paths.is_empty())
 }
 
 /// What is there and what is missing, for `/health/detailed`.
@@ -70,5 +81,8 @@ pub(super) fn features(kernel: &Kernel) -> Vec<serve::state::Feature> {
         consequence: "",
         remedy: "",
     };
-    vec![told(attached), told(btf), told(doctor::device_events())]
+    let mut all = vec![told(attached), told(btf), told(doctor::device_events())];
+    all.extend(kernel.egress.clone().map(|outcome| told(features::packets(outcome))));
+    all.extend(kernel.uring.clone().map(|outcome| told(features::requests(outcome))));
+    all
 }

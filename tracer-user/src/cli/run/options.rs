@@ -64,6 +64,9 @@ pub(crate) struct Options {
     /// Do as if the kernel had no BTF: follow descriptors through open, dup and /proc.
     #[arg(long)]
     pub(super) no_btf: bool,
+    /// Do not hook TLS libraries: encrypted connections to brokers are only counted.
+    #[arg(long)]
+    pub(super) no_tls: bool,
     /// Which tracepoints carry the system calls.
     #[arg(long, value_enum, default_value_t = HooksArgument::Auto)]
     pub(super) hooks: HooksArgument,

@@ -330,6 +330,7 @@ fn an_answer_that_was_spliced_away_is_counted() {
         direction: crate::model::net::Direction::Inward,
         position: crate::model::capture::Position::Unknown,
         length: 5,
+        follows: false,
     };
     devices.feed(&capture(Call::Splice, (20, 30), 5, body), PROCESS, &tty, &mut out);
     devices.tick(Timestamp(60_000_000), &mut out);

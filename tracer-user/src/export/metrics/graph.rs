@@ -122,7 +122,11 @@ impl ServiceGraph {
         match &span.subject {
             Subject::Publish(_) => self.publish(span),
             Subject::Process(..) => self.delivery(span),
-            Subject::Device { .. } | Subject::Broker(_) | Subject::Receive(_) | Subject::Settle(_) => return,
+            Subject::Device { .. }
+            | Subject::Broker(_)
+            | Subject::Receive(_)
+            | Subject::Settle(_)
+            | Subject::Encrypted { .. } => return,
         }
         self.stage.set_held(self.held as u64);
     }

@@ -44,6 +44,7 @@ impl<'a> Key<'a> {
             Subject::Process(message, dispatch) => (4 + u8::from(dispatch.is_some()), Self::message(message)),
             Subject::Receive(message) => (6, Self::message(message)),
             Subject::Settle(message) => (7, Self::message(message)),
+            Subject::Encrypted { system, server } => (8, [*system, &**server, "", "", ""]),
         };
         let error = match &span.status {
             Status::Ok => None,
@@ -241,7 +242,7 @@ impl SpanMetrics {
                 series.totals.push(self.commands.of(labels.clone()));
                 series.durations.push(self.command_duration.of(labels));
             }
-            Subject::Device { .. } => {}
+            Subject::Device { .. } | Subject::Encrypted { .. } => {}
             Subject::Publish(message) => {
                 let operation = operation_labels(span, message);
                 series.totals.push(self.published.of(vec![

@@ -119,6 +119,10 @@ fn subject(subject: &Subject, span: &Span, out: &mut impl Attributes) {
         | Subject::Process(subject, _)
         | Subject::Receive(subject)
         | Subject::Settle(subject) => message(subject, span, out),
+        Subject::Encrypted { system, server } => {
+            out.text(attribute::MESSAGING_SYSTEM, system);
+            broker(server, out);
+        }
     }
 }
 
@@ -153,7 +157,12 @@ fn message(subject: &MessageSubject, span: &Span, out: &mut impl Attributes) {
     if !matches!(span.subject, Subject::Receive(_) | Subject::Settle(_)) {
         out.int(attribute::MESSAGING_MESSAGE_BODY_SIZE, i64::try_from(subject.body_size).unwrap_or(i64::MAX));
     }
-    let (address, port) = server(&subject.server);
+    broker(&subject.server, out);
+}
+
+/// Where a broker is, from its `host:port`.
+fn broker(place: &str, out: &mut impl Attributes) {
+    let (address, port) = server(place);
     if !address.is_empty() {
         out.text(attribute::SERVER_ADDRESS, address);
     }
@@ -170,7 +179,7 @@ pub(crate) fn operation(span: &Span) -> Option<(Cow<'_, str>, &'static str)> {
         Subject::Receive(_) => ("receive".into(), "receive"),
         // `ack {destination}` and its like: the span is named after the command.
         Subject::Settle(_) => (span.name.split(' ').next().unwrap_or_default().into(), "settle"),
-        Subject::Broker(_) | Subject::Device { .. } => return None,
+        Subject::Broker(_) | Subject::Device { .. } | Subject::Encrypted { .. } => return None,
     })
 }
 

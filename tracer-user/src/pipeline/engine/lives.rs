@@ -80,7 +80,7 @@ impl Engine {
     }
 
     fn gone(&mut self, capture: &Capture) {
-        let Some(process) = self.processes.remove(&capture.pid) else { return };
+        let Some(process) = self.processes.get(&capture.pid).map(Arc::clone) else { return };
         let at = capture.at.end;
         self.commands.process_gone(process.key, at, &mut self.finished);
         self.pass_commands();
@@ -88,6 +88,8 @@ impl Engine {
         for end in ends {
             self.close(end, at, capture.tid);
         }
+        self.processes.remove(&capture.pid);
+        self.forget_sessions(capture.pid);
         self.causality.process_gone(process.key, at);
         if let Some(follower) = &mut self.follower {
             follower.gone(capture.pid);

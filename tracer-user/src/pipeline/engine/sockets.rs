@@ -1,9 +1,11 @@
 //! The sockets' side of the engine: which connection a record belongs to, how long it lasts, and its bytes.
 
 use super::Engine;
+use super::tls::Encrypted;
 use crate::model::capture::{Body, Capture};
 use crate::model::net::{Direction, Role, SocketEnd};
 use crate::model::op::System;
+use crate::model::payload::Payload;
 use crate::model::process::ProcessKey;
 use crate::model::time::Timestamp;
 use crate::proto::Connection;
@@ -28,23 +30,40 @@ pub(super) struct Known {
     descriptors: u32,
     /// It was being connected when the connecting call returned, and nothing has moved since.
     pending: bool,
+    /// Its first bytes will be seen, or were.
+    from_start: bool,
+    /// By direction, inwards first: no byte was seen yet.
+    pub(super) untouched: [bool; 2],
+    /// What is seen of it from outside, if it is encrypted.
+    pub(super) encrypted: Option<Encrypted>,
+}
+
+impl End {
+    /// The connection of a process behind a socket, or without its identity behind a descriptor.
+    pub(super) fn of(pid: u32, sock: u64, fd: i32) -> Self {
+        Self { pid, sock, fd: if sock == 0 { fd } else { -1 } }
+    }
 }
 
 impl Engine {
     pub(super) fn socket(&mut self, capture: Capture, socket: SocketEnd) {
         self.totals.socket_records += 1;
-        let end = End { pid: capture.pid, sock: socket.id, fd: if socket.id == 0 { capture.fd } else { -1 } };
+        let end = End::of(capture.pid, socket.id, capture.fd);
         match capture.body {
             Body::Data { direction, position, peek, ref payload, .. } => {
                 let process = self.process(&capture);
                 self.ensure(end, socket, process, capture.at.start, false);
                 let chunk = Chunk { position, at: capture.at, tid: capture.tid, payload: payload.clone() };
+                let encrypted = !peek && self.ciphertext(end, &capture, direction, payload);
+                let chunk = (!encrypted).then_some(chunk);
                 self.data(end, process, &capture, direction, peek, chunk);
             }
-            Body::Unseen { direction, position, length } => {
+            Body::Unseen { direction, position, length, follows } => {
                 let process = self.process(&capture);
                 self.ensure(end, socket, process, capture.at.start, false);
-                if let Some(known) = self.connections.get_mut(&end) {
+                let payload = Payload { size: length, captured: bytes::Bytes::new() };
+                let encrypted = self.ciphertext(end, &capture, direction, &payload);
+                if let Some(known) = self.connections.get_mut(&end).filter(|_| !encrypted) {
                     known.used = capture.at.end;
                     known.connection.unseen(
                         direction,
@@ -52,8 +71,20 @@ impl Engine {
                         capture.at,
                         capture.tid,
                         length,
+                        follows,
                         &mut self.ops,
                     );
+                }
+                self.pass_ops();
+            }
+            Body::Packet { position, ref payload } => {
+                let process = self.process(&capture);
+                self.ensure(end, socket, process, capture.at.start, false);
+                if let Some(known) = self.connections.get_mut(&end) {
+                    known.used = capture.at.end;
+                    let chunk =
+                        Chunk { position, at: capture.at, tid: capture.tid, payload: payload.clone() };
+                    known.connection.feed(Direction::Outward, chunk, &mut self.ops);
                 }
                 self.pass_ops();
             }
@@ -107,14 +138,15 @@ impl Engine {
         self.totals.refuse(system.map_or("unknown", System::name), server);
     }
 
-    fn data(
+    /// A call moved bytes, or failed to. `chunk`: what it moved, if that is no ciphertext.
+    pub(super) fn data(
         &mut self,
         end: End,
         process: ProcessKey,
         capture: &Capture,
         direction: Direction,
         peek: bool,
-        chunk: Chunk,
+        chunk: Option<Chunk>,
     ) {
         let Some(known) = self.connections.get_mut(&end) else { return };
         known.used = capture.at.end;
@@ -134,9 +166,7 @@ impl Engine {
             self.close(end, capture.at.end, capture.tid);
             return;
         }
-        if capture.result <= 0 {
-            return;
-        }
+        let Some(chunk) = chunk.filter(|_| capture.result > 0) else { return };
         if direction == Direction::Outward {
             self.commands.moved_on(process, capture.tid, &mut self.finished);
             self.pass_commands();
@@ -176,6 +206,23 @@ impl Engine {
                 self.close(oldest, at, 0);
             }
         }
+        self.want_libraries(end.pid);
+        let known = Known {
+            connection: self.decoder(process, socket, from_start),
+            socket,
+            used: at,
+            descriptors: 1,
+            pending: false,
+            from_start,
+            untouched: [from_start; 2],
+            encrypted: None,
+        };
+        if let Some(previous) = self.connections.insert(end, known) {
+            self.totals.proto.add(&previous.connection.counts());
+        }
+    }
+
+    fn decoder(&self, process: ProcessKey, socket: SocketEnd, from_start: bool) -> Connection {
         let here = self.protocol(socket.local.port());
         let there = self.protocol(socket.remote.port());
         let role = match (here, there) {
@@ -183,22 +230,33 @@ impl Engine {
             (None, Some(_)) => Some(Role::Client),
             (None, None) => None,
         };
-        let connection =
-            Connection::new(process, socket, role, here.or(there), from_start).with_memory(&self.memory);
-        if let Some(previous) = self
-            .connections
-            .insert(end, Known { connection, socket, used: at, descriptors: 1, pending: false })
-        {
-            self.totals.proto.add(&previous.connection.counts());
+        Connection::new(process, socket, role, here.or(there), from_start).with_memory(&self.memory)
+    }
+
+    /// A connection is encrypted from here on. What was taken for its protocol until now was none, unless that stands.
+    pub(super) fn encrypt(&mut self, end: End, process: ProcessKey, at: Timestamp) {
+        let Some(known) = self.connections.get(&end) else { return };
+        let fresh = known.connection.system().is_none();
+        let decoder = fresh.then(|| self.decoder(process, known.socket, known.from_start));
+        self.want_libraries(end.pid);
+        self.tls.counts.connections += 1;
+        if let Some(known) = self.connections.get_mut(&end) {
+            known.encrypted = Some(Encrypted { first: at, last: at, ..Encrypted::default() });
+            if let Some(decoder) = decoder {
+                let previous = std::mem::replace(&mut known.connection, decoder);
+                self.totals.proto.add(&previous.counts());
+            }
         }
     }
 
-    fn protocol(&self, port: u16) -> Option<System> {
+    pub(super) fn protocol(&self, port: u16) -> Option<System> {
         self.settings.brokers.iter().find(|(known, _)| *known == port).map(|(_, system)| *system)
     }
 
     pub(super) fn close(&mut self, end: End, at: Timestamp, tid: u32) {
+        self.end_sessions(end);
         if let Some(mut known) = self.connections.remove(&end) {
+            self.report_encrypted(&known, end.pid);
             known.connection.close(at, tid, &mut self.ops);
             self.totals.proto.add(&known.connection.counts());
             self.pass_ops();

@@ -35,6 +35,7 @@ impl Response {
             bytes,
             len,
             to_server: false,
+            follows: true,
             place,
             at,
             last_enter,
@@ -69,16 +70,13 @@ impl Early {
     /// The response to request `correlation`, if it came already. Requests go in the order of their numbers, so those to earlier
     /// ones are let go: theirs were not seen.
     pub(super) fn take(&mut self, correlation: i32) -> Option<Response> {
-        loop {
-            let front = self.responses.front()?.correlation;
-            if front.wrapping_sub(correlation) > 0 {
-                return None;
-            }
-            let response = self.pop();
-            if front == correlation {
-                return response;
-            }
+        while self.responses.front()?.correlation.wrapping_sub(correlation) < 0 {
+            self.pop();
         }
+        let index = self.responses.iter().position(|response| response.correlation == correlation)?;
+        let response = self.responses.remove(index)?;
+        self.held = self.held.saturating_sub(response.bytes.len());
+        Some(response)
     }
 
     fn pop(&mut self) -> Option<Response> {

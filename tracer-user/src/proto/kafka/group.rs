@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashSet;
+
 use super::Kafka;
 use super::api::{RequestHeader, key};
 use super::asked::What;
@@ -164,7 +166,7 @@ impl Kafka {
         if in_transaction || version >= 3 {
             reader.i32()?;
         }
-        let mut refused = Vec::new();
+        let mut refused = HashSet::new();
         let mut reason = errors::NONE;
         for _ in 0..reader.count()? {
             let topic = Topic::read(reader, by_id, &mut self.names)?;
@@ -173,23 +175,20 @@ impl Kafka {
                 reader.tags()?;
                 if code != errors::NONE {
                     reason = code;
-                    refused.push((topic.clone(), partition));
+                    refused.insert((topic.clone(), partition));
                 }
             }
             reader.tags()?;
         }
-        // Where all is refused, which is the rule, nothing has to be looked for.
-        let (lost, kept): (Vec<_>, Vec<_>) = upto.into_iter().partition(|(topic, committed)| {
-            !refused.is_empty()
-                && refused
-                    .iter()
-                    .any(|(other, partition)| *partition == committed.next.partition && other == topic)
-        });
+        let (mut kept, mut lost) = (Vec::new(), Vec::new());
+        for (topic, committed) in upto {
+            let is_lost = !refused.is_empty() && refused.contains(&(topic, committed.next.partition));
+            if is_lost { &mut lost } else { &mut kept }.push(committed);
+        }
         for (upto, code, part) in [(kept, errors::NONE, 0), (lost, reason, 1)] {
             if upto.is_empty() {
                 continue;
             }
-            let upto = upto.into_iter().map(|(_, committed)| committed).collect();
             let kind = OpKind::Commit { group: Arc::clone(group), upto, error: errors::name(code) };
             let mut op = frame.view.op_of(&span, self.client_id.as_ref(), kind);
             op.place.part = part;

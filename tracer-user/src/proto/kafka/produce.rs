@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use super::Kafka;
 use super::api::RequestHeader;
 use super::asked::{Produced, What};
@@ -107,13 +109,17 @@ impl Kafka {
         produced: &[Produced],
         reader: &mut Reader<'_>,
     ) -> Result<(), Unusable> {
+        let mut open: HashMap<_, Vec<&Produced>> = HashMap::new();
+        for part in produced {
+            open.entry((part.topic.clone(), part.partition)).or_default().push(part);
+        }
         for _ in 0..reader.count()? {
             let topic = Topic::read(reader, version >= BY_ID, &mut self.names)?;
             for _ in 0..reader.count()? {
                 let (index, code, base) = (reader.i32()?, reader.i16()?, reader.i64()?);
-                let known = produced.iter().filter(|part| part.partition == index && part.topic == topic);
                 let mut offset = base;
-                for part in known {
+                // Once: what is answered again means nothing.
+                for part in open.remove(&(topic.clone(), index)).unwrap_or_default() {
                     let partition = Partition::new(Arc::clone(&part.name), index, &mut self.names);
                     // Of a batch that it has already the broker may not know the offsets any more.
                     let error = if code == DUPLICATE_SEQUENCE_NUMBER { None } else { errors::name(code) };

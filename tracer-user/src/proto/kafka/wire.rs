@@ -3,6 +3,9 @@
 use crate::proto::Unusable;
 use crate::proto::memory::TopicId;
 
+/// Longest string, 2^15 - 1 bytes.
+const STRING_MAX: usize = 0x7fff;
+
 /// Reads a structure of `end` bytes of which `bytes` are known.
 #[derive(Clone, Debug)]
 pub(super) struct Reader<'a> {
@@ -131,6 +134,10 @@ impl<'a> Reader<'a> {
     /// (`COMPACT`) `NULLABLE_STRING`.
     pub(super) fn text(&mut self) -> Result<Option<&'a str>, Unusable> {
         let Some(length) = self.length(false)? else { return Ok(None) };
+        // Compact ones may have no more either, although their length could say so.
+        if length > STRING_MAX {
+            return Err(Unusable::Malformed);
+        }
         std::str::from_utf8(self.take(length)?).map(Some).map_err(|_| Unusable::Malformed)
     }
 

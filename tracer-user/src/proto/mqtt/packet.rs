@@ -3,8 +3,16 @@
 use crate::proto::{Header, Unusable};
 
 mod connect;
+mod properties;
+mod publish;
+mod reader;
+mod subscribe;
 
 pub(super) use connect::{Connect, Will};
+pub(super) use properties::{Properties, Property};
+pub(super) use publish::Publish;
+use reader::Reader;
+pub(super) use subscribe::{Options, Subscribe};
 
 // Section 2.2.1, table 2.1.
 pub(super) const CONNECT: u8 = 1;
@@ -34,13 +42,27 @@ const TIDY_MAX: u32 = 4096;
 /// Protocol level (section 3.1.2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Level {
-    /// CONNECT was not seen: 3.1.1 is assumed where it fits.
+    /// CONNECT was not seen, nor anything that only one of them has.
     #[default]
     Unknown,
+    /// CONNECT was not seen; something that MQTT 5 cannot be was.
+    MaybeThree,
+    /// CONNECT was not seen; something that only MQTT 5 can be was.
+    MaybeFive,
     /// 3.1 or 3.1.1, the same but for CONNECT.
     Three,
     /// MQTT 5.
     Five,
+}
+
+impl Level {
+    /// The level, if CONNECT told it: what else tells it may be garbage.
+    pub(super) fn sure(self) -> Self {
+        match self {
+            Self::MaybeThree | Self::MaybeFive => Self::Unknown,
+            known => known,
+        }
+    }
 }
 
 /// The fixed header (section 2.2).
@@ -60,33 +82,19 @@ pub(super) struct Fixed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Packet<'a> {
     Connect(Connect<'a>),
-    Connack { code: u8 },
+    Connack { present: bool, code: u8, properties: Properties<'a> },
     Publish(Publish<'a>),
     Puback { id: u16, code: u8 },
     Pubrec { id: u16, code: u8 },
     Pubrel,
     Pubcomp { id: u16, code: u8 },
-    Subscribe { filters: Vec<&'a str> },
-    Suback { refused: Option<u8> },
-    Unsubscribe,
-    Unsuback,
+    Subscribe(Subscribe<'a>),
+    Suback { id: u16, codes: &'a [u8] },
+    Unsubscribe { filters: Vec<&'a str> },
+    Unsuback { codes: &'a [u8] },
     Ping,
     Disconnect { code: u8 },
-    Auth,
-}
-
-/// PUBLISH (section 3.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Publish<'a> {
-    pub(super) dup: bool,
-    pub(super) qos: u8,
-    pub(super) retain: bool,
-    /// Empty where MQTT 5 stands an alias for it.
-    pub(super) topic: &'a str,
-    /// Packet identifier, 0 with QoS 0.
-    pub(super) id: u16,
-    /// Where the body begins in the packet.
-    pub(super) body: usize,
+    Auth { code: u8 },
 }
 
 impl Fixed {
@@ -196,19 +204,33 @@ impl Fixed {
 }
 
 impl<'a> Packet<'a> {
-    /// The packet whose fixed header `fixed` is at the front of `bytes`, and the level it was read with: where the
-    /// level is unknown, what makes sense only in MQTT 5 is read so.
+    /// The packet whose fixed header `fixed` is at the front of `bytes`, and what is known of the level now. Where CONNECT
+    /// was not seen, the packet is read as the level at which it makes sense. A PUBLISH of MQTT 5 without properties
+    /// looks like one of 3.1.1 whose body begins with a zero byte, which programs seldom send: it is taken for the former.
     ///
     /// # Errors
     /// [`Unusable::Cut`] if `bytes` end before the packet does and what is missing is needed.
     pub(super) fn read(bytes: &'a [u8], fixed: &Fixed, level: Level) -> Result<(Self, Level), Unusable> {
-        if level != Level::Unknown {
-            return Ok((Self::read_as(bytes, fixed, level == Level::Five)?, level));
-        }
-        match Self::read_as(bytes, fixed, false) {
-            Err(Unusable::Malformed) => Ok((Self::read_as(bytes, fixed, true)?, Level::Five)),
-            Ok(packet) => Ok((packet, Level::Unknown)),
-            Err(Unusable::Cut) => Err(Unusable::Cut),
+        let publish = fixed.kind == PUBLISH;
+        let (five, other) = match level {
+            Level::Three => (false, false),
+            Level::Five => (true, true),
+            Level::MaybeThree => (false, true),
+            Level::MaybeFive => (true, false),
+            Level::Unknown => (publish, !publish),
+        };
+        match Self::read_as(bytes, fixed, five) {
+            Err(Unusable::Malformed) if other != five => {
+                let level = if other { Level::MaybeFive } else { Level::MaybeThree };
+                Ok((Self::read_as(bytes, fixed, other)?, level))
+            }
+            Err(Unusable::Cut) if level == Level::Unknown && publish => {
+                Ok((Self::read_as(bytes, fixed, false)?, level))
+            }
+            Ok(Self::Publish(publish)) if level == Level::Unknown && !publish.properties.is_empty() => {
+                Ok((Self::Publish(publish), Level::MaybeFive))
+            }
+            other => Ok((other?, level)),
         }
     }
 
@@ -225,14 +247,14 @@ impl<'a> Packet<'a> {
                 if flags > 1 || (!five && code > 5) || (flags == 1 && code != 0) {
                     return Err(Unusable::Malformed);
                 }
-                reader.properties(five)?;
+                let properties = reader.properties(five, properties::OF_CONNACK)?;
                 reader.finish()?;
-                Self::Connack { code }
+                Self::Connack { present: flags == 1, code, properties }
             }
             PUBLISH => Self::Publish(Publish::read(&mut reader, fixed.flags, five)?),
             PUBACK | PUBREC | PUBREL | PUBCOMP => {
                 let id = reader.id()?;
-                let code = reader.reason(five)?;
+                let code = reader.reason(five, properties::OF_ANSWER)?;
                 match fixed.kind {
                     PUBACK => Self::Puback { id, code },
                     PUBREC => Self::Pubrec { id, code },
@@ -240,23 +262,10 @@ impl<'a> Packet<'a> {
                     _ => Self::Pubcomp { id, code },
                 }
             }
-            SUBSCRIBE => {
-                reader.id()?;
-                reader.properties(five)?;
-                let mut filters = Vec::new();
-                // At least one [MQTT-3.8.3-3]; those behind the captured bytes are not missed.
-                while filters.is_empty() || !reader.is_at_end() {
-                    let filter = match Self::filter(&mut reader, five) {
-                        Err(Unusable::Cut) if !filters.is_empty() => break,
-                        other => other?,
-                    };
-                    filters.push(filter);
-                }
-                Self::Subscribe { filters }
-            }
+            SUBSCRIBE => Self::Subscribe(Subscribe::read(&mut reader, five)?),
             SUBACK => {
-                reader.id()?;
-                reader.properties(five)?;
+                let id = reader.id()?;
+                reader.properties(five, properties::OF_ANSWER)?;
                 let codes = reader.rest();
                 // Section 3.9.3: 0, 1, 2 or 0x80, and MQTT 5's reasons above.
                 if codes
@@ -265,49 +274,39 @@ impl<'a> Packet<'a> {
                 {
                     return Err(Unusable::Malformed);
                 }
-                Self::Suback { refused: codes.iter().copied().find(|&code| code >= 0x80) }
+                Self::Suback { id, codes }
             }
             UNSUBSCRIBE => {
                 reader.id()?;
-                reader.properties(five)?;
+                reader.properties(five, properties::OF_UNSUBSCRIBE)?;
                 // At least one [MQTT-3.10.3-2].
-                reader.topic()?;
+                let mut filters = vec![reader.topic()?];
                 while !reader.is_at_end() {
-                    reader.topic()?;
+                    match reader.topic() {
+                        Err(Unusable::Cut) => break,
+                        filter => filters.push(filter?),
+                    }
                 }
-                Self::Unsubscribe
+                Self::Unsubscribe { filters }
             }
             UNSUBACK => {
                 reader.id()?;
-                reader.properties(five)?;
+                reader.properties(five, properties::OF_ANSWER)?;
                 if !five {
                     reader.finish()?;
                 }
+                let codes = reader.rest();
                 // MQTT 5, section 3.11.3: a reason for each filter.
-                if reader.rest().iter().any(|code| !matches!(code, 0 | 0x11 | 0x80..=0xa2)) {
+                if codes.iter().any(|code| !matches!(code, 0 | 0x11 | 0x80..=0xa2)) {
                     return Err(Unusable::Malformed);
                 }
-                Self::Unsuback
+                Self::Unsuback { codes }
             }
             PINGREQ | PINGRESP => Self::Ping,
-            DISCONNECT => Self::Disconnect { code: reader.reason(five)? },
-            _ => {
-                reader.reason(true)?;
-                Self::Auth
-            }
+            DISCONNECT => Self::Disconnect { code: reader.reason(five, properties::OF_DISCONNECT)? },
+            _ => Self::Auth { code: reader.reason(true, properties::OF_AUTH)? },
         };
         Ok(packet)
-    }
-
-    fn filter(reader: &mut Reader<'a>, five: bool) -> Result<&'a str, Unusable> {
-        let filter = reader.topic()?;
-        let options = reader.u8()?;
-        // The upper bits are reserved [MQTT-3.8.3-4], of MQTT 5's only two.
-        let reserved = if five { 0xc0 } else { 0xfc };
-        if options & reserved != 0 || options & 3 == 3 {
-            return Err(Unusable::Malformed);
-        }
-        Ok(filter)
     }
 
     /// See [`Header::weight`].
@@ -315,9 +314,9 @@ impl<'a> Packet<'a> {
         match self {
             Self::Connect(_) => Header::SIGNATURE,
             Self::Publish(publish) if publish.topic.is_empty() => 0,
-            Self::Connack { .. } | Self::Publish(_) | Self::Subscribe { .. } | Self::Unsubscribe => 2,
+            Self::Connack { .. } | Self::Publish(_) | Self::Subscribe(_) | Self::Unsubscribe { .. } => 2,
             Self::Puback { .. } | Self::Pubrec { .. } | Self::Pubrel | Self::Pubcomp { .. } => 2,
-            Self::Disconnect { .. } | Self::Auth => 0,
+            Self::Disconnect { .. } | Self::Auth { .. } => 0,
             _ => 1,
         }
     }
@@ -327,136 +326,8 @@ impl<'a> Packet<'a> {
         let tidy = |topic: &str| !topic.bytes().any(|byte| byte < 0x20 || byte == 0x7f);
         match self {
             Self::Publish(publish) => tidy(publish.topic),
-            Self::Subscribe { filters } => filters.iter().all(|filter| tidy(filter)),
+            Self::Subscribe(subscribe) => subscribe.filters.iter().all(|(filter, _)| tidy(filter)),
             _ => true,
         }
-    }
-}
-
-impl<'a> Publish<'a> {
-    fn read(reader: &mut Reader<'a>, flags: u8, five: bool) -> Result<Self, Unusable> {
-        let qos = (flags >> 1) & 3;
-        let topic = if five { reader.text()? } else { reader.topic()? };
-        // [MQTT-3.3.2-2]
-        if topic.bytes().any(|byte| matches!(byte, b'+' | b'#')) {
-            return Err(Unusable::Malformed);
-        }
-        let id = if qos == 0 { 0 } else { reader.id()? };
-        reader.properties(five)?;
-        Ok(Self { dup: flags & 8 != 0, qos, retain: flags & 1 != 0, topic, id, body: reader.at })
-    }
-}
-
-/// Reads a packet of `end` bytes of which `bytes` are known.
-#[derive(Debug)]
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    end: u64,
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], Unusable> {
-        let next = self.at.saturating_add(count);
-        if next as u64 > self.end {
-            return Err(Unusable::Malformed);
-        }
-        let bytes = self.bytes.get(self.at..next).ok_or(Unusable::Cut)?;
-        self.at = next;
-        Ok(bytes)
-    }
-
-    fn u8(&mut self) -> Result<u8, Unusable> {
-        Ok(self.take(1)?[0])
-    }
-
-    fn u16(&mut self) -> Result<u16, Unusable> {
-        let bytes = self.take(2)?;
-        Ok(u16::from_be_bytes([bytes[0], bytes[1]]))
-    }
-
-    /// A packet identifier: never 0 [MQTT-2.3.1-1].
-    fn id(&mut self) -> Result<u16, Unusable> {
-        match self.u16()? {
-            0 => Err(Unusable::Malformed),
-            id => Ok(id),
-        }
-    }
-
-    /// Section 1.5.3; without NUL [MQTT-1.5.3-2].
-    fn text(&mut self) -> Result<&'a str, Unusable> {
-        let length = self.u16()?;
-        let text = std::str::from_utf8(self.take(usize::from(length))?).map_err(|_| Unusable::Malformed)?;
-        if text.as_bytes().contains(&0) { Err(Unusable::Malformed) } else { Ok(text) }
-    }
-
-    /// A topic or filter: a character at least [MQTT-4.7.3-1].
-    fn topic(&mut self) -> Result<&'a str, Unusable> {
-        match self.text()? {
-            "" => Err(Unusable::Malformed),
-            topic => Ok(topic),
-        }
-    }
-
-    /// Binary data with its length before it: what is known of it, and how long it is.
-    fn binary(&mut self) -> Result<(&'a [u8], u64), Unusable> {
-        let length = usize::from(self.u16()?);
-        let next = self.at.saturating_add(length);
-        if next as u64 > self.end {
-            return Err(Unusable::Malformed);
-        }
-        let rest = self.bytes.get(self.at..).unwrap_or(&[]);
-        self.at = next;
-        Ok((rest.get(..length).unwrap_or(rest), length as u64))
-    }
-
-    /// Steps over MQTT 5's properties (MQTT 5, section 2.2.2).
-    fn properties(&mut self, five: bool) -> Result<(), Unusable> {
-        if !five {
-            return Ok(());
-        }
-        let mut length = 0usize;
-        for shift in [0, 7, 14, 21] {
-            let byte = self.u8()?;
-            length |= usize::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                self.take(length)?;
-                return Ok(());
-            }
-        }
-        Err(Unusable::Malformed)
-    }
-
-    /// What ends a packet that has a reason in MQTT 5, and nothing before: 0 if there is none.
-    fn reason(&mut self, five: bool) -> Result<u8, Unusable> {
-        if self.is_at_end() || !five {
-            self.finish()?;
-            return Ok(0);
-        }
-        let code = self.u8()?;
-        // MQTT 5, section 2.4: the reasons that these packets can have.
-        if !matches!(code, 0x00 | 0x04 | 0x10 | 0x18 | 0x19 | 0x80..=0xa2) {
-            return Err(Unusable::Malformed);
-        }
-        if !self.is_at_end() {
-            self.properties(true)?;
-        }
-        self.finish()?;
-        Ok(code)
-    }
-
-    fn is_at_end(&self) -> bool {
-        self.at as u64 >= self.end
-    }
-
-    fn finish(&self) -> Result<(), Unusable> {
-        if self.is_at_end() { Ok(()) } else { Err(Unusable::Malformed) }
-    }
-
-    /// What is known of the rest.
-    fn rest(&mut self) -> &'a [u8] {
-        let rest = self.bytes.get(self.at..).unwrap_or(&[]);
-        self.at = self.bytes.len();
-        rest
     }
 }

@@ -8,6 +8,7 @@ use crate::model::op::OpKind;
 use crate::names::attribute::{MQTT_DUP, MQTT_QOS, MQTT_RETAIN};
 use crate::proto::testing::{Bench, hex};
 
+mod five;
 mod packets;
 mod recorded;
 
@@ -28,6 +29,7 @@ fn check(mut bench: Bench, calls: &str, expected: Expect) {
     text.push_str(&format!("{} frames", counts.frames));
     for (name, count) in [
         ("cut", counts.cut_frames),
+        ("undefined", counts.undefined),
         ("invalid", counts.invalid),
         ("resyncs", counts.resyncs),
         ("skipped", counts.skipped_bytes),
@@ -101,9 +103,9 @@ fn a_consumer_with_every_quality_of_service() {
             client < 1010+10 50..50..51 c2 deliver a/b retained b"old" 3/3
             client < 1020+7 60..60..61 c2 deliver a/b b"" 0/0
             client < 1027+10 70..70..71 c2 deliver a/b id=1 settle b"1" 1/1
-            client > 5033+4 80..80..81 c2 ack [1]
+            client > 5033+4 80..80..81 c2 ack [1] kept
             client < 1037+10 90..90..91 c2 deliver a/b id=2 settle b"2" 1/1
-            client > 5041+4 120..120..121 c2 ack [2]
+            client > 5041+4 120..120..121 c2 ack [2] kept
             client < 1051+10 130..130..131 c2 deliver a/b id=2 again settle b"2" 1/1
             client > 5054+0 160..160..160 c2 disconnect clean=false
             15 frames
@@ -247,11 +249,11 @@ fn version_5_keeps_topics_and_bodies_right() {
             client > 5039+13 50..50..51 five publish a/b id=2 settle b"hey" 3/3
             client < 1014+5 60..60..61 five settled 2 error=quota_exceeded
             client > 5052+10 70..70..71 five subscribe ["x/"]
-            client < 1019+6 80..80..81 five error subscribe_refused
+            client < 1019+6 80..80..81 five error not_authorized
             client < 1025+10 90..90..91 five deliver x/ retained b"abc" 3/3
             client < 1035+4 110..110..111 five error server_shutting_down
             client > 5069+0 120..120..120 five disconnect clean=false
-            11 frames, cut 1
+            11 frames, invalid 1
         "#]],
     );
     // The client asks for its will.
@@ -274,7 +276,7 @@ fn version_5_keeps_topics_and_bodies_right() {
          < 40 03 0001 10
          > 32 09 0003 'a/b' 0002 00 'x'",
         expect![[r#"
-            client > 5000+11 10..10..11 - publish a/b id=1 settle b"\0x" 2/2
+            client > 5000+11 10..10..11 - publish a/b id=1 settle b"x" 1/1
             client < 1000+5 20..20..21 - settled 1
             client > 5011+11 30..30..31 - publish a/b id=2 settle b"x" 1/1
             3 frames

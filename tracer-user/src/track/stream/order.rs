@@ -18,6 +18,20 @@ pub const REORDER_BYTES: usize = 256 * 1024;
 /// call and the hand-over of the event, less than anybody who waits for a trace notices.
 pub const REORDER_WINDOW: u64 = 50_000_000;
 
+/// Calls whose bytes are waited for: a program that sends files makes a few calls for each answer, of which only the last
+/// have bytes that have not left yet.
+pub const PROMISES: usize = 64;
+
+/// How long the bytes of a call are waited for after it returned, in ns: packets leave at once unless the peer or the
+/// network is slow; what comes later than this would come too late for its trace.
+pub const PROMISED_WINDOW: u64 = 250_000_000;
+
+/// Chunks that may wait for bytes that were promised: what a busy connection moves in a round trip.
+pub const PROMISED_CHUNKS: usize = 256;
+
+/// Captured bytes that may wait for bytes that were promised.
+pub const PROMISED_BYTES: usize = 1024 * 1024;
+
 /// A position this far behind the newest one is a repetition; farther behind it is taken as a jump forward. Great
 /// enough for any number of late chunks, small against the 2^32 positions there are.
 const BACKWARD: u32 = 1 << 26;
@@ -38,6 +52,8 @@ pub(super) struct Order {
     ahead: Vec<Segment>,
     /// Chunks of which only the earliest possible position is known, in the order they came.
     contested: Vec<Segment>,
+    /// Calls that moved bytes which packets will show, by position; those before `end` are fulfilled and gone.
+    promised: Vec<Segment>,
     /// Events were lost since the last chunk.
     lossy: bool,
     /// Latest time seen.
@@ -51,6 +67,7 @@ impl Default for Order {
             shift: None,
             ahead: Vec::new(),
             contested: Vec::new(),
+            promised: Vec::new(),
             lossy: false,
             now: Timestamp(0),
         }
@@ -66,20 +83,9 @@ impl Order {
         counts.chunks += 1;
         counts.bytes = counts.bytes.saturating_add(size);
         self.now = self.now.max(chunk.at.end);
-        let mut segment = Segment {
-            start: self.end,
-            size,
-            captured: chunk.payload.captured,
-            enter: chunk.at.start,
-            last_enter: chunk.at.start,
-            exit: chunk.at.end.max(chunk.at.start),
-            tid: chunk.tid,
-            exact: false,
-            lost: false,
-            broken: false,
-        };
-        segment.limit();
-        match chunk.position {
+        let position = chunk.position;
+        let mut segment = Segment::new(self.end, chunk);
+        match position {
             Position::Sequence(number) => {
                 segment.start = self.locate(number);
                 segment.exact = true;
@@ -106,25 +112,52 @@ impl Order {
         self.expire(self.now, to, counts);
     }
 
+    /// Without a position there is nowhere to wait for the bytes.
+    pub(super) fn promise(&mut self, chunk: Chunk, to: &mut Assembly, counts: &mut Counts) {
+        let Position::Sequence(number) = chunk.position else { return self.push(chunk, to, counts) };
+        self.now = self.now.max(chunk.at.end);
+        let mut segment = Segment::new(self.locate(number), chunk);
+        segment.exact = true;
+        if segment.end() <= self.end {
+            return;
+        }
+        let index = self.promised.partition_point(|s| s.start <= segment.start);
+        self.promised.insert(index, segment);
+        if self.promised.len() > PROMISES {
+            self.step(to, counts);
+        }
+        self.expire(self.now, to, counts);
+    }
+
     pub(super) fn gap(&mut self, to: &mut Assembly, counts: &mut Counts) {
         self.release_all(to, counts);
         self.lossy = true;
     }
 
     pub(super) fn expire(&mut self, now: Timestamp, to: &mut Assembly, counts: &mut Counts) {
-        if self.ahead.is_empty() && self.contested.is_empty() {
+        if !self.is_waiting() {
             return;
         }
         self.now = self.now.max(now);
-        while let Some(first) = self.ahead.first() {
-            let over = self.ahead.len() > REORDER_CHUNKS
-                || self.ahead.iter().map(|s| s.captured.len()).sum::<usize>() > REORDER_BYTES
-                || self.ahead.iter().any(|s| self.now.since(s.exit) >= REORDER_WINDOW);
+        while !self.ahead.is_empty() || !self.promised.is_empty() {
+            let held = self.ahead.iter().map(|s| s.captured.len()).sum::<usize>();
+            let over = match self.promised.first().filter(|s| s.start <= self.end) {
+                Some(promise) => {
+                    self.ahead.len() > PROMISED_CHUNKS
+                        || held > PROMISED_BYTES
+                        || self.now.since(promise.exit) >= PROMISED_WINDOW
+                }
+                None => {
+                    self.ahead.len() > REORDER_CHUNKS
+                        || held > REORDER_BYTES
+                        || self.ahead.iter().any(|s| self.now.since(s.exit) >= REORDER_WINDOW)
+                        || self.promised.iter().any(|s| self.now.since(s.exit) >= PROMISED_WINDOW)
+                }
+            };
             if !over {
-                return;
+                break;
             }
-            let start = first.start;
-            self.close_gap(start, to, counts);
+            self.step(to, counts);
         }
         if self.contested.first().is_some_and(|s| self.now.since(s.exit) >= REORDER_WINDOW) {
             self.release_contested(to, counts);
@@ -136,7 +169,7 @@ impl Order {
     }
 
     pub(super) fn is_waiting(&self) -> bool {
-        !self.ahead.is_empty() || !self.contested.is_empty()
+        !self.ahead.is_empty() || !self.contested.is_empty() || !self.promised.is_empty()
     }
 
     /// Gives a piece the position that the outside knows.
@@ -206,6 +239,37 @@ impl Order {
         }
     }
 
+    /// Ends the wait for what comes next: it is a hole if it was promised, else lost.
+    fn step(&mut self, to: &mut Assembly, counts: &mut Counts) {
+        let ahead = self.ahead.first().map(|s| s.start);
+        match self.promised.first().map(|s| s.start) {
+            Some(start) if ahead.is_none_or(|ahead| start < ahead) => {
+                if start > self.end {
+                    return self.close_gap(start, to, counts);
+                }
+                let mut hole = self.promised.remove(0);
+                hole.trim(self.end.saturating_sub(hole.start).min(hole.size.saturating_sub(1)));
+                if let Some(ahead) = ahead.filter(|ahead| *ahead < hole.end()) {
+                    // What lies behind these bytes may come yet.
+                    let mut rest = hole.clone();
+                    rest.trim(ahead.saturating_sub(hole.start));
+                    hole.size = ahead.saturating_sub(hole.start);
+                    self.promised.insert(0, rest);
+                }
+                counts.chunks += 1;
+                counts.bytes = counts.bytes.saturating_add(hole.size);
+                counts.unfilled_bytes = counts.unfilled_bytes.saturating_add(hole.size);
+                self.append(hole, to, counts);
+                self.drain(to, counts);
+            }
+            _ => {
+                if let Some(start) = ahead {
+                    self.close_gap(start, to, counts);
+                }
+            }
+        }
+    }
+
     /// Fills the stretch up to `until`: with contested chunks if they fit exactly, else it is lost.
     fn close_gap(&mut self, until: u64, to: &mut Assembly, counts: &mut Counts) {
         let missing = until.saturating_sub(self.end);
@@ -237,8 +301,8 @@ impl Order {
     }
 
     fn release_all(&mut self, to: &mut Assembly, counts: &mut Counts) {
-        while let Some(start) = self.ahead.first().map(|s| s.start) {
-            self.close_gap(start, to, counts);
+        while !self.ahead.is_empty() || !self.promised.is_empty() {
+            self.step(to, counts);
         }
         self.release_contested(to, counts);
     }
@@ -260,17 +324,39 @@ impl Order {
             lost: true,
             broken: missing.is_none(),
         };
-        self.end = self.end.saturating_add(size);
-        to.append(lost, counts);
+        self.append(lost, to, counts);
     }
 
     fn append(&mut self, segment: Segment, to: &mut Assembly, counts: &mut Counts) {
-        self.end = segment.start.saturating_add(segment.size);
+        self.end = segment.end();
         to.append(segment, counts);
+        self.promised.retain(|s| s.end() > self.end);
     }
 }
 
 impl Segment {
+    /// What one call moved, `start` being where it lies as far as is known yet.
+    fn new(start: u64, chunk: Chunk) -> Self {
+        let mut segment = Self {
+            start,
+            size: chunk.payload.size,
+            captured: chunk.payload.captured,
+            enter: chunk.at.start,
+            last_enter: chunk.at.start,
+            exit: chunk.at.end.max(chunk.at.start),
+            tid: chunk.tid,
+            exact: false,
+            lost: false,
+            broken: false,
+        };
+        segment.limit();
+        segment
+    }
+
+    fn end(&self) -> u64 {
+        self.start.saturating_add(self.size)
+    }
+
     /// Keeps to `captured.len() <= size`.
     fn limit(&mut self) {
         if self.captured.len() as u64 > self.size {

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod promises;
+
 /// A chunk that begins at TCP number `number`, moved `size` bytes of which `captured` are known, in `at..at + 1` ms.
 fn chunk(number: u32, captured: &[u8], size: u64, at: u64) -> Chunk {
     Chunk {

@@ -155,6 +155,7 @@ impl Alone {
             len: length,
             bytes: Bytes::from(bytes),
             to_server,
+            follows: true,
             place: Place { connection, to_server, start, length, exact: false, part: 0 },
             at: Interval { start: Timestamp(0), end: Timestamp(0) },
             last_enter: Timestamp(0),

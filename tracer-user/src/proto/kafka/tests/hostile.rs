@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::build::{batch, fetch, fetched, gzip, produce, record, request};
+use super::build::{batch, fetch, fetched, gzip, produce, record, request, response, string};
 use crate::model::net::{Direction, Role};
 use crate::model::op::{OpKind, System};
 use crate::proto::testing::{Bench, recording};
@@ -73,6 +73,17 @@ fn a_flood_of_tiny_records_is_told_in_part() {
     // And the one that tells how many they were.
     assert_eq!(bench.ops.len(), RECORDS + 1);
     assert_eq!(bench.connection.counts().over_messages, count as u64 - RECORDS as u64);
+}
+
+#[test]
+fn an_answer_counts_once() {
+    let mut bench = bench();
+    bench.put(&produce(5, -1, &batch(0, 0, 0, 1, &record(0, None, b"x"))));
+    // A thousand times the same partition.
+    let one = [&0i32.to_be_bytes()[..], &[0; 2], &[0; 8], &[0; 8]].concat();
+    let head = [&1i32.to_be_bytes()[..], &string("t"), &1000i32.to_be_bytes()].concat();
+    bench.get(&response(5, &[head, one.repeat(1000), vec![0; 4]].concat()));
+    assert_eq!(bench.ops.len(), 2);
 }
 
 #[test]

@@ -237,14 +237,21 @@ fn responses_and_their_requests() {
     bench.get(&response(77, &hex("00 00 00 01 00 01 't'")));
     // Before it was seen.
     bench.get(&produced(5, 0, 40)).put(&produce(5, -1, &batch(0, 0, 0, 1, &record(0, None, b"x"))));
+    let commit =
+        [&string("g")[..], &1i32.to_be_bytes(), &string("t"), &1i32.to_be_bytes(), &[0; 12]].concat();
+    let committed = [&1i32.to_be_bytes()[..], &string("t"), &1i32.to_be_bytes(), &[0; 6]].concat();
+    bench.get(&response(6, &committed)).put(&request(8, 0, 6, &[&commit[..], &string("")].concat()));
+    assert!(bench.ops.iter().all(|op| op.at.start <= op.at.end));
     // SASL's tokens have no header; then come requests again.
-    bench.put(&request(17, 0, 6, &string("GSSAPI"))).get(&response(6, &hex("0000 00000000")));
+    bench.put(&request(17, 0, 7, &string("GSSAPI"))).get(&response(7, &hex("0000 00000000")));
     bench.put(&hex("00000004 ff010203")).get(&hex("00000003 010203"));
-    bench.put(&request(36, 0, 7, &hex("00000001 00"))).get(&response(7, &hex("003a ffff 00000000")));
+    bench.put(&request(36, 0, 8, &hex("00000001 00"))).get(&response(8, &hex("003a ffff 00000000")));
     check(
         &mut bench,
         &expect![[r#"
-        0 publish t id=21474836480 settle b"x" 1/1
-        0 connected error=SASL_AUTHENTICATION_FAILED"#]],
+            0 publish t id=21474836480 settle b"x" 1/1
+            0 settled 21474836480 given=t 0:40
+            0 commit g t/0@0
+            0 connected error=SASL_AUTHENTICATION_FAILED"#]],
     );
 }

@@ -1,5 +1,6 @@
 //! CONNECT (section 3.1).
 
+use super::properties::{self, Properties};
 use super::{Level, Reader};
 use crate::proto::Unusable;
 
@@ -10,6 +11,9 @@ pub(in crate::proto::mqtt) struct Connect<'a> {
     /// `None`: the server gives it one, or it was not captured.
     pub(in crate::proto::mqtt) client_id: Option<&'a str>,
     pub(in crate::proto::mqtt) will: Option<Will<'a>>,
+    /// Whether the session may outlive the connection, or is older: what was not settled is sent again, and
+    /// acknowledgements may be of what came before.
+    pub(in crate::proto::mqtt) resumes: bool,
 }
 
 /// The last will.
@@ -24,6 +28,7 @@ pub(in crate::proto::mqtt) struct Will<'a> {
     pub(in crate::proto::mqtt) at: usize,
     pub(in crate::proto::mqtt) qos: u8,
     pub(in crate::proto::mqtt) retain: bool,
+    pub(in crate::proto::mqtt) properties: Properties<'a>,
 }
 
 impl<'a> Connect<'a> {
@@ -55,15 +60,17 @@ impl<'a> Connect<'a> {
             return Err(Unusable::Malformed);
         }
         let _keep_alive = reader.u16()?;
-        reader.properties(five)?;
+        let properties = reader.properties(five, properties::OF_CONNECT)?;
+        // Without clean session; in MQTT 5 a session is also kept that has a time to live (section 3.1.2.11.2).
+        let resumes = flags & 2 == 0 || properties.session_expiry() > 0;
         let client_id = match reader.text() {
             Ok("") => None,
             Ok(id) => Some(id),
-            Err(Unusable::Cut) => return Ok(Self { level, client_id: None, will: None }),
-            Err(Unusable::Malformed) => return Err(Unusable::Malformed),
+            Err(Unusable::Cut) => return Ok(Self { level, client_id: None, will: None, resumes }),
+            Err(other) => return Err(other),
         };
         let will = if will { Self::will(reader, five, qos, retain)? } else { None };
-        Ok(Self { level, client_id, will })
+        Ok(Self { level, client_id, will, resumes })
     }
 
     /// The will; `None` if it was not captured.
@@ -74,19 +81,19 @@ impl<'a> Connect<'a> {
         retain: bool,
     ) -> Result<Option<Will<'a>>, Unusable> {
         let mut read = || {
-            reader.properties(five)?;
+            let properties = reader.properties(five, properties::OF_WILL)?;
             let topic = reader.topic()?;
             if topic.bytes().any(|byte| matches!(byte, b'+' | b'#')) {
                 return Err(Unusable::Malformed);
             }
             let at = reader.at.saturating_add(2);
             let (body, size) = reader.binary()?;
-            Ok(Will { topic, body, size, at, qos, retain })
+            Ok(Will { topic, body, size, at, qos, retain, properties })
         };
         match read() {
             Ok(will) => Ok(Some(will)),
             Err(Unusable::Cut) => Ok(None),
-            Err(Unusable::Malformed) => Err(Unusable::Malformed),
+            Err(other) => Err(other),
         }
     }
 }

@@ -11,9 +11,9 @@ use crate::proto::testing::{Bench, hex, meaning};
 use crate::proto::{Memory, Origin, Shortfall};
 
 /// What the loop makes of one packet at a boundary.
-fn judge(packet: &str, to_server: bool) -> String {
+pub(super) fn judge(level: Level, packet: &str, to_server: bool) -> String {
     let bytes = hex(packet);
-    let mut mqtt = Mqtt { level: Level::Three, ..Mqtt::default() };
+    let mut mqtt = Mqtt { level, ..Mqtt::default() };
     match mqtt.frame(&bytes[..bytes.len().min(HEAD)], Some(to_server), Trust::Follow) {
         Outcome::Frame(header) if header.len == bytes.len() as u64 => {}
         other => return format!("{other:?}"),
@@ -32,6 +32,7 @@ fn judge(packet: &str, to_server: bool) -> String {
         bytes: chunk.payload.captured,
         len: chunk.payload.size,
         to_server,
+        follows: true,
         place: Place {
             connection: origin.socket.connection(),
             to_server,
@@ -141,7 +142,7 @@ fn each_packet_and_its_malformations() {
     ];
     for (packet, expected) in cases {
         let (way, bytes) = packet.split_at(1);
-        assert_eq!(judge(bytes, way == ">"), expected, "{packet}");
+        assert_eq!(judge(Level::Three, bytes, way == ">"), expected, "{packet}");
     }
 }
 

@@ -14,9 +14,16 @@ use crate::proto::{Score, table};
 fn in_mid_stream_on_an_unknown_port() {
     let socket = Bench::of(System::Mqtt, Some(Role::Client), false, false);
     let mut bench = Bench { ops: Vec::new(), ..socket };
-    bench.get(b"half of a body\r\nMSG a 1 2\r\nhi\r\nMSG a 1 2\r\nho\r\nMSG a 1 3\r\nhey\r\n");
+    bench.get(b"half of a body\r\nMSG a 1 1\r\nx\r\n");
+    bench.get(b"MSG a 1 2\r\nhi\r\nMSG a 1 2\r\nho\r\nMSG a 1 3\r\nhey\r\n");
     bench.put(b"PUB b 2\r\nhi\r\n");
-    expect![""].assert_eq(&bench.text());
+    expect![[r#"
+        client < 1030+15 20..20..21 - deliver a b"hi" 2/2
+        client < 1045+15 20..20..21 - deliver a b"ho" 2/2
+        client < 1060+16 20..20..21 - deliver a b"hey" 3/3
+        client > 5000+13 30..30..31 - publish b b"hi" 2/2
+    "#]]
+    .assert_eq(&bench.text());
     assert_eq!(
         (bench.connection.system(), bench.connection.role()),
         (Some(System::Nats), Some(Role::Client))

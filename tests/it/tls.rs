@@ -1,0 +1,6 @@
+//! Encrypted connections: the plaintext of each library that programs use, and what is told of those that cannot be read.
+
+mod certificates;
+mod clients;
+mod libraries;
+mod unreadable;

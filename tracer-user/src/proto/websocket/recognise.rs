@@ -1,0 +1,94 @@
+//! Finds out that a connection's bytes are a WebSocket's.
+
+use bytes::BytesMut;
+
+use super::frame::{Frame, HEAD, Head, Kind, unmask};
+use super::upgrade::{Begins, begins};
+use crate::track::stream::Stream;
+
+/// Bytes of an HTTP request's first line that are looked at.
+const LINE: usize = 256;
+
+/// Bytes of a payload that tell whether it is a protocol's.
+const PAYLOAD: usize = 64;
+
+/// Whether a stream is a WebSocket's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proto) enum Recognised {
+    No,
+    /// Too little of it is here to tell.
+    Perhaps,
+    /// Its HTTP exchange begins at the read point.
+    Upgrade {
+        to_server: bool,
+    },
+    /// A frame begins `offset` bytes behind the read point.
+    Frame {
+        offset: u64,
+        to_server: bool,
+    },
+}
+
+/// Whether the bytes of `stream` are a WebSocket's. `to_server`: which way they go, if known. `in_middle`: whether its
+/// beginning may have been missed. `is_frame(head, length, to_server)`: whether a payload of that length and beginning is a
+/// broker's protocol's, or, if `to_server` is `None`, what lies in the connection itself.
+pub(in crate::proto) fn recognise(
+    stream: &Stream,
+    to_server: Option<bool>,
+    in_middle: bool,
+    is_frame: impl Fn(&[u8], u64, bool) -> bool,
+) -> Recognised {
+    let mut scratch = Vec::new();
+    if !stream.at_chunk_start() {
+        return Recognised::No;
+    }
+    let peek = stream.peek(0, LINE, &mut scratch);
+    match begins(peek.bytes) {
+        Begins::Yes { to_server } => return Recognised::Upgrade { to_server },
+        Begins::Perhaps if !peek.cut => return Recognised::Perhaps,
+        Begins::Perhaps | Begins::No if !in_middle => return Recognised::No,
+        Begins::Perhaps | Begins::No => {}
+    }
+    let first = frame_at(stream, 0, to_server, &is_frame);
+    if !matches!(first, Recognised::No) {
+        return first;
+    }
+    // If what is here waits for more, the newest call may still tell.
+    match stream.recent_chunk(0).map(|offset| frame_at(stream, offset, to_server, &is_frame)) {
+        Some(found @ Recognised::Frame { .. }) => found,
+        _ => Recognised::No,
+    }
+}
+
+fn frame_at(
+    stream: &Stream,
+    offset: u64,
+    to_server: Option<bool>,
+    is_frame: &impl Fn(&[u8], u64, bool) -> bool,
+) -> Recognised {
+    let mut scratch = Vec::new();
+    let peek = stream.peek(offset, HEAD + PAYLOAD, &mut scratch);
+    let frame = match Frame::read(peek.bytes, to_server) {
+        Head::Frame(frame @ Frame { kind: Kind::Message { compressed: false }, len: 1.., .. }) => frame,
+        Head::NeedMore if !peek.cut && matches!(peek.bytes, [0x01 | 0x02 | 0x81 | 0x82, ..]) => {
+            return Recognised::Perhaps;
+        }
+        _ => return Recognised::No,
+    };
+    let size = usize::try_from(frame.size).unwrap_or(HEAD);
+    let whole = usize::try_from(frame.len).unwrap_or(PAYLOAD).min(PAYLOAD);
+    let payload = peek.bytes.get(size..).unwrap_or(&[]);
+    if payload.len() < whole && !peek.cut {
+        return Recognised::Perhaps;
+    }
+    let mut payload = BytesMut::from(payload.get(..whole).unwrap_or(payload));
+    if let Some(mask) = frame.mask {
+        unmask(&mut payload, mask, 0);
+    }
+    let to_server = frame.mask.is_some();
+    if is_frame(&payload, frame.len, to_server) {
+        Recognised::Frame { offset, to_server }
+    } else {
+        Recognised::No
+    }
+}
