@@ -14,6 +14,7 @@ pub(super) static AMQP: Protocol = Protocol {
     service: "beam.smp",
     start,
     clients: ["client_amqp", "client_pika.py"],
+    sees_sent: true,
     asked_before: 0,
 };
 

@@ -12,11 +12,12 @@ use super::{PLAIN, Protocol, Route, Started};
 pub(super) static KAFKA: Protocol = Protocol {
     name: "kafka",
     system: "kafka",
-    service: "kafka.Kafka",
+    service: "Kafka",
     start,
     clients: ["client_kafka", "client_confluent.py"],
-    // A fetch waits at the broker for the next message.
-    asked_before: 1,
+    sees_sent: false,
+    // A fetch waits at the broker for the next message, and the first that is seen may be taken for none.
+    asked_before: 2,
 };
 
 const OFFSET: Route = Route {

@@ -14,6 +14,7 @@ static NATS: Protocol = Protocol {
     service: "nats-server",
     start,
     clients: ["client_nats", "client_nats.py"],
+    sees_sent: true,
     asked_before: 0,
 };
 

@@ -14,6 +14,7 @@ pub(super) static REDIS: Protocol = Protocol {
     service: "redis-server",
     start,
     clients: ["client_redis", "client_redis.py"],
+    sees_sent: true,
     asked_before: 0,
 };
 

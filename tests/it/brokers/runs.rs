@@ -17,6 +17,7 @@ pub(crate) enum Viewpoint {
 
 /// A publisher and its subscribers.
 pub(crate) struct Flow {
+    protocol: &'static Protocol,
     route: &'static Route,
     name: String,
     /// The subscribers' library.
@@ -69,7 +70,7 @@ impl Flow {
             route.ways[0],
             &[&["publish"], arguments.as_slice()].concat(),
         );
-        Self { route, name, library: to, count: load.count, publisher, subscribers }
+        Self { protocol: site.protocol, route, name, library: to, count: load.count, publisher, subscribers }
     }
 
     /// Publishes what is left, and waits until everybody has ended.
@@ -82,7 +83,7 @@ impl Flow {
 
     /// Adds what happened from message `from` on to the truth.
     pub(crate) fn tell(&self, truth: &mut Truth, from: usize, viewpoint: Viewpoint) {
-        let Self { route, name, library, count, publisher, subscribers } = self;
+        let Self { protocol, route, name, library, count, publisher, subscribers } = self;
         assert_eq!(publisher.log().len(), *count, "{name}: the publisher's own log");
         let settles = route.settles[usize::from(*library == Library::Python)];
         let owner = |client: &Client| match viewpoint {
@@ -102,6 +103,9 @@ impl Flow {
             entries
         };
         truth.sent(&owner(publisher), &late(publisher.log()), &text(route.published, name, 0), published_id);
+        if viewpoint == Viewpoint::Broker && !protocol.sees_sent {
+            return;
+        }
         for subscriber in subscribers {
             let mut entries = late(subscriber.log());
             if from > 0 && !route.delivered_late.is_empty() {
@@ -131,7 +135,11 @@ pub(crate) fn start(site: &Site, viewpoint: Viewpoint) -> Tracer {
 
 pub(crate) fn truth(site: &Site, viewpoint: Viewpoint) -> Truth {
     let broker = (site.broker.pid, site.protocol.service);
-    Truth::new(site.protocol.system, (viewpoint != Viewpoint::Clients).then_some(broker))
+    Truth::new(
+        site.protocol.system,
+        (viewpoint != Viewpoint::Clients).then_some(broker),
+        site.protocol.sees_sent,
+    )
 }
 
 /// Keeps what was seen beside the clients' logs, for the case that it is not what it should be.

@@ -170,9 +170,14 @@ impl Client {
         self.wait_until(&format!("{count} messages"), |log| log.lines().count() > count);
     }
 
+    /// All that it wrote.
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// All lines that it wrote.
-    pub(crate) fn text(&self) -> String {
-        let text = fs::read_to_string(&self.log).unwrap_or_default();
+    fn text(&self) -> String {
+        let text = self.output();
         // The last line may be half written.
         text[..text.rfind('\n').map_or(0, |end| end + 1)].to_owned()
     }

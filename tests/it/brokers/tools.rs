@@ -42,7 +42,7 @@ fn through(protocol: &'static Protocol, sender: &Tool, receiver: &Tool, settles:
     for (number, entries) in entries.chunks(at_once(receiver)).enumerate() {
         let mut client = site.start(&format!("receiver{number}"), &mut (receiver.command)(&site));
         client.finish();
-        let said = client.text();
+        let said = client.output();
         for Entry { head, .. } in entries {
             assert!(said.contains(head.as_str()), "{said}");
         }

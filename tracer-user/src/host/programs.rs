@@ -155,9 +155,38 @@ fn script(executable: &str, args: &[Arc<str>]) -> Option<String> {
     if !INTERPRETERS.contains(&executable) && !INTERPRETERS.contains(&bare) {
         return None;
     }
+    if executable == "java" {
+        return java(args);
+    }
     let script = args.iter().skip(1).find(|arg| !arg.starts_with('-'))?;
     let name = Path::new(&**script).file_stem()?.to_str()?;
     (!name.is_empty() && args.get(1).is_none_or(|first| &**first != "-c")).then(|| name.to_owned())
+}
+
+/// The archive or the class that Java runs, without what stands before its last dot: it takes options with a value of their own
+/// before it.
+fn java(args: &[Arc<str>]) -> Option<String> {
+    let mut args = args.iter().skip(1).map(|arg| &**arg);
+    loop {
+        match args.next()? {
+            "-cp" | "-classpath" | "--class-path" | "-p" | "--module-path" | "--add-modules" => {
+                args.next()?;
+            }
+            "-jar" => return Some(Path::new(args.next()?).file_stem()?.to_str()?.to_owned()),
+            "-m" | "--module" => {
+                return args
+                    .next()?
+                    .rsplit(['.', '/'])
+                    .next()
+                    .filter(|name| !name.is_empty())
+                    .map(str::to_owned);
+            }
+            option if option.starts_with(['-', '@']) => {}
+            class => {
+                return class.rsplit(['.', '/']).next().filter(|name| !name.is_empty()).map(str::to_owned);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +203,9 @@ mod tests {
         assert_eq!(service("python3", &args("python3 -c print(1)")), "python3");
         assert_eq!(service("mosquitto", &args("mosquitto -c x.conf")), "mosquitto");
         assert_eq!(service("python3", &args("python3")), "python3");
+        assert_eq!(service("java", &args("java -Xmx1g -cp /opt/k/* kafka.Kafka server.properties")), "Kafka");
+        assert_eq!(service("java", &args("java -jar /opt/plant/pump.jar --fast")), "pump");
+        assert_eq!(service("java", &args("java -version")), "java");
         let titled = [Arc::from("/usr/bin/redis-server 127.0.0.1:6379")];
         assert_eq!(service("redis-check-rdb", &titled), "redis-server");
     }
