@@ -301,7 +301,6 @@ fn round(options: &Options) -> Round {
         brokers: vec![(1883, System::Mqtt)],
         catalog: Catalog::new(Sysfs::default(), None),
         device: iotrail::device::Settings::default(),
-        tls: false,
         causality: iotrail::causality::Settings { host_id: "bench".into(), ..Default::default() },
     };
     let encoder = Encoder {

@@ -241,7 +241,7 @@ pub(crate) fn in_the_middle(
     load: Load,
 ) {
     let site = Site::new(protocol);
-    let library = |number: usize| if number % 2 == 0 { Library::Rust } else { Library::Python };
+    let library = |number: usize| if number.is_multiple_of(2) { Library::Rust } else { Library::Python };
     let mut flows: Vec<Flow> = routes
         .iter()
         .enumerate()
@@ -273,7 +273,7 @@ pub(crate) fn one_side(
     load: Load,
 ) {
     let site = Site::new(protocol);
-    let library = |number: usize| if number % 2 == 0 { Library::Python } else { Library::Rust };
+    let library = |number: usize| if number.is_multiple_of(2) { Library::Python } else { Library::Rust };
     let tracer = start(&site, viewpoint);
     let mut truth = truth(&site, viewpoint);
     let make = |(number, route)| Flow::start(&site, route, library(number), library(number / 2 + 1), load);

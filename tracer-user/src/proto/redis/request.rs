@@ -328,7 +328,7 @@ impl Redis {
         Some(Expect::Add { id, stream })
     }
 
-    /// XREADGROUP GROUP group consumer [COUNT n] [BLOCK ms] [NOACK] STREAMS key... id...; XREAD without group.
+    /// XREADGROUP GROUP group consumer [COUNT n] [BLOCK ms] \[NOACK\] STREAMS key... id...; XREAD without group.
     fn read(&mut self, request: &Request<'_>) -> Option<Expect> {
         let grouped = request.name == b"XREADGROUP";
         let group = if grouped { Some(self.text(request, 2)?) } else { None };
@@ -374,7 +374,7 @@ impl Redis {
         Some(Expect::Told)
     }
 
-    /// XCLAIM key group consumer min-idle id... [JUSTID]; XAUTOCLAIM key group consumer min-idle start [COUNT n] [JUSTID]
+    /// XCLAIM key group consumer min-idle id... \[JUSTID\]; XAUTOCLAIM key group consumer min-idle start [COUNT n] \[JUSTID\]
     fn claim(&mut self, request: &Request<'_>) -> Option<Expect> {
         let (stream, group) = (self.text(request, 1)?, self.text(request, 2)?);
         // Without the entries nothing is delivered.
