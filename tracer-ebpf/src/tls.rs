@@ -188,20 +188,19 @@ pub(crate) unsafe fn used(slot: *mut InFlight, fd: i32, sock: u64) {
     }
 }
 
-/// A thread uses a socket that is not selected. Always `None`.
+/// A thread uses a socket that is not selected.
 #[inline(always)]
-pub(crate) fn strange(tid: u32) -> Option<()> {
+pub(crate) fn strange(tid: u32) {
     if config!(tls) == 0 {
-        return None;
+        return;
     }
-    let slot = maps::slot(tid)?;
+    let Some(slot) = maps::slot(tid) else { return };
     // SAFETY: a map value that this thread alone writes.
     unsafe {
         if (*slot).tls.stack != 0 {
             (*slot).tls.used |= STRANGE;
         }
     }
-    None
 }
 
 #[inline(always)]
