@@ -81,7 +81,10 @@ pub(crate) fn descriptor(
     let by_address = socket && kind.has(traits::ADDRESS) && begin::address_selected(args).is_some();
     let followed = is!(kind, Close | Dup | Dup2 | Dup3 | Fcntl);
     if info.selected == 0 && !by_address && !followed {
-        return if socket { crate::tls::strange(who.tid) } else { None };
+        if socket {
+            crate::tls::strange(who.tid);
+        }
+        return None;
     }
     let slot = slot_or_new(who.tid)?;
     // Not when it returns: by then another thread may have the number for something new.
