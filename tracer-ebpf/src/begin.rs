@@ -138,7 +138,10 @@ pub(crate) fn described<const RING: bool>(
         Some(server) => server,
         // Its address is not in the socket yet but in the arguments.
         None if kind.has(traits::ADDRESS) => address_selected(args)?,
-        None => return tls::strange(who.tid),
+        None => {
+            tls::strange(who.tid);
+            return None;
+        }
     };
     // A port of UDP is another one.
     let family = names.family;
