@@ -21,6 +21,8 @@ pub(super) static KAFKA: Protocol = Protocol {
 };
 
 const OFFSET: Route = Route {
+    // rskafka knows no groups.
+    settles: [false, true],
     group: "{flow}-{sub}",
     id: Some(("messaging.message.id", "{flow} 0:{id}")),
     published_id: true,

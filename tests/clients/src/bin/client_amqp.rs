@@ -26,6 +26,8 @@ const AT_ONCE: u64 = 5;
 async fn main() -> Result<()> {
     let Options { port, id, ca, way, what } = Options::parse();
     let properties = ConnectionProperties::default().with_connection_name(id.as_str().into());
+    // Features of other clients leave rustls more than one to choose from.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let connection = match ca {
         None => Connection::connect(&format!("amqp://127.0.0.1:{port}/%2f"), properties).await,
         Some(ca) => {

@@ -15,6 +15,8 @@ use tracer_clients::{Options, Publish, Subscribe, What, log, ready};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let Options { port, id, ca, way, what } = Options::parse();
+    // Features of other clients leave rustls more than one to choose from.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let options = ConnectOptions::new().name(&id);
     let options = match ca {
         None => options,

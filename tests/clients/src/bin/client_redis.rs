@@ -15,6 +15,8 @@ const FIELD: &str = "body";
 fn main() -> Result<()> {
     let Options { port, id, ca, way, what } = Options::parse();
     let protocol = if way.ends_with('3') { "?protocol=resp3" } else { "" };
+    // Features of other clients leave rustls more than one to choose from.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = match ca {
         None => redis::Client::open(format!("redis://127.0.0.1:{port}/{protocol}")),
         Some(ca) => redis::Client::build_with_tls(
