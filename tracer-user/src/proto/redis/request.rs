@@ -303,7 +303,7 @@ impl Redis {
         (count > 0).then_some(Expect::Publish { id, count, must })
     }
 
-    /// XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]] [KEEPREF|DELREF|ACKED] *|id field value...
+    /// XADD key \[NOMKSTREAM\] [MAXLEN|MINID [=|~] threshold [LIMIT count]] [KEEPREF|DELREF|ACKED] *|id field value...
     fn add(&mut self, request: &Request<'_>, answered: bool, out: &mut Vec<Op>) -> Option<Expect> {
         let stream = self.text(request, 1)?;
         let mut at = 2;
