@@ -28,7 +28,7 @@ pub(crate) struct Protocol {
     start: fn(&Path, Option<&Certificates>) -> Started,
     /// Name of the client in Rust, and the script of the one in Python.
     clients: [&'static str; 2],
-    /// Whether the broker's calls show what it delivers: what is sent from a file by `sendfile` is in none.
+    /// Whether the broker's calls show what it delivers: what is sent by `sendfile` is in none, and packets have to show it.
     sees_sent: bool,
     /// Deliveries that may be missed by a tracer that comes in the middle, because they answer what was asked before it came.
     asked_before: usize,

@@ -15,7 +15,7 @@ pub(super) static KAFKA: Protocol = Protocol {
     service: "Kafka",
     start,
     clients: ["client_kafka", "client_confluent.py"],
-    sees_sent: false,
+    sees_sent: true,
     // A fetch waits at the broker for the next message, and the first that is seen may be taken for none.
     asked_before: 2,
 };
