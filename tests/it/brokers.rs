@@ -30,7 +30,7 @@ pub(crate) struct Protocol {
     clients: [&'static str; 2],
     /// Whether the broker's calls show what it delivers: what is sent by `sendfile` is in none, and packets have to show it.
     sees_sent: bool,
-    /// Deliveries that may be missed by a tracer that comes in the middle, because they answer what was asked before it came.
+    /// Messages of which a tracer that comes in the middle may miss something, because it answers what was asked before it came.
     asked_before: usize,
 }
 

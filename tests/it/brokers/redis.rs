@@ -15,7 +15,8 @@ pub(super) static REDIS: Protocol = Protocol {
     start,
     clients: ["client_redis", "client_redis.py"],
     sees_sent: true,
-    asked_before: 0,
+    // Whose the first answer is cannot be known.
+    asked_before: 1,
 };
 
 /// A stream's entry has its id in its span.

@@ -279,7 +279,11 @@ impl Causality {
         {
             return Some((publish, proof));
         }
-        let subscription = self.conns.subscription(conn, system, &message.destination);
+        let subscription = match system {
+            // A queue has what was sent before anybody asked for it.
+            System::Rabbitmq => Some((Timestamp(0), false)),
+            _ => self.conns.subscription(conn, system, &message.destination),
+        };
         let published_as = message.published_as.as_ref().unwrap_or(&message.destination);
         let wanted = Wanted {
             subscriber: conn.subscriber,

@@ -145,6 +145,8 @@ pub(super) struct Order {
     blocking: Option<(Expect, Timestamp)>,
     /// A request that waits for a message may be unanswered, though it is not the last.
     doubt: bool,
+    /// While the order is lost: when a request was sent that nothing has answered and no other one followed.
+    single: Option<Timestamp>,
 }
 
 impl Order {
@@ -201,6 +203,7 @@ impl Order {
         if !self.known {
             // What is sent behind a request that waits for a message shows that it was answered only if something was.
             self.doubt |= self.blocking.is_some();
+            self.single = (self.single.is_none() && !expect.waits()).then_some(sent);
             self.blocking = expect.waits().then_some((expect, sent));
             return None;
         }
@@ -223,6 +226,10 @@ impl Order {
     /// An answer that came at that time and begins with an element of this kind.
     pub(super) fn answered(&mut self, kind: Kind, came: Timestamp) -> Whose {
         if !self.known {
+            // Whoever asks one by one shows how quick the server is, whichever request this answers.
+            if let Some(sent) = self.single.take() {
+                self.slowest_ns = self.slowest_ns.max(Some(came.0.saturating_sub(sent.0)));
+            }
             let blocking = self.blocking.take();
             // Everything before the request that waited was answered before the silence.
             let blocking = blocking.filter(|_| !self.doubt && self.is_silent(came));

@@ -293,6 +293,8 @@ impl Redis {
     ) -> Option<Expect> {
         let destination = self.text(request, 1)?;
         let id = request.id();
+        // While it is not known whose an answer is, none is waited for.
+        let answered = answered && self.order.is_known();
         let mut count = 0;
         for value in request.arguments.get(2..)?.iter().take(most) {
             let body = value.clone().payload();
@@ -323,6 +325,7 @@ impl Redis {
         }
         let (body, headers) = self.fields.take();
         let id = request.id();
+        let answered = answered && self.order.is_known();
         let message = Message { headers, ..message(&stream, body, answered.then_some(id)) };
         out.push(self.op(request, 0, OpKind::Publish(Box::new(message))));
         Some(Expect::Add { id, stream })
