@@ -4,3 +4,5 @@ mod certificates;
 mod clients;
 mod libraries;
 mod unreadable;
+
+pub(crate) use certificates::trace;

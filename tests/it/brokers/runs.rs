@@ -4,7 +4,6 @@ use super::check::Truth;
 use super::site::{Client, Entry, Library, Site};
 use super::{Protocol, Route};
 use crate::mqtt::check::Owner;
-use crate::mqtt::site::trace;
 use crate::support::{Outcome, Tracer};
 
 /// Who is traced.
@@ -130,7 +129,7 @@ pub(crate) fn start(site: &Site, viewpoint: Viewpoint) -> Tracer {
         Viewpoint::Clients => arguments.extend(["--comm", site.protocol.clients[0], "--comm", "python"]),
         Viewpoint::Broker => arguments.extend(["--pid", &broker]),
     }
-    trace(&arguments)
+    crate::tls::trace(&arguments)
 }
 
 pub(crate) fn truth(site: &Site, viewpoint: Viewpoint) -> Truth {
@@ -193,11 +192,14 @@ pub(crate) fn flood(protocol: &'static Protocol, routes: &'static [Route]) {
 /// Clients and broker speak TLS; the clients' libraries of it are looked into.
 pub(crate) fn over_tls(protocol: &'static Protocol, route: &'static Route, libraries: &[Library]) {
     let site = Site::with_tls(protocol);
-    let mut flows: Vec<Flow> =
-        libraries.iter().map(|library| Flow::start(&site, route, *library, *library, SIZES)).collect();
     let tracer = start(&site, Viewpoint::Clients);
+    if libraries.contains(&Library::Rust) {
+        // A program that brings its library along is hooked some time after its first start.
+        site.start_in_vain(|| tracer.wait_log(&format!("{} (", protocol.clients[0])));
+    }
     let mut truth = truth(&site, Viewpoint::Clients);
-    for flow in &mut flows {
+    for library in libraries {
+        let mut flow = Flow::start(&site, route, *library, *library, SIZES);
         flow.finish();
         flow.tell(&mut truth, 0, Viewpoint::Clients);
     }

@@ -3,10 +3,12 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use tracer_tests::broker::Certificates;
 use tracer_tests::process::Running;
 
@@ -102,6 +104,18 @@ impl Site {
         let mut client = self.start(id, command.args(arguments));
         client.wait_until("it is ready", |log| log.lines().any(|line| line == "ready"));
         client
+    }
+
+    /// Starts the client in Rust on a broker that says nothing, and ends it when `hooked` has returned.
+    pub(crate) fn start_in_vain(&self, hooked: impl FnOnce()) {
+        let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let port = silent.local_addr().expect("it has an address").port().to_string();
+        let mut command =
+            Command::new(Path::new(&variable("IOTRAIL_CLIENTS")).join(self.protocol.clients[0]));
+        command.args(["--port", &port, "--id", "in-vain", "publish", "--to", "nowhere", "--messages", "1x1"]);
+        let mut client = self.start("in-vain", &mut command);
+        hooked();
+        client.process.stop(Signal::SIGKILL, PATIENCE).expect("it ends");
     }
 
     /// Starts any program that keeps such a log on its standard output.

@@ -41,7 +41,7 @@ impl Encrypted {
 }
 
 /// Starts a tracer that says which files it hooks.
-pub(super) fn trace(arguments: &[&str]) -> Tracer {
+pub(crate) fn trace(arguments: &[&str]) -> Tracer {
     let arguments = [&["--hooks", "raw"], arguments].concat();
     Tracer::start_with(&arguments, |command| {
         command.env("IOTRAIL_LOG", "iotrail=debug");
