@@ -17,14 +17,13 @@ const PYTHON_VARIABLE: &str = "IOTRAIL_PYTHON";
 const CLIENTS_VARIABLE: &str = "IOTRAIL_CLIENTS";
 
 /// Programs, the packages that have them, and what for.
-const PROGRAMS: [(&str, &str, &str); 9] = [
+const PROGRAMS: [(&str, &str, &str); 8] = [
     ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server", "AMQP broker for the tests"),
     ("nats-server", "nats-server", "NATS broker for the tests"),
     ("redis-server", "redis-server", "Redis for the tests"),
     ("redis-cli", "redis-tools", "a Redis client for the tests"),
     ("kcat", "kcat", "a Kafka client for the tests"),
     ("amqp-publish", "amqp-tools", "AMQP clients for the tests"),
-    ("openssl", "openssl", "makes certificates for the tests"),
     ("java", "default-jre-headless", "runs Apache Kafka for the tests"),
     ("mvn", "maven", "fetches Apache Kafka for the tests"),
 ];
