@@ -2,9 +2,10 @@
 
 use expect_test::{Expect, expect};
 
+use super::essence;
 use crate::model::net::Role;
 use crate::model::op::System;
-use crate::proto::testing::{assert_recovers, assert_same_however_split, heard, recording};
+use crate::proto::testing::{assert_recovers_but, assert_same_however_split, heard, recording};
 
 /// `lost`: what one lost call may cost beyond what it carried: the answers whose order is not known until there was a silence, and there is none
 /// in these recordings.
@@ -12,7 +13,7 @@ fn check(text: &str, lost: usize, expected: &Expect) {
     let calls = recording(text);
     expected.assert_eq(&heard(System::Redis, Role::Client, &calls).join("\n"));
     assert_same_however_split(System::Redis, &calls);
-    assert_recovers(System::Redis, &calls, lost);
+    assert_recovers_but(System::Redis, &calls, lost, |op| Some(essence(op)));
 }
 
 #[test]
