@@ -31,10 +31,13 @@ const FOUND: &str = "fuzz-found";
 const LONGEST: u32 = 2048;
 /// Inputs for each target within `cargo xtask test`: about a second each.
 const BRIEF: u32 = 20_000;
+/// Those that get more there, because anybody who reaches a broker can send them: seconds each.
+const PARSERS: [&str; 5] = ["mqtt", "rabbitmq", "kafka", "nats", "redis"];
+const PARSER_SECONDS: u32 = 60;
 
 /// Feed the decoders hostile input
 ///
-/// One target per device class, and `mqtt`, `stream`, `records`. Inputs that reached something new are kept in the target
+/// One target per device class and per broker's protocol, and `stream`, `records`. Inputs that reached something new are kept in the target
 /// folder and are where the next run starts. An input that breaks something is kept too, and named.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -76,12 +79,20 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
     Ok(())
 }
 
-/// Fuzzes each target with the same few inputs every time, unless the code has changed.
+/// Fuzzes each target with the same few inputs every time, unless the code has changed, and brokers' protocols for a minute.
 pub(crate) fn briefly(workspace: &Workspace) -> Result<()> {
     setup::prepare(workspace, Level::Fuzz)?;
     let program = build(workspace)?;
-    for name in targets(&program)? {
-        fuzz(workspace, &program, &name, &format!("-runs={BRIEF}"))?;
+    let targets = targets(&program)?;
+    for parser in PARSERS {
+        ensure!(targets.iter().any(|name| name == parser), "there is no target {parser}");
+    }
+    for name in targets {
+        let limit = match PARSERS.contains(&name.as_str()) {
+            true => format!("-max_total_time={PARSER_SECONDS}"),
+            false => format!("-runs={BRIEF}"),
+        };
+        fuzz(workspace, &program, &name, &limit)?;
     }
     Ok(())
 }

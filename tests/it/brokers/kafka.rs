@@ -16,8 +16,8 @@ pub(super) static KAFKA: Protocol = Protocol {
     start,
     clients: ["client_kafka", "client_confluent.py"],
     sees_sent: true,
-    // A fetch waits at the broker for the next message, and the first that is seen may be taken for none.
-    asked_before: 2,
+    // A fetch waits at the broker, and brings as many as there are by then; the first that is seen may be taken for none.
+    asked_before: 5,
 };
 
 const OFFSET: Route = Route {

@@ -15,8 +15,8 @@ pub(super) static REDIS: Protocol = Protocol {
     start,
     clients: ["client_redis", "client_redis.py"],
     sees_sent: true,
-    // Whose the first answer is cannot be known.
-    asked_before: 1,
+    // Whose the first answers are cannot be known, until a pause.
+    asked_before: 5,
 };
 
 /// A stream's entry has its id in its span.
