@@ -174,7 +174,9 @@ impl Truth {
         }
         // What the broker writes in one call behind a body that is longer than what is captured is seen at the client alone.
         let long = self.received.iter().filter(|known| known.entry.size > CAPTURED).count();
-        assert!(hidden.len() <= long, "no time in the broker: {hidden:#?}");
+        // Who comes in the middle may not see all that a broker sends from files.
+        let late = !self.excused.is_empty();
+        assert!(late || hidden.len() <= long, "no time in the broker: {hidden:#?}");
         residences.retain(|_, left| *left > 0);
         if self.excused.is_empty() {
             assert!(residences.is_empty(), "times in the broker without delivery: {residences:?}");

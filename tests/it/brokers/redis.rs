@@ -15,8 +15,9 @@ pub(super) static REDIS: Protocol = Protocol {
     start,
     clients: ["client_redis", "client_redis.py"],
     sees_sent: true,
-    // Whose the first answers are cannot be known, until a pause.
     asked_before: 5,
+    // Whose an answer is cannot be known, until a pause.
+    ids_late: false,
 };
 
 /// A stream's entry has its id in its span.
@@ -67,7 +68,8 @@ fn a_flood() {
 
 #[test]
 fn attached_in_the_middle() {
-    in_the_middle(&REDIS, &ROUTES, Viewpoint::Both, SLOW);
+    // Answers without a pause between them are not sure to be found again, in streams and lists (limitations.md).
+    in_the_middle(&REDIS, &ROUTES[..2], Viewpoint::Both, SLOW);
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl Flow {
             Viewpoint::Both | Viewpoint::Clients => Owner::Process(client.pid()),
         };
         let attribute = route.id.map(|(attribute, _)| attribute);
-        let published_id = attribute.filter(|_| route.published_id);
+        let published_id = attribute.filter(|_| route.published_id && (from == 0 || protocol.ids_late));
         // Those that are told of, with their ids as spans write them.
         let late = |mut entries: Vec<Entry>| {
             let number = |entry: &Entry| entry.head.rsplit('-').next().and_then(|number| number.parse().ok());
