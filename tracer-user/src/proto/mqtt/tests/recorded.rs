@@ -67,10 +67,10 @@ fn mosquitto_sub_version_5() {
         &expect![[r#"
             >0+27 connect
             <0+11 connected
-            >27+34 subscribe ["site/#", "$share/g/work/+"]
+            >27+34 subscribe ["site/#", "$share/g/shop/+"]
             <18+127 deliver site/a id=1 settle b"{\"v\":1}" 7/7
             >65+4 ack [1] kept
-            <149+23 deliver work/1 id=2 group=g settle b"job" 3/3
+            <149+23 deliver shop/1 id=2 group=g settle b"job" 3/3
             >69+4 ack [2] kept
             <172+17 deliver site/b b"last" 4/4
             >73+2 disconnect clean=true"#]],
