@@ -300,7 +300,7 @@ impl Side {
         protocol: &dyn Protocol,
     ) -> Option<bool> {
         let Presumed { len, with_rest } = presumed;
-        if len < SHORT && self.stream.is_lost(seen) {
+        if (len < SHORT && self.stream.is_lost(seen)) || self.stream.is_broken_before(len) {
             return Some(false);
         }
         // It swallows no other.

@@ -163,6 +163,12 @@ impl Stream {
         self.assembly.is_lost(offset)
     }
 
+    /// Whether there is a loss of unknown length before the byte `offset` bytes behind the read point.
+    #[must_use]
+    pub fn is_broken_before(&self, offset: u64) -> bool {
+        self.assembly.is_broken_before(offset)
+    }
+
     /// Where the next call began of which bytes are captured, behind the one that the byte `offset` bytes behind the read
     /// point lies in; from the read point.
     #[must_use]

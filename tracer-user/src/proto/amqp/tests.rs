@@ -422,3 +422,23 @@ fn what_was_missed_is_not_counted_on() {
     "#]],
     );
 }
+
+#[test]
+fn a_loss_of_unknown_length_ends_a_body() {
+    let frames = publish_frames(1, "ex", "k", &[b'x'; 10_000], 4088);
+    for missing in 2..frames.len() {
+        let mut bench = client();
+        bench.exact = false;
+        hello(&mut bench);
+        for frame in &frames[..missing] {
+            bench.put(frame);
+        }
+        let Bench { connection, ops, .. } = &mut bench;
+        connection.gap(crate::model::net::Direction::Outward, ops);
+        // The rest of a frame that began in it: as if the loss were one byte, the frame would fit.
+        bench.put(&[b'x'; 4095]);
+        bench.put(&publish(1, "ex", "after", b"1")).wait();
+        let text = text(&mut bench);
+        assert!(text.contains("publish ex:after") && !text.contains("publish ex:k "), "{missing}: {text}");
+    }
+}

@@ -38,7 +38,7 @@ pub(super) struct Segment {
     pub(super) exact: bool,
     /// Whether no call was seen.
     pub(super) lost: bool,
-    /// Whether nobody knows how long it is: `size` stands for any number, and nothing reaches across.
+    /// Whether nobody knows how long it is: `size` stands for any number, and nothing reaches across. Nothing is captured.
     pub(super) broken: bool,
 }
 
@@ -119,9 +119,11 @@ impl Assembly {
         if self.queue.len() >= HELD_SEGMENTS
             && let Some(last) = self.queue.back_mut()
         {
-            let kept = last.merge(&segment);
-            self.captured += kept;
-            counts.cut_bytes += (segment.captured.len() - kept) as u64;
+            let before = last.captured.len();
+            last.merge(&segment);
+            let after = last.captured.len();
+            self.captured = self.captured.saturating_sub(before).saturating_add(after);
+            counts.cut_bytes += (before + segment.captured.len()).saturating_sub(after) as u64;
             return;
         }
         self.captured += segment.captured.len();
@@ -140,6 +142,16 @@ impl Assembly {
 
     pub(super) fn is_lost(&self, offset: u64) -> bool {
         self.from(offset).0.next().is_some_and(|segment| segment.lost || segment.broken)
+    }
+
+    pub(super) fn is_broken_before(&self, offset: u64) -> bool {
+        let mut end = 0u64;
+        let mut begun = self.queue.iter().take_while(|segment| {
+            let start = end;
+            end = end.saturating_add(segment.size);
+            start < offset
+        });
+        begun.any(|segment| segment.broken)
     }
 
     pub(super) fn next_captured(&self, offset: u64) -> Option<u64> {
@@ -303,11 +315,13 @@ impl Segment {
         self.captured.len() as u64 == self.size
     }
 
-    /// Puts `next` behind this one; how many of its captured bytes are kept: a program that reads byte by byte may have
-    /// read half a long line.
-    fn merge(&mut self, next: &Self) -> usize {
-        let kept = if self.is_whole() { next.captured.len() } else { 0 };
-        if kept > 0 {
+    /// Puts `next` behind this one with its captured bytes, if they follow: a program that reads byte by byte may have read
+    /// half a long line.
+    fn merge(&mut self, next: &Self) {
+        self.broken |= next.broken;
+        if self.broken {
+            self.captured = Bytes::new();
+        } else if self.is_whole() && !next.captured.is_empty() {
             // Copied once, and from then on appended to.
             let own = std::mem::take(&mut self.captured);
             let mut bytes = own.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
@@ -317,13 +331,11 @@ impl Segment {
         self.size = self.size.saturating_add(next.size);
         self.exact &= next.exact;
         self.lost &= next.lost;
-        self.broken |= next.broken;
         if !next.lost {
             self.last_enter = next.last_enter;
             self.exit = self.exit.max(next.exit);
             self.tid = next.tid;
         }
-        kept
     }
 }
 

@@ -191,6 +191,24 @@ fn counted_streams_break_at_a_loss() {
 }
 
 #[test]
+fn nothing_reaches_across_a_break_where_too_much_is_held() {
+    let mut stream = Stream::default();
+    for at in 0..HELD_SEGMENTS as u64 {
+        stream.push(placed(Position::Unknown, b"a", at));
+    }
+    stream.gap();
+    stream.push(placed(Position::Unknown, b"xyz", 200));
+    let held = HELD_SEGMENTS as u64 - 1;
+    assert!(!stream.is_broken_before(held) && stream.is_broken_before(held + 1));
+    assert_eq!(stream.take(held).map(|piece| piece.len), Some(held));
+    // What lies beside the break is of no use, for nobody knows on which side.
+    assert_eq!((stream.front(), stream.front_size()), (&b""[..], 5));
+    assert_eq!(stream.take(2), None);
+    assert!(!stream.is_partial());
+    assert_eq!(stream.counts().cut_bytes, 4);
+}
+
+#[test]
 fn contested_positions_are_settled_by_what_follows() {
     // Two threads entered at 100; the one whose result fits came second.
     let mut stream = Stream::default();
