@@ -63,10 +63,12 @@ pub enum Counter {
     Tls = 27,
     /// Calls of TLS libraries by selected processes on connections that are not selected: nothing was copied.
     TlsForeign = 28,
+    /// Calls of TLS libraries whose plaintext was lost because they interrupted another one that was being copied.
+    TlsBusy = 29,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 29;
+pub const COUNTERS: u32 = 30;
 
 /// Every counter with its name, in discriminant order.
 pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
@@ -99,4 +101,5 @@ pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
     (Counter::UringFull, "uring_full"),
     (Counter::Tls, "tls"),
     (Counter::TlsForeign, "tls_foreign"),
+    (Counter::TlsBusy, "tls_busy"),
 ];

@@ -59,6 +59,9 @@ pub const ANONYMOUS: u32 = 4096;
 /// Transactions on buses that are under way for selected calls: one or a few for each thread in a call.
 pub const BUS_REQUESTS: u32 = 4096;
 
+/// Staging buffers of each CPU: one for what tracepoints run, one for hooks of programs, which may be preempted.
+pub const STAGES_PER_CPU: u32 = 2;
+
 /// Requests of io_uring under way on what is selected: one or two for each connection and device that a program waits for.
 /// A slot takes 300 bytes, only while it is used.
 pub const URING: u32 = 16 * 1024;

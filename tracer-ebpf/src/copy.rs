@@ -1,14 +1,13 @@
 //! Brings a program's bytes into the staging buffer, never more than `--capture-bytes`.
 
-use aya_ebpf::helpers::generated::{
-    bpf_get_smp_processor_id, bpf_loop, bpf_probe_read_user, bpf_probe_read_user_str,
-};
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user, bpf_probe_read_user_str};
 use tracer_common::call::traits;
 use tracer_common::limits::{CAPTURE_MAX, MESSAGES, PROGRAM_BYTES, SEGMENTS};
 use tracer_common::record::Fault;
 
-use crate::maps::{InFlight, STAGES, Stage, config};
+use crate::maps::{InFlight, Stage, config};
 use crate::read::user;
+use crate::stage;
 
 /// The smallest page there is: where a range that cannot be read whole is tried again up to.
 const PAGE: u64 = 4096;
@@ -45,7 +44,7 @@ pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64, messages:
             (*following).messages = args[1];
             (*following).messages_left = bounded;
             (*following).known = u32::from(messages != 0);
-            run(message_step, SEGMENTS);
+            run(stage, message_step, SEGMENTS);
             // What was not reached: of the messages themselves, or of the segments of the last one.
             let left = count > bounded
                 || (*following).messages_left != 0
@@ -66,7 +65,7 @@ pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64, messages:
         unsafe {
             let following = begin(stage, limit, compat);
             (*following).array = array;
-            run(segment_step, if count < u64::from(SEGMENTS) { count as u32 } else { SEGMENTS });
+            run(stage, segment_step, if count < u64::from(SEGMENTS) { count as u32 } else { SEGMENTS });
             let left = u64::from((*following).segments) < count;
             return copied(following, left);
         }
@@ -99,7 +98,7 @@ pub(crate) fn gather(
         (*following).left = most;
         (*following).captured = offset;
         // One step more: the last finds that nothing is left.
-        run(message_step, SEGMENTS + 1);
+        run(stage, message_step, SEGMENTS + 1);
         let left = (*following).left != 0 && (count > u64::from(SEGMENTS) || (*following).count != 0);
         let mut copied = copied(following, left);
         copied.captured = if copied.captured > offset { copied.captured - offset } else { 0 };
@@ -191,28 +190,30 @@ unsafe fn begin(stage: *mut Stage, limit: u64, compat: bool) -> *mut Following {
     }
 }
 
-pub(crate) type Step = unsafe extern "C" fn(u64, *mut u32) -> i64;
+pub(crate) type Step = unsafe extern "C" fn(u64, *mut u64) -> i64;
 
-/// Takes up to so many steps with this CPU's [`Following`].
+/// Takes up to so many steps with the stage's [`Following`].
 ///
 /// `bpf_loop` lets the verifier look at a step once instead of once for every element. Kernels before 5.17 lack it and
 /// get the first few elements.
+/// # Safety
+/// The stage has to be the program's own.
 #[inline(always)]
-pub(crate) fn run(step: Step, steps: u32) {
-    // SAFETY: no arguments.
-    let mut cpu = unsafe { bpf_get_smp_processor_id() };
+pub(crate) unsafe fn run(stage: *mut Stage, step: Step, steps: u32) {
+    // SAFETY: the caller says so.
+    let mut index = unsafe { (*stage).index };
     if config!(loops) != 0 {
         // SAFETY: the callback has the signature that the helper calls, and the context outlives the call.
-        unsafe { bpf_loop(steps, step as *mut _, (&raw mut cpu).cast(), 0) };
+        unsafe { bpf_loop(steps, step as *mut _, (&raw mut index).cast(), 0) };
         return;
     }
-    let mut index: u32 = 0;
-    while index < FEW && index < steps {
+    let mut number: u32 = 0;
+    while number < FEW && number < steps {
         // SAFETY: the context is valid.
-        if unsafe { step(u64::from(index), &raw mut cpu) } != 0 {
+        if unsafe { step(u64::from(number), &raw mut index) } != 0 {
             break;
         }
-        index += 1;
+        number += 1;
     }
 }
 
@@ -248,21 +249,21 @@ pub(crate) unsafe fn strings(stage: *mut Stage, offset: u64, array: u64, compat:
         let following = begin(stage, 0, compat);
         (*following).array = array;
         (*following).captured = offset;
-        run(string_step, ARGUMENTS);
+        run(stage, string_step, ARGUMENTS);
         (*following).captured
     }
 }
 
 /// One of an array of pointers to strings.
-unsafe extern "C" fn string_step(index: u64, cpu: *mut u32) -> i64 {
+unsafe extern "C" fn string_step(element: u64, index: *mut u64) -> i64 {
     // SAFETY: the context of `run`, and this CPU's own stage.
     unsafe {
-        let Some(stage) = STAGES.get_ptr_mut(*cpu) else { return 1 };
+        let Some(stage) = stage::at(*index) else { return 1 };
         let following = &raw mut (*stage).following;
         let pointer = if (*following).compat != 0 {
-            user::<u32>((*following).array + 4 * index).map(u64::from)
+            user::<u32>((*following).array + 4 * element).map(u64::from)
         } else {
-            user::<u64>((*following).array + 8 * index)
+            user::<u64>((*following).array + 8 * element)
         };
         let captured = (*following).captured;
         let length = match pointer {
@@ -322,12 +323,12 @@ unsafe fn append(stage: *mut Stage, base: u64, length: u64) -> i64 {
 }
 
 /// One element of an array of segments.
-unsafe extern "C" fn segment_step(index: u64, cpu: *mut u32) -> i64 {
+unsafe extern "C" fn segment_step(element: u64, index: *mut u64) -> i64 {
     // SAFETY: the context of `run`, and this CPU's own stage.
     unsafe {
-        let Some(stage) = STAGES.get_ptr_mut(*cpu) else { return 1 };
+        let Some(stage) = stage::at(*index) else { return 1 };
         let following = &raw mut (*stage).following;
-        let Some((base, length)) = segment((*following).array, index, (*following).compat != 0) else {
+        let Some((base, length)) = segment((*following).array, element, (*following).compat != 0) else {
             (*following).fault = Fault::Descriptor as u32;
             return 1;
         };
@@ -336,10 +337,10 @@ unsafe extern "C" fn segment_step(index: u64, cpu: *mut u32) -> i64 {
 }
 
 /// The next of several messages, or the next segment of the current one.
-unsafe extern "C" fn message_step(_index: u64, cpu: *mut u32) -> i64 {
+unsafe extern "C" fn message_step(_index: u64, index: *mut u64) -> i64 {
     // SAFETY: the context of `run`, and this CPU's own stage.
     unsafe {
-        let Some(stage) = STAGES.get_ptr_mut(*cpu) else { return 1 };
+        let Some(stage) = stage::at(*index) else { return 1 };
         let following = &raw mut (*stage).following;
         let compat = (*following).compat != 0;
         if (*following).count == 0 || (*following).left == 0 {

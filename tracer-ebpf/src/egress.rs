@@ -3,8 +3,6 @@
 //!
 //! Packets are neither held nor changed, and the same bytes leave once more when they are sent again: `next` tells.
 
-use core::arch::asm;
-
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::{
@@ -15,7 +13,9 @@ use aya_ebpf::programs::SkBuffContext;
 use tracer_common::counter::Counter;
 use tracer_common::record::{Header, Kind, SOCK_COMMON_BYTES, Target, flag};
 
-use crate::maps::{DATA, EGRESS, EGRESS_NEW, EGRESS_STATE, InFlight, SockCommon, config};
+use crate::maps::{
+    DATA, EGRESS, EGRESS_NEW, EGRESS_STATE, InFlight, SockCommon, config, count_at_once as count,
+};
 use crate::select::Who;
 
 /// Index in `EGRESS_STATE`: the user side has attached the program.
@@ -356,13 +356,4 @@ fn send<const N: usize>(skb: *mut __sk_buff, egress: *mut Egress, sock: u64, now
     }
     count(Counter::Egress, 1);
     Some(())
-}
-
-/// Counts. These programs also run in interrupts, on top of each other: the numbers are added to in one step.
-#[inline(always)]
-fn count(counter: Counter, by: u64) {
-    if let Some(slot) = crate::maps::counter(counter) {
-        // SAFETY: an aligned word of a map value. The library has no such operation for this architecture.
-        unsafe { asm!("lock *(u64 *)({slot} + 0) += {by}", slot = in(reg) slot, by = in(reg) by) };
-    }
 }

@@ -2,16 +2,15 @@
 
 use core::mem::offset_of;
 
-use aya_ebpf::helpers::generated::{
-    bpf_get_current_comm, bpf_get_current_task_btf, bpf_get_smp_processor_id,
-};
+use aya_ebpf::helpers::generated::{bpf_get_current_comm, bpf_get_current_task_btf};
 use tracer_common::counter::Counter;
 use tracer_common::limits::CAPTURE_MAX;
 use tracer_common::record::{HEADER_BYTES, Header, Kind, SOCK_COMMON_BYTES};
 
-use crate::maps::{DATA, InFlight, LIFECYCLE, STAGES, SockCommon, Stage, config, count};
+use crate::maps::{DATA, InFlight, LIFECYCLE, SockCommon, Stage, config, count};
 use crate::read;
 use crate::select::Who;
+use crate::stage;
 
 /// `TASK_COMM_LEN`, `include/linux/sched.h`.
 const COMM_BYTES: usize = 16;
@@ -63,13 +62,22 @@ pub(crate) fn record(
 /// As [`record`], for something that is no call.
 #[inline(always)]
 pub(crate) fn blank(who: Who, kind: Kind, now: u64) -> Option<*mut Stage> {
-    // SAFETY: no arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    let Some(stage) = STAGES.get_ptr_mut(cpu) else {
+    let Some(stage) = stage::own() else {
         count(Counter::NoStage, 1);
         return None;
     };
     // SAFETY: the stage is this CPU's own while the program runs.
+    unsafe { fill(stage, who, kind, now) };
+    Some(stage)
+}
+
+/// Fills in the header of a record that says nothing yet.
+///
+/// # Safety
+/// The stage has to be the program's own.
+#[inline(always)]
+pub(crate) unsafe fn fill(stage: *mut Stage, who: Who, kind: Kind, now: u64) {
+    // SAFETY: the caller says so.
     unsafe {
         let header = &raw mut (*stage).header;
         // First: what is stored before a call of the kernel has to be stored, even if it is overwritten behind it.
@@ -104,7 +112,6 @@ pub(crate) fn blank(who: Who, kind: Kind, now: u64) -> Option<*mut Stage> {
             index += 1;
         }
     }
-    Some(stage)
 }
 
 /// The thread's name.

@@ -26,6 +26,7 @@ mod nested;
 mod probes;
 mod read;
 mod select;
+mod stage;
 mod tls;
 mod uring;
 mod wait;

@@ -1,5 +1,6 @@
 //! Every map, and the constants of the run.
 
+use core::arch::asm;
 use core::mem::offset_of;
 
 use crate::calls::Kind;
@@ -256,6 +257,10 @@ pub(crate) const INTERRUPTED: u8 = 2;
 pub(crate) struct Stage {
     pub(crate) header: Header,
     pub(crate) payload: [u8; limits::STAGE_BYTES],
+    /// Its own index, once it was used.
+    pub(crate) index: u64,
+    /// 1: a hook of a program is putting a record together.
+    pub(crate) taken: u64,
     /// Where a copy of many segments is.
     pub(crate) following: crate::copy::Following,
     /// Where a copy of what an `ioctl`'s argument points to is.
@@ -313,7 +318,7 @@ static SLOTS: Array<InFlight> = Array::with_max_entries(limits::THREADS, 0);
 #[map]
 static FREE: Queue<u32> = Queue::with_max_entries(limits::THREADS, 0);
 #[map]
-pub(crate) static STAGES: Array<Stage> = Array::with_max_entries(limits::CPUS, 0);
+pub(crate) static STAGES: Array<Stage> = Array::with_max_entries(limits::STAGES_PER_CPU * limits::CPUS, 0);
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTERS_LEN, 0);
 /// Requests of io_uring on what is selected, by address.
@@ -458,15 +463,22 @@ fn mark(marks: &Array<Marks>, id: u32) -> Option<*mut u8> {
 /// Counts.
 #[inline(always)]
 pub(crate) fn count(counter: Counter, by: u64) {
-    if let Some(slot) = self::counter(counter) {
+    // Hooks of programs may be preempted, and whoever preempts them counts too.
+    if config!(tls) != 0 {
+        return count_at_once(counter, by);
+    }
+    if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
         // SAFETY: the slot is this CPU's own, and of the programs that add to the same counter none preempts another there:
         // what also runs in interrupts (`bus`) has counters of its own.
         unsafe { *slot += by }
     }
 }
 
-/// This CPU's place of a counter.
+/// Counts in one step: for programs that run on top of each other.
 #[inline(always)]
-pub(crate) fn counter(counter: Counter) -> Option<*mut u64> {
-    COUNTERS.get_ptr_mut(counter as u32)
+pub(crate) fn count_at_once(counter: Counter, by: u64) {
+    if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
+        // SAFETY: an aligned word of a map value. The library has no such operation for this architecture.
+        unsafe { asm!("lock *(u64 *)({slot} + 0) += {by}", slot = in(reg) slot, by = in(reg) by) };
+    }
 }

@@ -12,9 +12,9 @@ use tracer_common::recipe::{
 };
 use tracer_common::record::{Fault, Kind};
 
-use crate::maps::{BLOCKS, IOCTLS, InFlight, STAGES, Stage, config, count};
+use crate::maps::{BLOCKS, IOCTLS, InFlight, Stage, config, count};
 use crate::select::Who;
-use crate::{copy, emit, follow, walk};
+use crate::{copy, emit, follow, stage, walk};
 use pieces::{MOST, gather, opaque, piece};
 
 /// Bit of [`InFlight::nested`]: the command has a recipe.
@@ -276,7 +276,7 @@ fn follow(stage: *mut Stage, slot: *mut InFlight, captured: u64, when: u8) -> u6
             (*stage).header.fault = Fault::Segments as u16;
             count(Counter::SegmentsCut, 1);
         }
-        copy::run(step, ELEMENTS * STEPS);
+        copy::run(stage, step, ELEMENTS * STEPS);
         if (*nested).segments != 0 {
             gather(stage, u64::from((*slot).abi));
         }
@@ -291,12 +291,12 @@ fn follow(stage: *mut Stage, slot: *mut InFlight, captured: u64, when: u8) -> u6
 const STEPS: u32 = 1 + BUFFERS as u32;
 
 /// One element, or one buffer of it; returns 1 to stop.
-unsafe extern "C" fn step(index: u64, cpu: *mut u32) -> i64 {
+unsafe extern "C" fn step(number: u64, index: *mut u64) -> i64 {
     // SAFETY: the context of `run`, and this CPU's own stage.
     unsafe {
-        let Some(stage) = STAGES.get_ptr_mut(*cpu) else { return 1 };
+        let Some(stage) = stage::at(*index) else { return 1 };
         let nested = &raw mut (*stage).nested;
-        let (element, part) = (index / u64::from(STEPS), index % u64::from(STEPS));
+        let (element, part) = (number / u64::from(STEPS), number % u64::from(STEPS));
         if element >= (*nested).count {
             return 1;
         }

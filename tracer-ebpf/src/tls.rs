@@ -22,7 +22,7 @@ use crate::maps::{
 use crate::probes::AMD64;
 use crate::read::{self, user};
 use crate::select::{self, Who};
-use crate::{copy, emit};
+use crate::{copy, emit, stage};
 
 /// [`TlsCall::used`]: a selected socket was used.
 const OURS: u16 = 1;
@@ -328,12 +328,16 @@ struct Found {
 
 #[inline(always)]
 fn emit(who: Who, cookie: u64, found: &Found) -> Option<()> {
-    // SAFETY: no arguments.
-    let stage = emit::blank(who, Kind::Tls, unsafe { bpf_ktime_get_ns() })?;
+    let Some(stage) = stage::take() else {
+        count(Counter::TlsBusy, 1);
+        return None;
+    };
+    // SAFETY: the stage was taken; helper without arguments.
+    unsafe { emit::fill(stage, who, Kind::Tls, bpf_ktime_get_ns()) };
     let capture = u64::from(config!(capture_bytes));
     let wanted = if found.moved < capture { found.moved } else { capture };
     let outward = cookie & cookie::OUTWARD != 0;
-    // SAFETY: the stage is this CPU's own while the program runs.
+    // SAFETY: the stage was taken.
     let captured = unsafe {
         let header = &raw mut (*stage).header;
         (*header).call = if outward { Call::Write } else { Call::Read } as u16;
@@ -376,6 +380,8 @@ fn emit(who: Who, cookie: u64, found: &Found) -> Option<()> {
     }
     count(Counter::Tls, 1);
     emit::send(stage, captured, false);
+    // SAFETY: it was taken above.
+    unsafe { stage::give_back(stage) };
     Some(())
 }
 

@@ -4,12 +4,13 @@
 //! gives a miss at worst. `include/linux/fdtable.h`, `include/linux/fs.h`, `include/net/sock.h`.
 
 use aya_ebpf::helpers::generated::{
-    bpf_get_current_task_btf, bpf_get_smp_processor_id, bpf_probe_read_kernel, bpf_probe_read_kernel_str,
+    bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_probe_read_kernel_str,
 };
 use tracer_common::record::SOCK_COMMON_BYTES;
 
-use crate::maps::{ANONYMOUS, ANONYMOUS_INODE, Anonymous, InFlight, STAGES, SockCommon, config};
+use crate::maps::{ANONYMOUS, ANONYMOUS_INODE, Anonymous, InFlight, SockCommon, config};
 use crate::read::kernel;
+use crate::stage;
 
 const S_IFMT: u16 = 0xf000;
 const S_IFCHR: u16 = 0x2000;
@@ -156,8 +157,7 @@ pub(crate) fn names(sock: u64) -> Option<Names> {
     } else {
         // All at once, into this CPU's staging buffer: the stack has no room for it on older kernels, which count the
         // frames of every function that could be on it together.
-        // SAFETY: no arguments.
-        let stage = STAGES.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })?;
+        let stage = stage::own()?;
         // SAFETY: the stage is this CPU's own while the program runs.
         let common: *mut SockCommon = unsafe { (&raw mut (*stage).header.sock_common).cast() };
         if !copy_common(sock, common) {

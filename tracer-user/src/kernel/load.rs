@@ -15,6 +15,7 @@ use tracer_common::bus::Bus;
 use tracer_common::call;
 use tracer_common::config::{Config, map};
 use tracer_common::counter::COUNTERS;
+use tracer_common::limits::STAGES_PER_CPU;
 
 use super::btf::{self, BtfError, Layout, RdonlyCast};
 use super::buses::Buses;
@@ -283,7 +284,7 @@ fn load_reading(
     };
     let mut bpf = EbpfLoader::new()
         .override_global("CONFIG", &config, true)
-        .map_max_entries(map::STAGES, possible_cpus())
+        .map_max_entries(map::STAGES, STAGES_PER_CPU * possible_cpus())
         .map_max_entries(map::DATA, options.data_ring)
         .map_max_entries(map::LIFECYCLE, options.lifecycle_ring)
         .load(&object::for_kernel(cast))

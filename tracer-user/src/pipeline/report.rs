@@ -30,6 +30,7 @@ const LOSSES: &[&str] = &[
     "egress_ring_full",
     "egress_unreadable",
     "uring_full",
+    "tls_busy",
 ];
 
 impl Report {
