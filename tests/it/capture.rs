@@ -9,6 +9,7 @@ mod ioctls;
 mod lifecycle;
 mod loss;
 mod memory;
+mod parts;
 mod positions;
 mod probe;
 mod rig;

@@ -7,5 +7,5 @@ pub fn pattern(len: usize) -> Vec<u8> {
 
 #[expect(clippy::cast_possible_truncation, reason = "the low byte is what is wanted")]
 fn byte(index: usize) -> u8 {
-    (index * 31 + index / 256 * 7 + 1) as u8
+    (index * 31 + index / 256 * 7 + index / 65_536 * 5 + 1) as u8
 }

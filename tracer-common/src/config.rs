@@ -146,8 +146,14 @@ pub struct Config {
     pub btf: u32,
     /// 1: only processes in the `PROCESSES` map; 0: every process.
     pub only_processes: u32,
-    /// Payload bytes a record takes at most.
+    /// Payload bytes that a record about a device takes at most.
     pub capture_bytes: u32,
+    /// Payload bytes that are copied of a call on a socket, in one record or several.
+    pub capture_socket: u32,
+    /// The same while the data ring holds more than `busy_bytes`.
+    pub capture_busy: u32,
+    /// See above.
+    pub busy_bytes: u32,
     /// 1: amd64 kernel, 2: arm64 kernel.
     pub arch: u32,
     /// Wake the reader when the data ring comes to hold this many bytes; below, it comes by itself.

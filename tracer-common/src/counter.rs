@@ -65,10 +65,12 @@ pub enum Counter {
     TlsForeign = 28,
     /// Calls of TLS libraries whose plaintext was lost because they interrupted another one that was being copied.
     TlsBusy = 29,
+    /// Calls on sockets of which less was copied than `--capture-bytes`, because the data ring was filling.
+    CaptureShort = 30,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 30;
+pub const COUNTERS: u32 = 31;
 
 /// Every counter with its name, in discriminant order.
 pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
@@ -102,4 +104,5 @@ pub const NAMES: [(Counter, &str); COUNTERS as usize] = [
     (Counter::Tls, "tls"),
     (Counter::TlsForeign, "tls_foreign"),
     (Counter::TlsBusy, "tls_busy"),
+    (Counter::CaptureShort, "capture_short"),
 ];

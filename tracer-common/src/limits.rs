@@ -1,7 +1,11 @@
 //! Every bound of the kernel side, each with the reason for its size.
 
-/// `--capture-bytes` goes no higher: a staging buffer must hold twice this, see [`STAGE_BYTES`].
+/// Payload of one record at most: a staging buffer must hold twice this, see [`STAGE_BYTES`].
 pub const CAPTURE_MAX: usize = 64 * 1024;
+
+/// `--capture-bytes` goes no higher: what is more than [`CAPTURE_MAX`] of a call on a socket comes in further records. More
+/// than programs have in the buffers that they read into, and than a broker takes for one message unless told.
+pub const CAPTURE_CALL: usize = 32 * CAPTURE_MAX;
 
 /// Bytes of payload room in a staging buffer. The verifier has to see that an offset up to [`CAPTURE_MAX`] plus a
 /// length up to [`CAPTURE_MAX`] stays inside, so the buffer is twice as long as what is ever filled.

@@ -123,6 +123,9 @@ pub mod flag {
     pub const DIRECT: u16 = 1 << 7;
     /// Of [`UNSEEN`] bytes: [`super::Kind::Packet`] records have them, those that left during the call before it.
     pub const FOLLOWS: u16 = 1 << 8;
+    /// Of a [`super::Kind::Data`] record: bytes of the same call as the record of this thread before it, behind those. Each
+    /// says as result and position (of several messages as requested length) what it would if a call had moved it alone.
+    pub const LATER: u16 = 1 << 9;
 }
 
 /// Why fewer bytes were captured than were asked for. Discriminants are part of the wire.

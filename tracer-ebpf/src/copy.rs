@@ -2,12 +2,19 @@
 
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user, bpf_probe_read_user_str};
 use tracer_common::call::traits;
-use tracer_common::limits::{CAPTURE_MAX, MESSAGES, PROGRAM_BYTES, SEGMENTS};
-use tracer_common::record::Fault;
+use tracer_common::counter::Counter;
+use tracer_common::limits::{CAPTURE_CALL, CAPTURE_MAX, MESSAGES, PROGRAM_BYTES, SEGMENTS};
+use tracer_common::record::{Fault, flag};
 
-use crate::maps::{InFlight, Stage, config};
+use crate::maps::{InFlight, Stage, config, count};
 use crate::read::user;
-use crate::stage;
+use crate::{emit, finish, stage};
+
+/// Payload of one record.
+const ROOM: u64 = CAPTURE_MAX as u64;
+
+/// Records of a call behind the first, at most.
+const PARTS: u32 = (CAPTURE_CALL / CAPTURE_MAX) as u32 - 1;
 
 /// The smallest page there is: where a range that cannot be read whole is tried again up to.
 const PAGE: u64 = 4096;
@@ -17,6 +24,8 @@ const PAGE: u64 = 4096;
 pub(crate) struct Copied {
     /// Bytes now in the staging buffer.
     pub(crate) captured: u64,
+    /// Bytes that went into records before.
+    pub(crate) sent: u64,
     /// Bytes that the segments had room for, as far as they were followed.
     pub(crate) offered: u64,
     pub(crate) segments: u16,
@@ -24,50 +33,80 @@ pub(crate) struct Copied {
 }
 
 impl Copied {
-    const NOTHING: Self = Self { captured: 0, offered: 0, segments: 0, fault: 0 };
+    const NOTHING: Self = Self { captured: 0, sent: 0, offered: 0, segments: 0, fault: 0 };
 }
 
-/// Copies what a call moved. `limit`: no more than this many bytes belong to it. `messages`: how many messages moved
-/// of a call that moves several, 0 if it failed.
+/// What a call moved, or offered.
+#[derive(Clone, Copy)]
+pub(crate) struct Moved {
+    /// No more than this many bytes belong to it.
+    pub(crate) limit: u64,
+    /// How many messages moved of a call that moves several, 0 if it failed.
+    pub(crate) messages: u64,
+    /// Bytes of it that are wanted.
+    pub(crate) wanted: u64,
+    /// What does not fit into this record goes into records of its own: see [`next_part`].
+    pub(crate) in_parts: bool,
+}
+
+/// Bytes of a call on a socket that are wanted, if it has so many. While the ring fills faster than it is read, what matters
+/// most is that each call gets a record at all.
 #[inline(always)]
-pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64, messages: u64) -> Copied {
+pub(crate) fn wanted_of_socket(offered: u64) -> u64 {
+    let (most, short) = (u64::from(config!(capture_socket)), u64::from(config!(capture_busy)));
+    if offered > short && most > short && emit::is_filling() {
+        count(Counter::CaptureShort, 1);
+        return short;
+    }
+    most
+}
+
+/// Copies what a call moved.
+#[inline(always)]
+pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, moved: Moved) -> Copied {
     // SAFETY: a map value that this thread alone writes.
     let (kind, args, compat) = unsafe { ((*slot).kind, (*slot).args, (*slot).abi != 0) };
-    let capture = u64::from(config!(capture_bytes));
-    let limit = if limit < capture { limit } else { capture };
-    if kind.has(traits::MESSAGES) {
-        let count = if messages != 0 { messages } else { args[2] };
-        let bounded = if count < u64::from(MESSAGES) { count } else { u64::from(MESSAGES) };
+    let Moved { limit, messages, wanted, in_parts } = moved;
+    let in_parts = in_parts && wanted > ROOM && config!(loops) != 0;
+    let wanted = if in_parts || wanted < ROOM { wanted } else { ROOM };
+    let limit = if limit < wanted { limit } else { wanted };
+    let many = kind.has(traits::MESSAGES);
+    let several = kind.has(traits::MESSAGE | traits::SEGMENTS);
+    if many || several || (in_parts && limit > ROOM) {
+        let (array, count) = if kind.has(traits::SEGMENTS) {
+            (args[1], args[2])
+        } else if several {
+            match message_segments(args[1], compat) {
+                Some(array) => array,
+                None => return Copied { fault: Fault::Descriptor as u16, ..Copied::NOTHING },
+            }
+        } else {
+            (0, 0)
+        };
+        let messages_left = if !many {
+            0
+        } else if messages != 0 {
+            messages
+        } else {
+            args[2]
+        };
         // SAFETY: the stage is this CPU's own while the program runs.
         unsafe {
             let following = begin(stage, limit, compat);
-            (*following).messages = args[1];
-            (*following).messages_left = bounded;
-            (*following).known = u32::from(messages != 0);
-            run(stage, message_step, SEGMENTS);
-            // What was not reached: of the messages themselves, or of the segments of the last one.
-            let left = count > bounded
-                || (*following).messages_left != 0
-                || ((*following).count != 0 && (*following).left != 0);
-            return copied(following, left);
-        }
-    }
-    if kind.has(traits::MESSAGE | traits::SEGMENTS) {
-        let array = if kind.has(traits::SEGMENTS) {
-            Some((args[1], args[2]))
-        } else {
-            message_segments(args[1], compat)
-        };
-        let Some((array, count)) = array else {
-            return Copied { fault: Fault::Descriptor as u16, ..Copied::NOTHING };
-        };
-        // SAFETY: as above.
-        unsafe {
-            let following = begin(stage, limit, compat);
+            (*following).in_parts = u32::from(in_parts);
             (*following).array = array;
-            run(stage, segment_step, if count < u64::from(SEGMENTS) { count as u32 } else { SEGMENTS });
-            let left = u64::from((*following).segments) < count;
-            return copied(following, left);
+            (*following).count = count;
+            (*following).left = u64::MAX;
+            if many {
+                (*following).messages = args[1];
+                (*following).messages_left =
+                    if messages_left < u64::from(MESSAGES) { messages_left } else { u64::from(MESSAGES) };
+                (*following).known = u32::from(messages != 0);
+                (*following).beyond = u32::from(messages_left > u64::from(MESSAGES));
+            } else if !several {
+                next_segment(following, args[1], args[2]);
+            }
+            return segments(stage);
         }
     }
     let mut copied = Copied { offered: args[2], segments: 1, ..Copied::NOTHING };
@@ -77,6 +116,48 @@ pub(crate) fn call(stage: *mut Stage, slot: *mut InFlight, limit: u64, messages:
         copied.fault = Fault::Unreadable as u16;
     }
     copied
+}
+
+/// Copies what was begun.
+///
+/// # Safety
+/// The stage has to be this CPU's own.
+#[inline(always)]
+unsafe fn segments(stage: *mut Stage) -> Copied {
+    // SAFETY: the caller says so.
+    unsafe {
+        run(stage, segment_step, SEGMENTS + PARTS);
+        // What was not reached: of the messages themselves, or of the segments of the last one.
+        let following = &raw mut (*stage).following;
+        let left = (*following).beyond != 0
+            || (*following).messages_left != 0
+            || ((*following).count != 0 && (*following).left != 0);
+        copied(following, left)
+    }
+}
+
+/// Says in the header what was copied of a call that moved, or offered, `whole` bytes. `many`: its result is a number of
+/// messages.
+///
+/// # Safety
+/// The stage has to be this CPU's own.
+#[inline(always)]
+pub(crate) unsafe fn describe(stage: *mut Stage, copied: &Copied, whole: u64, many: bool) {
+    // SAFETY: the caller says so.
+    unsafe {
+        let header = &raw mut (*stage).header;
+        (*header).requested = copied.offered;
+        (*header).segments = copied.segments;
+        (*header).fault = copied.fault;
+        if copied.sent > 0 {
+            // The last of several parts.
+            let rest = if whole > copied.sent { whole - copied.sent } else { 0 };
+            (*header).requested = rest;
+            if !many {
+                (*header).result = rest as i64;
+            }
+        }
+    }
 }
 
 /// Copies what an array of so many segments points to, to `offset` in the stage: `most` bytes at most belong together, `room`
@@ -98,7 +179,7 @@ pub(crate) fn gather(
         (*following).left = most;
         (*following).captured = offset;
         // One step more: the last finds that nothing is left.
-        run(stage, message_step, SEGMENTS + 1);
+        run(stage, segment_step, SEGMENTS + 1);
         let left = (*following).left != 0 && (count > u64::from(SEGMENTS) || (*following).count != 0);
         let mut copied = copied(following, left);
         copied.captured = if copied.captured > offset { copied.captured - offset } else { 0 };
@@ -156,7 +237,14 @@ pub(crate) struct Following {
     messages_left: u64,
     /// Bytes that are left of the current message.
     left: u64,
+    /// What is left to copy of the current segment: address, bytes.
+    base: u64,
+    length: u64,
+    /// Bytes that are copied at most, those of records before included.
     limit: u64,
+    /// Bytes that went into records before.
+    sent: u64,
+    /// Bytes in the stage.
     captured: u64,
     offered: u64,
     segments: u32,
@@ -164,6 +252,10 @@ pub(crate) struct Following {
     compat: u32,
     /// 1: the message headers say how much moved.
     known: u32,
+    /// 1: there are more messages than are followed.
+    beyond: u32,
+    /// 1: what does not fit goes into a record of its own.
+    in_parts: u32,
 }
 
 /// # Safety
@@ -179,13 +271,18 @@ unsafe fn begin(stage: *mut Stage, limit: u64, compat: bool) -> *mut Following {
         (*following).messages = 0;
         (*following).messages_left = 0;
         (*following).left = 0;
+        (*following).base = 0;
+        (*following).length = 0;
         (*following).limit = limit;
+        (*following).sent = 0;
         (*following).captured = 0;
         (*following).offered = 0;
         (*following).segments = 0;
         (*following).fault = 0;
         (*following).compat = compat;
         (*following).known = 0;
+        (*following).beyond = 0;
+        (*following).in_parts = 0;
         following
     }
 }
@@ -286,6 +383,7 @@ unsafe fn copied(following: *mut Following, left: bool) -> Copied {
         let fault = if (*following).fault == 0 && left { Fault::Segments as u32 } else { (*following).fault };
         Copied {
             captured: (*following).captured,
+            sent: (*following).sent,
             offered: (*following).offered,
             segments: (*following).segments as u16,
             fault: fault as u16,
@@ -293,69 +391,99 @@ unsafe fn copied(following: *mut Following, left: bool) -> Copied {
     }
 }
 
-/// Appends one segment; returns 1 to stop.
+/// Goes on to a segment; of what is beyond the limit, or behind something unreadable, nothing is copied.
 ///
 /// # Safety
 /// The stage has to be this CPU's own.
 #[inline(always)]
-unsafe fn append(stage: *mut Stage, base: u64, length: u64) -> i64 {
+unsafe fn next_segment(following: *mut Following, base: u64, length: u64) {
     // SAFETY: the caller says so.
     unsafe {
-        let following = &raw mut (*stage).following;
         (*following).offered += length;
         (*following).segments += 1;
-        let (captured, limit) = ((*following).captured, (*following).limit);
-        if (*following).fault != 0 || captured >= limit {
+        let had = (*following).sent + (*following).captured;
+        let limit = (*following).limit;
+        let room = if (*following).fault == 0 && limit > had { limit - had } else { 0 };
+        (*following).base = base;
+        (*following).length = if length < room { length } else { room };
+    }
+}
+
+/// Goes on to the next segment or message, and copies of it what fits into the stage.
+unsafe extern "C" fn segment_step(_number: u64, index: *mut u64) -> i64 {
+    // SAFETY: the context of `run`, and this CPU's own stage.
+    unsafe {
+        let Some(stage) = stage::at(*index) else { return 1 };
+        let following = &raw mut (*stage).following;
+        if (*following).length == 0 {
+            let compat = (*following).compat != 0;
+            if (*following).count == 0 || (*following).left == 0 {
+                return i64::from(!next_message(following, compat));
+            }
+            let Some((base, length)) = segment((*following).array, 0, compat) else {
+                (*following).fault = Fault::Descriptor as u32;
+                return 1;
+            };
+            (*following).array += if compat { 8 } else { 16 };
+            (*following).count -= 1;
+            let left = (*following).left;
+            let length = if length < left { length } else { left };
+            (*following).left = left - length;
+            next_segment(following, base, length);
+        }
+        let (base, length) = ((*following).base, (*following).length);
+        if length == 0 {
             return 0;
         }
-        let room = limit - captured;
+        if (*following).captured >= ROOM && !next_part(stage) {
+            (*following).limit = 0;
+            (*following).length = 0;
+            return 0;
+        }
+        let captured = (*following).captured;
+        let room = ROOM - captured;
         let wanted = if length < room { length } else { room };
-        if wanted == 0 {
-            return 0;
-        }
         let read = bytes(stage, captured, base, wanted);
         (*following).captured = captured + read;
+        (*following).base = base + wanted;
+        (*following).length = length - wanted;
         if read < wanted {
             (*following).fault = Fault::Unreadable as u32;
+            (*following).length = 0;
         }
         0
     }
 }
 
-/// One element of an array of segments.
-unsafe extern "C" fn segment_step(element: u64, index: *mut u64) -> i64 {
-    // SAFETY: the context of `run`, and this CPU's own stage.
+/// The stage is full: it goes as a record that says of its part what it would if a call had moved that alone, and is emptied
+/// for the next. A broker's client may be given thousands of messages by one `recv`, and behind what was not copied nobody
+/// knows where the next one begins. `false`: this one has to be the last.
+///
+/// # Safety
+/// The stage has to be this CPU's own, with a header.
+#[inline(always)]
+unsafe fn next_part(stage: *mut Stage) -> bool {
+    // SAFETY: the caller says so.
     unsafe {
-        let Some(stage) = stage::at(*index) else { return 1 };
         let following = &raw mut (*stage).following;
-        let Some((base, length)) = segment((*following).array, element, (*following).compat != 0) else {
-            (*following).fault = Fault::Descriptor as u32;
-            return 1;
-        };
-        append(stage, base, length)
-    }
-}
-
-/// The next of several messages, or the next segment of the current one.
-unsafe extern "C" fn message_step(_index: u64, index: *mut u64) -> i64 {
-    // SAFETY: the context of `run`, and this CPU's own stage.
-    unsafe {
-        let Some(stage) = stage::at(*index) else { return 1 };
-        let following = &raw mut (*stage).following;
-        let compat = (*following).compat != 0;
-        if (*following).count == 0 || (*following).left == 0 {
-            return i64::from(!next_message(following, compat));
+        if (*following).in_parts == 0 || emit::is_filling() {
+            return false;
         }
-        let Some((base, length)) = segment((*following).array, 0, compat) else {
-            (*following).fault = Fault::Descriptor as u32;
-            return 1;
-        };
-        (*following).array += if compat { 8 } else { 16 };
-        (*following).count -= 1;
-        let left = (*following).left;
-        let length = if length < left { length } else { left };
-        (*following).left = left - length;
-        append(stage, base, length)
+        let header = &raw mut (*stage).header;
+        if (*following).sent == 0 && (*following).messages == 0 {
+            finish::contest(stage, (*header).result as u32);
+        }
+        (*header).requested = ROOM;
+        // Of several messages the result is their number.
+        if (*following).messages == 0 {
+            (*header).result = ROOM as i64;
+        }
+        emit::send(stage, ROOM, false);
+        (*header).flags |= flag::LATER;
+        (*header).position += ROOM;
+        (*following).sent += ROOM;
+        (*following).captured = 0;
+        true
     }
 }
 

@@ -147,6 +147,12 @@ fn sock_common(stage: *mut Stage) -> *mut SockCommon {
     unsafe { (&raw mut (*stage).header.sock_common).cast() }
 }
 
+/// Whether the data ring fills faster than it is read.
+#[inline(always)]
+pub(crate) fn is_filling() -> bool {
+    DATA.query(AVAILABLE) > u64::from(config!(busy_bytes))
+}
+
 /// Sends a record with `captured` bytes of payload.
 #[inline(always)]
 pub(crate) fn send(stage: *mut Stage, captured: u64, lifecycle: bool) {

@@ -8,6 +8,7 @@ use tracer_common::limits::{ADDRESS_BYTES, PATH_BYTES};
 use tracer_common::record::{Kind, Target, flag};
 
 use crate::calls::{self, is};
+use crate::copy::Moved;
 use crate::maps::{self, IDLE, INTERRUPTED, InFlight, RUNNING, Stage, config, count};
 use crate::select::{self, Who};
 use crate::walk::{self, Node};
@@ -104,45 +105,68 @@ fn data(slot: *mut InFlight, who: Who, result: i64, now: u64) -> Option<()> {
     };
     let stage = emit::record(slot, who, Kind::Data, result, now)?;
     let messages = if many && result > 0 { result as u64 } else { 0 };
-    let copied = copy::call(stage, slot, limit, messages);
+    let peek = (kind.has(traits::FLAGS_IN_FOURTH) && args[3] & calls::MSG_PEEK != 0)
+        || (kind.has(traits::FLAGS_IN_THIRD) && args[2] & calls::MSG_PEEK != 0);
     // SAFETY: the stage is this CPU's own while the program runs; the slot is this thread's own.
-    unsafe {
+    let socket = unsafe {
+        (*stage).result = result;
         let header = &raw mut (*stage).header;
-        (*header).requested = copied.offered;
-        (*header).segments = copied.segments;
-        (*header).fault = copied.fault;
-        let peek = (kind.has(traits::FLAGS_IN_FOURTH) && args[3] & calls::MSG_PEEK != 0)
-            || (kind.has(traits::FLAGS_IN_THIRD) && args[2] & calls::MSG_PEEK != 0);
         if peek && result > 0 {
             (*header).flags |= flag::PEEK;
-        }
-        if flags & flag::POSITION != 0 && result > 0 {
-            let moved = match (peek, many) {
-                (true, _) => 0,
-                (false, true) => copied.offered as u32,
-                (false, false) => result as u32,
-            };
-            if walk::sequence((*slot).sock, outward) != Some(((*slot).position as u32).wrapping_add(moved)) {
-                (*header).flags |= flag::CONTESTED;
-            }
         }
         // `preadv2` and `pwritev2` with minus one: where the file stands.
         if kind.has(traits::OFFSET) && args[3] != u64::MAX {
             (*header).flags |= flag::OFFSET;
         }
-        if result > 0 {
-            (*slot).dry_fd = -1;
-            moved(slot, fd, outward, now);
-        }
-    }
+        (*slot).target == Target::Socket as u8
+    };
+    let wanted = if socket { copy::wanted_of_socket(limit) } else { u64::from(config!(capture_bytes)) };
+    let in_parts = socket && !peek && result > 0;
+    let copied = copy::call(stage, slot, Moved { limit, messages, wanted, in_parts });
+    // Read again: what the verifier still knows of them from before would make it walk the copying once for each case.
+    // SAFETY: as above.
+    let (result, kind, outward) = unsafe {
+        let kind = (&raw const (*slot).kind).read_volatile();
+        let flags = (&raw const (*slot).flags).read_volatile();
+        ((&raw const (*stage).result).read_volatile(), kind, flags & flag::OUTWARD != 0)
+    };
+    let many = kind.has(traits::MESSAGES);
     let whole = match result > 0 {
         true if many => copied.offered,
         true => result as u64,
         false => copied.captured,
     };
-    account(copied.captured, whole, copied.fault);
+    // SAFETY: as above.
+    unsafe {
+        copy::describe(stage, &copied, whole, many);
+        if result > 0 {
+            let peeked = (*stage).header.flags & flag::PEEK != 0;
+            let rest = if whole > copied.sent { whole - copied.sent } else { 0 };
+            contest(stage, if peeked { 0 } else { rest as u32 });
+            (*slot).dry_fd = -1;
+            moved(slot, (*slot).fd, outward, now);
+        }
+    }
+    account(copied.sent + copied.captured, whole, copied.fault);
     emit::send(stage, copied.captured, result < 0 && result != EAGAIN);
     Some(())
+}
+
+/// Says so if another thread used the stream since it was at the header's position, from which the call moved `moved` bytes.
+///
+/// # Safety
+/// The stage has to be this CPU's own, with a header.
+#[inline(always)]
+pub(crate) unsafe fn contest(stage: *mut Stage, moved: u32) {
+    // SAFETY: the caller says so.
+    unsafe {
+        let header = &raw mut (*stage).header;
+        let (flags, end) = ((*header).flags, ((*header).position as u32).wrapping_add(moved));
+        let outward = flags & flag::OUTWARD != 0;
+        if flags & flag::POSITION != 0 && walk::sequence((*header).sock, outward) != Some(end) {
+            (*header).flags |= flag::CONTESTED;
+        }
+    }
 }
 
 /// Remembers what this thread will be done with, or wants the answer of, when it waits next.

@@ -20,6 +20,9 @@ static CONFIG: Config = Config {
     btf: 0,
     only_processes: 0,
     capture_bytes: 0,
+    capture_socket: 0,
+    capture_busy: 0,
+    busy_bytes: 0,
     arch: 0,
     wake_bytes: 0,
     lifecycle_wake_bytes: 0,
@@ -261,6 +264,8 @@ pub(crate) struct Stage {
     pub(crate) index: u64,
     /// 1: a hook of a program is putting a record together.
     pub(crate) taken: u64,
+    /// What the call that is looked at returned.
+    pub(crate) result: i64,
     /// Where a copy of many segments is.
     pub(crate) following: crate::copy::Following,
     /// Where a copy of what an `ioctl`'s argument points to is.

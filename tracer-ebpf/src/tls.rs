@@ -13,6 +13,7 @@ use aya_ebpf::macros::{uprobe, uretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use tracer_common::call::Call;
 use tracer_common::counter::Counter;
+use tracer_common::limits::CAPTURE_MAX;
 use tracer_common::record::{Fault, Kind, Target, flag};
 use tracer_common::tls::{Library, TIE_SHIFT, Tie, cookie};
 
@@ -334,7 +335,8 @@ fn emit(who: Who, cookie: u64, found: &Found) -> Option<()> {
     };
     // SAFETY: the stage was taken; helper without arguments.
     unsafe { emit::fill(stage, who, Kind::Tls, bpf_ktime_get_ns()) };
-    let capture = u64::from(config!(capture_bytes));
+    let capture = copy::wanted_of_socket(found.moved);
+    let capture = if capture < CAPTURE_MAX as u64 { capture } else { CAPTURE_MAX as u64 };
     let wanted = if found.moved < capture { found.moved } else { capture };
     let outward = cookie & cookie::OUTWARD != 0;
     // SAFETY: the stage was taken.

@@ -12,9 +12,10 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use tracer_common::call::{Abi, Call, traits};
 use tracer_common::counter::Counter;
-use tracer_common::record::{Kind as Record, flag};
+use tracer_common::record::{Kind as Record, Target, flag};
 
 use crate::calls::{self, Kind};
+use crate::copy::Moved;
 use crate::maps::{InFlight, SCRATCH, URING, URING_SHOTS, config, count};
 use crate::read::kernel;
 use crate::select::{self, Who};
@@ -190,12 +191,13 @@ fn posted(slot: *mut InFlight, result: i64) -> Option<()> {
             error if error < 0 => 0,
             moved => moved as u64,
         };
-        let copied = copy::call(stage, slot, limit, 0);
-        (*header).requested = copied.offered;
-        (*header).segments = copied.segments;
-        (*header).fault = copied.fault;
+        let socket = (*slot).target == Target::Socket as u8;
+        let wanted = if socket { copy::wanted_of_socket(limit) } else { u64::from(config!(capture_bytes)) };
+        let in_parts = socket && !peek && result > 0;
+        let copied = copy::call(stage, slot, Moved { limit, messages: 0, wanted, in_parts });
         let whole = if result > 0 { result as u64 } else { copied.captured };
-        finish::account(copied.captured, whole, copied.fault);
+        copy::describe(stage, &copied, whole, false);
+        finish::account(copied.sent + copied.captured, whole, copied.fault);
         count(Counter::Uring, 1);
         emit::send(stage, copied.captured, result < 0);
     }

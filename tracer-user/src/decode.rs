@@ -100,6 +100,7 @@ impl Decoder {
                 requested: header.requested,
                 position,
                 peek: header.flags & flag::PEEK != 0,
+                later: header.flags & flag::LATER != 0,
                 payload: Payload { size: moved(header, payload.len() as u64), captured: payload },
             },
             Kind::Ioctl => {

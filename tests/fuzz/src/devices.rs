@@ -160,7 +160,7 @@ impl World {
         }
         let position = if kind & 32 == 32 { Position::Offset(input.number()) } else { Position::Unknown };
         let payload = Payload { captured, size };
-        (call, Body::Data { direction, requested: size, position, peek: false, payload })
+        (call, Body::Data { direction, requested: size, position, peek: false, later: false, payload })
     }
 
     /// One that the class knows, or any.

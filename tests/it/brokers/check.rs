@@ -8,8 +8,8 @@ use super::site::Entry;
 use crate::mqtt::check::{Owner, check_ids, destination, of_kind, owner};
 use crate::support::Outcome;
 
-/// Bytes that are captured of a call.
-const CAPTURED: usize = 65_536;
+/// Bytes that are captured of a call, unless told otherwise.
+const CAPTURED: usize = tracer_common::limits::CAPTURE_CALL;
 
 /// What happened.
 pub(crate) struct Truth {
@@ -84,51 +84,6 @@ impl Truth {
         }
         self.check_spans(&outcome.spans);
         self.check_settlements(&outcome.spans);
-    }
-
-    /// Checks that nothing is wrong where not all can be seen: each message at most as often as it was there, each link
-    /// right; and where one is missing, that the bytes which were not captured are counted.
-    pub(crate) fn check_flood(&self, outcome: &Outcome) {
-        for name in ["kernel.data_ring_full", "proto.gave_up"] {
-            assert_eq!(outcome.count(name), 0, "{name}");
-        }
-        let spans = &outcome.spans;
-        check_ids(spans);
-        let (publishes, processes) = (of_kind(spans, "publish "), of_kind(spans, "process "));
-        let is_whole = publishes.len() == self.sent.len() && processes.len() == self.received.len();
-        assert!(is_whole || outcome.count("kernel.bytes_cut") > 0, "what is missing is not counted");
-        let mut left: HashMap<(Owner, String), usize> = HashMap::new();
-        for (Known { owner, entry, .. }, kind) in self
-            .sent
-            .iter()
-            .map(|known| (known, "publish"))
-            .chain(self.received.iter().map(|known| (known, "process")))
-        {
-            *left.entry((owner.clone(), format!("{kind} {}", entry.head))).or_default() += 1;
-        }
-        let by_id: HashMap<&str, &Span> = publishes.iter().map(|span| (span.id.as_str(), *span)).collect();
-        let (mut linked, mut named) = (0, 0);
-        for (span, kind) in publishes
-            .iter()
-            .map(|span| (span, "publish"))
-            .chain(processes.iter().map(|span| (span, "process")))
-        {
-            // A name that is cut tells nothing.
-            let name = (owner(span), format!("{kind} {}", head(span)));
-            if let Some(left) = left.get_mut(&name) {
-                assert!(*left > 0, "once too often: {span:#?}");
-                *left -= 1;
-                named += 1;
-            }
-            if let Some(parent) = span.parent.as_deref().and_then(|id| by_id.get(id)) {
-                linked += 1;
-                let (short, long) = (head(span).min(head(parent)), head(span).max(head(parent)));
-                assert!(long.starts_with(&short), "the wrong publish: {parent:#?} {span:#?}");
-            }
-        }
-        let all = self.sent.len() + self.received.len();
-        eprintln!("{named} of {all} messages seen and named, {linked} of {} linked", self.received.len());
-        assert!(named > 0 && linked > 0, "nothing was seen");
     }
 
     /// As [`Self::check`], without the counts and the settlements.

@@ -52,7 +52,7 @@ fn what_does_not_exist_is_named() {
 fn a_command_line_that_makes_no_sense_is_usage() {
     refused(&["--device", "toaster"], 2, &["unknown device class `toaster`", "tty"]);
     refused(&["--broker", "smtp"], 2, &["unknown broker `smtp`"]);
-    refused(&["--capture-bytes", "65537"], 2, &["65537"]);
+    refused(&["--capture-bytes", "2097153"], 2, &["2097153"]);
     refused(&["--ring", "65"], 2, &["power of two"]);
     refused(&["--pid", "me"], 2, &["me"]);
     refused(&["--hooks", "kprobe"], 2, &["raw"]);

@@ -44,7 +44,14 @@ pub(super) fn capture(call: Call, times: (u64, u64), result: i64, body: Body) ->
 pub(super) fn data(call: Call, times: (u64, u64), result: i64, bytes: &[u8], size: u64) -> Capture {
     let direction = if call == Call::Write { Direction::Outward } else { Direction::Inward };
     let payload = Payload { captured: Bytes::copy_from_slice(bytes), size };
-    let body = Body::Data { direction, requested: size, position: Position::Unknown, peek: false, payload };
+    let body = Body::Data {
+        direction,
+        requested: size,
+        position: Position::Unknown,
+        peek: false,
+        later: false,
+        payload,
+    };
     capture(call, times, result, body)
 }
 

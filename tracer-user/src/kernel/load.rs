@@ -15,7 +15,7 @@ use tracer_common::bus::Bus;
 use tracer_common::call;
 use tracer_common::config::{Config, map};
 use tracer_common::counter::COUNTERS;
-use tracer_common::limits::STAGES_PER_CPU;
+use tracer_common::limits::{CAPTURE_CALL, CAPTURE_MAX, STAGES_PER_CPU};
 
 use super::btf::{self, BtfError, Layout, RdonlyCast};
 use super::buses::Buses;
@@ -48,8 +48,12 @@ pub struct Options {
     pub hooks: Hooks,
     /// Walk the kernel's structures; else follow descriptors.
     pub btf: bool,
-    /// Payload bytes a record takes at most.
+    /// Payload bytes that are copied of a call on a device, at most [`CAPTURE_MAX`].
     pub capture_bytes: u32,
+    /// Payload bytes that are copied of a call on a socket, at most [`CAPTURE_CALL`].
+    pub capture_socket: u32,
+    /// The same while the data ring fills faster than it is read.
+    pub capture_busy: u32,
     /// Size of the data ring in bytes: a power of two, at least 64 KiB (pages may have 16 or 64 KiB).
     pub data_ring: u32,
     /// Size of the error and lifecycle ring in bytes.
@@ -65,7 +69,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults: 4 KiB of payload a record, 8 MiB of data ring (0.3 s of 100,000 records a second), 4 MiB for
+    /// The defaults: 4 KiB of payload of a device's call, all of a socket's, 8 MiB of data ring (0.3 s of 100,000 records a second), 4 MiB for
     /// errors and lifecycle (a burst of 10,000 errors), nothing selected.
     #[must_use]
     pub fn new(hooks: Hooks, btf: bool) -> Self {
@@ -73,6 +77,8 @@ impl Options {
             hooks,
             btf,
             capture_bytes: 4096,
+            capture_socket: CAPTURE_CALL as u32,
+            capture_busy: 4096,
             data_ring: 8 << 20,
             lifecycle_ring: 4 << 20,
             own_children: false,
@@ -258,6 +264,12 @@ pub(super) fn load_with(options: &Options, hooks: Hooks) -> Result<Kernel, LoadE
     load_reading(options, hooks, layout, None)
 }
 
+/// From how many bytes on a data ring of that size fills faster than it is read: three quarters, and there has to be room
+/// for what is on its way by then.
+fn busy(ring: u32) -> u32 {
+    (ring / 4 * 3).min(ring.saturating_sub(4 * CAPTURE_MAX as u32))
+}
+
 /// Loads and attaches. `cast`: reads the kernel's memory that way, else by a helper.
 fn load_reading(
     options: &Options,
@@ -269,7 +281,10 @@ fn load_reading(
         own_tgid: std::process::id(),
         btf: u32::from(options.btf),
         only_processes: u32::from(options.selection.processes.is_some()),
-        capture_bytes: options.capture_bytes,
+        capture_bytes: options.capture_bytes.min(CAPTURE_MAX as u32),
+        capture_socket: options.capture_socket.min(CAPTURE_CALL as u32),
+        capture_busy: options.capture_busy,
+        busy_bytes: busy(options.data_ring),
         arch: if cfg!(target_arch = "aarch64") { 2 } else { 1 },
         wake_bytes: options.data_ring / 8,
         lifecycle_wake_bytes: options.lifecycle_ring / 8,

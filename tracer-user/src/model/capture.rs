@@ -71,6 +71,14 @@ pub struct Capture {
     pub body: Body,
 }
 
+impl Capture {
+    /// Whether it goes on with what the thread's capture before it told of the same call.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        matches!(self.body, Body::Data { later: true, .. })
+    }
+}
+
 /// Where in a stream bytes lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
@@ -117,12 +125,14 @@ pub struct Program {
     reason = "fields are the arguments of the call of the same name, section 2 of the manual"
 )]
 pub enum Body {
-    /// Bytes moved, or failed to. `payload.size` is what moved (the result), or for a failed call what was offered.
+    /// Bytes moved, or failed to. `payload.size` is what moved (the result), or for a failed call what was offered. `later`:
+    /// they belong to the same call as those of the thread's capture before it, and lie behind them.
     Data {
         direction: Direction,
         requested: u64,
         position: Position,
         peek: bool,
+        later: bool,
         payload: Payload,
     },
     /// Bytes moved that no system call shows (`sendfile`, `splice`): `length` of them. `follows`: packets show them, those

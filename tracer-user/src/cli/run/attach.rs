@@ -18,13 +18,16 @@ pub(super) fn attach(options: &Options, plan: &Plan) -> Result<Kernel, Failure> 
         HooksArgument::Btf => Hooks::Btf,
         HooksArgument::Each => Hooks::Each,
     };
+    let defaults = load::Options::new(hooks, !options.no_btf);
     let mut load = load::Options {
-        capture_bytes: options.capture_bytes,
+        capture_bytes: options.capture_bytes.unwrap_or(defaults.capture_bytes),
+        capture_socket: options.capture_bytes.unwrap_or(defaults.capture_socket),
+        capture_busy: options.capture_bytes.unwrap_or(defaults.capture_busy),
         data_ring: options.ring << 10,
         tls: wants_tls(options, plan),
         own_children: !options.command.is_empty(),
         selection: plan.selection.clone(),
-        ..load::Options::new(hooks, !options.no_btf)
+        ..defaults
     };
     let mut kernel = match load::load(&load) {
         // No BTF, or a kernel before 5.11, which lacks a helper that the look-up needs.

@@ -9,6 +9,7 @@ use iotrail::export::Destination;
 use iotrail::export::mask::Mask;
 use iotrail::export::payload::PayloadPolicy;
 use iotrail::pipeline::select::Broker;
+use tracer_common::limits::CAPTURE_CALL;
 
 /// Trace until interrupted
 ///
@@ -49,9 +50,10 @@ pub(crate) struct Options {
     /// password=\S+
     #[arg(long, value_name = "PATTERN")]
     pub(super) mask: Vec<Mask>,
-    /// Payload bytes that are captured of each call, up to 65536; what is cut is always visible.
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(0..=65536))]
-    pub(super) capture_bytes: u32,
+    /// Payload bytes that are captured of each call, up to 2097152 (65536 on devices); what is cut is always visible.
+    /// Default: 4096 on devices, all on connections unless the ring is filling.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=CAPTURE_CALL as i64))]
+    pub(super) capture_bytes: Option<u32>,
     /// How long a serial device may take to answer before that is an error: a number with ms, s, m or h.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub(super) reply_timeout: Duration,

@@ -153,7 +153,8 @@ impl Engine {
         known.pending &= capture.result <= 0;
         // The broker's own reads end nobody's handling.
         let broker = known.connection.role() == Some(Role::Server);
-        if direction == Direction::Inward && !broker && !known.connection.is_half(Direction::Inward) {
+        let asks = direction == Direction::Inward && !broker && !capture.goes_on();
+        if asks && !known.connection.is_half(Direction::Inward) {
             let key = known.socket.connection();
             self.causality.returned(process, capture.tid, key, capture.at.start);
         }

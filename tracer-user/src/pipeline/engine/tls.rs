@@ -205,10 +205,11 @@ impl Engine {
             return true;
         }
         let (calls, bytes) = &mut encrypted.moved[usize::from(direction == Direction::Outward)];
-        *calls += 1;
+        let call = u64::from(!capture.goes_on());
+        *calls += call;
         *bytes += payload.size;
         encrypted.last = capture.at.end;
-        self.tls.counts.calls += 1;
+        self.tls.counts.calls += call;
         self.tls.counts.bytes += payload.size;
         self.compare(end, capture, direction, payload);
         true
