@@ -1,0 +1,184 @@
+//! Brokers at full speed: with the load that comes with them where there is one, else with ours.
+
+use super::{Bench, drain::Drain, site::Broker};
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+use std::process::Command;
+use tracer_tests::broker::optimising_java;
+
+/// Messages of the short run that tells how many a long one takes.
+const SAMPLE: u64 = 20_000;
+/// Seconds of a short run of our own load: Erlang is slower in its first.
+const WARM_UP: u64 = 1;
+/// Records that Kafka's consumer reads at most: some 270 MB of 256 B each.
+const STORED: u64 = 1_000_000;
+/// Entries that a stream of Redis keeps about, so that its memory does not grow.
+const KEPT: &str = "10000";
+/// Channel and stream of Redis.
+const DESTINATION: &str = "load.messages";
+/// Kafka's topics: what is produced, and what is consumed again and again.
+const TOPICS: [&str; 2] = ["load.produced", "load.consumed"];
+/// Memory of Kafka's programs.
+const JAVA: &str = "512m";
+
+/// A load at full speed.
+pub(super) struct Speed {
+    load: Load,
+    /// Messages of a run, where the load takes a number and not a time.
+    messages: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Load {
+    /// Ours on a client library.
+    Ours,
+    /// redis-benchmark: PUBLISH with a subscriber, so many in a pipeline.
+    Publish(u8),
+    /// redis-benchmark: XADD, so many in a pipeline.
+    Xadd(u8),
+    /// Kafka's ProducerPerformance.
+    Producer,
+    /// Kafka's ConsumerPerformance.
+    Consumer,
+}
+
+impl Speed {
+    /// The loads of a broker. Each runs once, shortly: what has to warm up has done so, and how much it does in a second is
+    /// known.
+    pub(super) fn all(bench: &Bench<'_>) -> Result<Vec<Self>> {
+        let loads: &[Load] = match bench.site.broker {
+            Broker::Mosquitto | Broker::Rabbitmq | Broker::Nats => &[Load::Ours],
+            Broker::Kafka => &[Load::Producer, Load::Consumer],
+            Broker::Redis => &[Load::Publish(1), Load::Publish(16), Load::Xadd(1), Load::Xadd(16)],
+        };
+        loads.iter().map(|load| Self::prepare(bench, *load)).collect()
+    }
+
+    fn prepare(bench: &Bench<'_>, load: Load) -> Result<Self> {
+        let mut speed = Self { load, messages: SAMPLE };
+        eprintln!("bench: {}: {}: a short run before", bench.site.broker.name(), speed.name());
+        match load {
+            Load::Ours => {
+                bench.ours_for(0, WARM_UP)?;
+            }
+            Load::Consumer => {
+                produce(bench, TOPICS[1], SAMPLE)?;
+                speed.messages = of_a_run(bench, &speed.measure(bench)?)?.min(STORED);
+                produce(bench, TOPICS[1], speed.messages.saturating_sub(SAMPLE).max(1))?;
+            }
+            Load::Publish(_) | Load::Xadd(_) | Load::Producer => {
+                speed.messages = of_a_run(bench, &speed.measure(bench)?)?;
+            }
+        }
+        Ok(speed)
+    }
+
+    /// For people.
+    pub(super) fn name(&self) -> String {
+        match self.load {
+            Load::Ours => "one publisher, one subscriber".to_owned(),
+            Load::Publish(pipeline) => format!("redis-benchmark PUBLISH -P {pipeline}"),
+            Load::Xadd(pipeline) => format!("redis-benchmark XADD -P {pipeline}"),
+            Load::Producer => "ProducerPerformance".to_owned(),
+            Load::Consumer => "ConsumerPerformance".to_owned(),
+        }
+    }
+
+    /// Runs once; messages, their rate and the time they took.
+    pub(super) fn measure(&self, bench: &Bench<'_>) -> Result<Value> {
+        let messages = self.messages;
+        let rate = match self.load {
+            Load::Ours => return bench.ours(0),
+            Load::Publish(pipeline) => {
+                let drain = Drain::start(bench.site.port, DESTINATION, bench.options.size)?;
+                let rate = redis(bench, messages, pipeline, &["PUBLISH", DESTINATION])?;
+                let mut said = said(messages, rate);
+                said["received"] = drain.stop(messages)?.into();
+                return Ok(said);
+            }
+            Load::Xadd(pipeline) => {
+                let command = ["XADD", DESTINATION, "MAXLEN", "~", KEPT, "*", "body"];
+                redis(bench, messages, pipeline, &command)?
+            }
+            Load::Producer => produce(bench, TOPICS[0], messages)?,
+            Load::Consumer => consume(bench, messages)?,
+        };
+        Ok(said(messages, rate))
+    }
+}
+
+/// In the words of our own load.
+fn said(messages: u64, rate: f64) -> Value {
+    #[expect(clippy::cast_precision_loss, reason = "seconds need no more digits")]
+    let seconds = messages as f64 / rate;
+    json!({"sent": messages, "rate": rate, "seconds": seconds})
+}
+
+/// How many messages a load takes for the seconds that are asked for, after what a short run said.
+fn of_a_run(bench: &Bench<'_>, short: &Value) -> Result<u64> {
+    let rate = short["rate"].as_f64().context("a run without a rate")?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of messages")]
+    let a_second = rate as u64;
+    Ok((a_second * bench.options.seconds).max(SAMPLE))
+}
+
+/// Has redis-benchmark give a command, with a body as its last word; commands a second.
+fn redis(bench: &Bench<'_>, messages: u64, pipeline: u8, command: &[&str]) -> Result<f64> {
+    let mut benchmark = Command::new("redis-benchmark");
+    benchmark.args(["--csv", "-p", &bench.site.port.to_string(), "-n", &messages.to_string()]);
+    benchmark.args(["-P", &pipeline.to_string()]).args(command);
+    benchmark.arg("x".repeat(usize::try_from(bench.options.size)?));
+    let said = bench.output("redis-benchmark", &mut benchmark, bench.options.seconds)?;
+    // A line of headings, then the command in quotes, its rate and latencies.
+    let rate = said.lines().last().and_then(|line| line.rsplit("\",\"").nth(RATE_FROM_THE_END)?.parse().ok());
+    positive(rate).with_context(|| format!("redis-benchmark says {said:?}"))
+}
+
+/// Behind the rate redis-benchmark has average, least, median, p95, p99 and greatest latency.
+const RATE_FROM_THE_END: usize = 6;
+
+/// Has ProducerPerformance produce records; records a second.
+fn produce(bench: &Bench<'_>, topic: &str, messages: u64) -> Result<f64> {
+    let mut producer = optimising_java(JAVA)?;
+    producer.args(["org.apache.kafka.tools.ProducerPerformance", "--topic", topic, "--throughput", "-1"]);
+    producer.args(["--num-records", &messages.to_string()]);
+    producer.args(["--record-size", &bench.options.size.to_string(), "--producer-props"]);
+    producer.arg(format!("bootstrap.servers=127.0.0.1:{}", bench.site.port));
+    let said = bench.output("ProducerPerformance", &mut producer, bench.options.seconds)?;
+    // The last of such lines is of all records: `9 records sent, 8.0 records/sec (…`.
+    let rate = said.lines().rev().find_map(|line| {
+        let (before, _) = line.split_once(" records/sec")?;
+        before.rsplit(' ').next()?.parse().ok()
+    });
+    positive(rate).with_context(|| format!("ProducerPerformance says {said:?}"))
+}
+
+/// Has ConsumerPerformance read the topic from its beginning; records a second while it fetched.
+fn consume(bench: &Bench<'_>, messages: u64) -> Result<f64> {
+    let mut consumer = optimising_java(JAVA)?;
+    consumer.args(["org.apache.kafka.tools.ConsumerPerformance", "--topic", TOPICS[1]]);
+    consumer.args(["--messages", &messages.to_string(), "--bootstrap-server"]);
+    consumer.arg(format!("127.0.0.1:{}", bench.site.port));
+    let said = bench.output("ConsumerPerformance", &mut consumer, bench.options.seconds)?;
+    // A line of headings and one of numbers, both with commas between.
+    let mut lines = said.lines().skip_while(|line| !line.contains("fetch.nMsg.sec"));
+    let cells = |line: Option<&str>| -> Vec<String> {
+        line.unwrap_or_default().split(',').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let (names, numbers) = (cells(lines.next()), cells(lines.find(|line| line.contains(", "))));
+    let number = |name: &str| {
+        let at = names.iter().position(|it| it == name)?;
+        numbers.get(at)?.parse::<f64>().ok()
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a number of messages")]
+    let wanted = messages as f64;
+    if number("data.consumed.in.nMsg").is_none_or(|consumed| consumed < wanted) {
+        bail!("ConsumerPerformance did not get {messages} records: {said:?}");
+    }
+    positive(number("fetch.nMsg.sec")).with_context(|| format!("ConsumerPerformance says {said:?}"))
+}
+
+/// A rate is one by which can be divided.
+fn positive(rate: Option<f64>) -> Result<f64> {
+    rate.filter(|rate| rate.is_finite() && *rate > 0.0).context("no rate")
+}
