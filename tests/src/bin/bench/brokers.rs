@@ -3,6 +3,7 @@
 mod drain;
 mod site;
 mod speed;
+mod tools;
 
 use crate::{
     attached::Attached,

@@ -1,10 +1,13 @@
 //! Brokers at full speed: with the load that comes with them where there is one, else with ours.
 
-use super::{Bench, drain::Drain, site::Broker};
-use anyhow::{Context as _, Result, bail};
+use super::{
+    Bench,
+    drain::Drain,
+    site::Broker,
+    tools::{consume, produce, redis},
+};
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use std::process::Command;
-use tracer_tests::broker::optimising_java;
 
 /// Messages of the short run that tells how many a long one takes.
 const SAMPLE: u64 = 20_000;
@@ -18,8 +21,6 @@ const KEPT: &str = "10000";
 const DESTINATION: &str = "load.messages";
 /// Kafka's topics: what is produced, and what is consumed again and again.
 const TOPICS: [&str; 2] = ["load.produced", "load.consumed"];
-/// Memory of Kafka's programs.
-const JAVA: &str = "512m";
 
 /// A load at full speed.
 pub(super) struct Speed {
@@ -101,7 +102,7 @@ impl Speed {
                 redis(bench, messages, pipeline, &command)?
             }
             Load::Producer => produce(bench, TOPICS[0], messages)?,
-            Load::Consumer => consume(bench, messages)?,
+            Load::Consumer => consume(bench, TOPICS[1], messages)?,
         };
         Ok(said(messages, rate))
     }
@@ -120,65 +121,4 @@ fn of_a_run(bench: &Bench<'_>, short: &Value) -> Result<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of messages")]
     let a_second = rate as u64;
     Ok((a_second * bench.options.seconds).max(SAMPLE))
-}
-
-/// Has redis-benchmark give a command, with a body as its last word; commands a second.
-fn redis(bench: &Bench<'_>, messages: u64, pipeline: u8, command: &[&str]) -> Result<f64> {
-    let mut benchmark = Command::new("redis-benchmark");
-    benchmark.args(["--csv", "-p", &bench.site.port.to_string(), "-n", &messages.to_string()]);
-    benchmark.args(["-P", &pipeline.to_string()]).args(command);
-    benchmark.arg("x".repeat(usize::try_from(bench.options.size)?));
-    let said = bench.output("redis-benchmark", &mut benchmark, bench.options.seconds)?;
-    // A line of headings, then the command in quotes, its rate and latencies.
-    let rate = said.lines().last().and_then(|line| line.rsplit("\",\"").nth(RATE_FROM_THE_END)?.parse().ok());
-    positive(rate).with_context(|| format!("redis-benchmark says {said:?}"))
-}
-
-/// Behind the rate redis-benchmark has average, least, median, p95, p99 and greatest latency.
-const RATE_FROM_THE_END: usize = 6;
-
-/// Has ProducerPerformance produce records; records a second.
-fn produce(bench: &Bench<'_>, topic: &str, messages: u64) -> Result<f64> {
-    let mut producer = optimising_java(JAVA)?;
-    producer.args(["org.apache.kafka.tools.ProducerPerformance", "--topic", topic, "--throughput", "-1"]);
-    producer.args(["--num-records", &messages.to_string()]);
-    producer.args(["--record-size", &bench.options.size.to_string(), "--producer-props"]);
-    producer.arg(format!("bootstrap.servers=127.0.0.1:{}", bench.site.port));
-    let said = bench.output("ProducerPerformance", &mut producer, bench.options.seconds)?;
-    // The last of such lines is of all records: `9 records sent, 8.0 records/sec (…`.
-    let rate = said.lines().rev().find_map(|line| {
-        let (before, _) = line.split_once(" records/sec")?;
-        before.rsplit(' ').next()?.parse().ok()
-    });
-    positive(rate).with_context(|| format!("ProducerPerformance says {said:?}"))
-}
-
-/// Has ConsumerPerformance read the topic from its beginning; records a second while it fetched.
-fn consume(bench: &Bench<'_>, messages: u64) -> Result<f64> {
-    let mut consumer = optimising_java(JAVA)?;
-    consumer.args(["org.apache.kafka.tools.ConsumerPerformance", "--topic", TOPICS[1]]);
-    consumer.args(["--messages", &messages.to_string(), "--bootstrap-server"]);
-    consumer.arg(format!("127.0.0.1:{}", bench.site.port));
-    let said = bench.output("ConsumerPerformance", &mut consumer, bench.options.seconds)?;
-    // A line of headings and one of numbers, both with commas between.
-    let mut lines = said.lines().skip_while(|line| !line.contains("fetch.nMsg.sec"));
-    let cells = |line: Option<&str>| -> Vec<String> {
-        line.unwrap_or_default().split(',').map(|cell| cell.trim().to_owned()).collect()
-    };
-    let (names, numbers) = (cells(lines.next()), cells(lines.find(|line| line.contains(", "))));
-    let number = |name: &str| {
-        let at = names.iter().position(|it| it == name)?;
-        numbers.get(at)?.parse::<f64>().ok()
-    };
-    #[expect(clippy::cast_precision_loss, reason = "a number of messages")]
-    let wanted = messages as f64;
-    if number("data.consumed.in.nMsg").is_none_or(|consumed| consumed < wanted) {
-        bail!("ConsumerPerformance did not get {messages} records: {said:?}");
-    }
-    positive(number("fetch.nMsg.sec")).with_context(|| format!("ConsumerPerformance says {said:?}"))
-}
-
-/// A rate is one by which can be divided.
-fn positive(rate: Option<f64>) -> Result<f64> {
-    rate.filter(|rate| rate.is_finite() && *rate > 0.0).context("no rate")
 }
