@@ -16,7 +16,7 @@ use std::{os::unix::process::CommandExt as _, process::Command};
 /// loss and beyond; I2C and SPI in a virtual machine, unless `--no-vm` (`--only-vm`: that alone).
 /// `bench mosquitto`: a broker's rate and latency with and without iotrail, and what iotrail itself takes.
 /// `bench brokers [mosquitto|rabbitmq|kafka|nats|redis …]`: each at 10,000 messages a second (CPU, memory, losses, latency) and
-/// at full speed with its own load, with and without iotrail; `--rate`, `--seconds`, `--size`.
+/// at full speed with its own load, with and without iotrail; `--rate`, `--seconds`, `--size`, `--capture-bytes`.
 /// `bench saturation`: the highest rate of messages at which nothing is lost, and what is counted beyond it.
 /// `bench pipeline`: CPU time and allocations of the user side for one message, without kernel and broker.
 /// `bench protocols`: messages and bytes a second that each protocol's decoder takes, from recorded conversations.

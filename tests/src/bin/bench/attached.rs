@@ -22,12 +22,14 @@ pub(crate) struct Attached {
 
 impl Attached {
     /// Starts it on the whole machine, for the broker `select` (`protocol:port`) alone; every span is encoded and thrown away.
-    pub(crate) fn start(iotrail: &Path, folder: &Path, select: &str) -> Result<Self> {
+    pub(crate) fn start(iotrail: &Path, folder: &Path, select: &str, more: &[String]) -> Result<Self> {
         let report = folder.join("report.json");
         let shown = report.display().to_string();
-        let arguments = ["--broker", select, "--export", "file:/dev/null", "--report", &shown];
+        let mut arguments: Vec<String> =
+            ["--broker", select, "--export", "file:/dev/null", "--report", &shown].map(str::to_owned).into();
+        arguments.extend_from_slice(more);
         let log = folder.join("iotrail.log");
-        let tracer = Tracer::iotrail(iotrail, &arguments.map(str::to_owned), &log)?;
+        let tracer = Tracer::iotrail(iotrail, &arguments, &log)?;
         let before = Usage::of(tracer.process.pid())?;
         Ok(Self { tracer, before, report })
     }
@@ -43,12 +45,16 @@ impl Attached {
         let cpu = after.cpu.saturating_sub(self.before.cpu).as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "megabytes")]
         let resident = after.resident as f64 / 1e6;
+        // What happened to nobody is left out of a report.
+        let count = |name: &str| report["counts"][name].as_u64().unwrap_or(0);
         Ok(json!({
             "tracer CPU, % of a core": cpu / seconds * 100.0,
             "tracer resident, MB": resident,
             "tracer lost, events": lost,
-            "tracer saw, publishes": report["counts"]["publishes"],
-            "tracer saw, deliveries": report["counts"]["deliveries"],
+            "tracer lost, kB beyond --capture-bytes": count("kernel.bytes_cut") / 1000,
+            "tracer lost, kB not decoded": count("proto.skipped_bytes") / 1000,
+            "tracer saw, publishes": count("publishes"),
+            "tracer saw, deliveries": count("deliveries"),
         }))
     }
 }

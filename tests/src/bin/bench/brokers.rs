@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// Bytes of a message.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(16..))]
     size: u32,
+    /// What iotrail copies of a call at most, if not as much as it does by itself.
+    #[arg(long, value_name = "BYTES")]
+    capture_bytes: Option<u32>,
 }
 
 /// What every run of a broker needs.
@@ -130,9 +133,13 @@ impl Bench<'_> {
                 let broker = self.site.broker.name();
                 eprintln!("bench: {broker}: {what}: round {round} of {}: {condition}", self.rounds);
                 let select = format!("{}:{}", self.site.broker.protocol(), self.site.port);
-                let tracer = (condition == "iotrail")
-                    .then(|| Attached::start(self.iotrail, &self.folder, &select))
-                    .transpose()?;
+                let more: Vec<String> = self
+                    .options
+                    .capture_bytes
+                    .map(|bytes| ["--capture-bytes".to_owned(), bytes.to_string()].into())
+                    .unwrap_or_default();
+                let start = || Attached::start(self.iotrail, &self.folder, &select, &more);
+                let tracer = (condition == "iotrail").then(start).transpose()?;
                 let said = load(self)?;
                 let mut measured = Map::new();
                 for (name, value) in said.as_object().into_iter().flatten() {

@@ -192,9 +192,8 @@ fn mosquitto(options: &Options, rate: u64, seconds: u64) -> Result<()> {
             for (run, rate) in [(format!("{rate}/s"), rate), ("full speed".to_owned(), 0)] {
                 let broker = Mosquitto::start(&options.folder)?;
                 let select = format!("mqtt:{}", broker.port);
-                let tracer =
-                    (name == "iotrail").then(|| Attached::start(&options.iotrail, &options.folder, &select));
-                let tracer = tracer.transpose()?;
+                let start = || Attached::start(&options.iotrail, &options.folder, &select, &[]);
+                let tracer = (name == "iotrail").then(start).transpose()?;
                 let output = Command::new(&load)
                     .args(["--port", &broker.port.to_string(), "--rate", &rate.to_string()])
                     .args(["--seconds", &seconds.to_string()])

@@ -1,4 +1,4 @@
-//! Kafka on rskafka: partition 0 of a topic; what is due while a batch is on its way is the next batch.
+//! Kafka on rskafka: partition 0 of a topic; what is due while a batch is on its way is the next batch, up to a size.
 
 use super::{DESTINATION, Protocol, Publisher, Subscriber};
 use anyhow::{Context as _, Result};
