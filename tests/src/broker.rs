@@ -6,7 +6,7 @@ mod rabbitmq;
 mod redis;
 mod tls;
 
-pub use kafka::{Kafka, jars, java};
+pub use kafka::{Kafka, jars, java, optimising_java};
 pub use nats::Nats;
 pub use rabbitmq::RabbitMq;
 pub use redis::Redis;

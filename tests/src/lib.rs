@@ -4,6 +4,7 @@
 pub mod broker;
 pub mod http;
 pub mod instrument;
+pub mod load;
 pub mod message;
 pub mod otlp;
 pub mod probe;

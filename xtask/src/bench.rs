@@ -15,6 +15,8 @@ use std::{os::unix::process::CommandExt as _, process::Command};
 /// `bench devices`: the same for calls on devices with nothing, bpftrace and iotrail; 100,000 commands a second without
 /// loss and beyond; I2C and SPI in a virtual machine, unless `--no-vm` (`--only-vm`: that alone).
 /// `bench mosquitto`: a broker's rate and latency with and without iotrail, and what iotrail itself takes.
+/// `bench brokers [mosquitto|rabbitmq|kafka|nats|redis …]`: each at 10,000 messages a second (CPU, memory, losses, latency) and
+/// at full speed with its own load, with and without iotrail; `--rate`, `--seconds`, `--size`, `--capture-bytes`.
 /// `bench saturation`: the highest rate of messages at which nothing is lost, and what is counted beyond it.
 /// `bench pipeline`: CPU time and allocations of the user side for one message, without kernel and broker.
 /// `bench protocols`: messages and bytes a second that each protocol's decoder takes, from recorded conversations.
@@ -29,7 +31,7 @@ pub(crate) struct Options {
         required = true,
         trailing_var_arg = true,
         allow_hyphen_values = true,
-        value_name = "syscalls|devices|mosquitto|saturation|pipeline|protocols"
+        value_name = "syscalls|devices|mosquitto|brokers|saturation|pipeline|protocols"
     )]
     what: Vec<String>,
 }
@@ -43,14 +45,19 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<()> {
         return user_side(workspace, name, rounds, own);
     }
     setup::must_be_root("measuring", "bench …")?;
-    let toolchain = setup::ensure(workspace, Level::Bench)?;
+    let brokers = what.first().is_some_and(|first| first == "brokers");
+    let toolchain = setup::ensure(workspace, if brokers { Level::BenchBrokers } else { Level::Bench })?;
     let building = build::Options { release: true, quiet: true, ..build::Options::default() };
     let iotrail = build::all(workspace, &toolchain, &building)?;
     let programs = demo::programs(workspace, true)?;
+    if brokers {
+        demo::build_programs(workspace, true, &["--package", "tracer-clients", "--bin", "load_brokers"])?;
+    }
     let bench = || {
         let mut bench = Command::new(programs.join("bench"));
         bench.arg("--iotrail").arg(&iotrail).arg("--folder").arg(workspace.own("bench"));
         bench.args(["--rounds", &rounds.to_string()]);
+        setup::brokers::say_kafka(workspace, &mut bench);
         bench
     };
     let mut asked = |option: &str| {

@@ -79,8 +79,13 @@ pub(crate) fn prepare(workspace: &Workspace, options: &Options) -> Result<Comman
 
 /// Builds the programs of the tests, the demo and the benchmarks; their folder.
 pub(crate) fn programs(workspace: &Workspace, release: bool) -> Result<PathBuf> {
+    build_programs(workspace, release, &["--package", "tracer-tests", "--bins"])
+}
+
+/// Builds what cargo is told with `which`; the folder of the programs.
+pub(crate) fn build_programs(workspace: &Workspace, release: bool, which: &[&str]) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--package", "tracer-tests", "--bins"]);
+    cargo.arg("build").args(which);
     if release {
         cargo.arg("--release");
     }

@@ -56,6 +56,8 @@ pub(crate) enum Level {
     Test,
     /// Measure against other tracers.
     Bench,
+    /// Measure what tracing costs five brokers.
+    BenchBrokers,
     /// Build for this machine's other architecture (arm64 on amd64, amd64 on arm64).
     Cross,
     /// Run virtual machines of this machine's own architecture.
@@ -72,7 +74,7 @@ impl Level {
     }
 
     fn runs_a_broker(self) -> bool {
-        matches!(self, Self::Demo | Self::Test | Self::Bench)
+        matches!(self, Self::Demo | Self::Test | Self::Bench | Self::BenchBrokers)
     }
 
     /// The architecture, in Debian's name for it, that programs are compiled for beside the machine's own.
@@ -134,6 +136,9 @@ pub(crate) fn prepare(workspace: &Workspace, level: Level) -> Result<Option<Tool
     let working = install(workspace, level)?;
     if level == Level::Test {
         brokers::fetch(workspace)?;
+    }
+    if level == Level::BenchBrokers {
+        brokers::fetch_kafka(workspace);
     }
     Ok(working)
 }
@@ -219,10 +224,13 @@ impl Plan {
         if level == Level::Test && cmd::which("mosquitto_pub").is_none() {
             package("mosquitto-clients", "MQTT clients for the tests");
         }
-        if level == Level::Test {
-            for (name, why) in brokers::missing() {
-                package(name, why);
-            }
+        let brokers = match level {
+            Level::Test => brokers::missing(),
+            Level::BenchBrokers => brokers::missing_brokers(),
+            _ => Vec::new(),
+        };
+        for (name, why) in brokers {
+            package(name, why);
         }
         for (program, name, why) in [
             ("openssl", "openssl", "certificates of the tests' encrypted brokers"),

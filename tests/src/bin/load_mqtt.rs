@@ -5,7 +5,6 @@
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use clap::Parser;
-use serde_json::json;
 use std::{
     io::{BufReader, Read, Write as _},
     net::{Ipv4Addr, TcpStream},
@@ -16,10 +15,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tracer_tests::stats::quantile;
+use tracer_tests::load::{self, Bodies};
 
-/// Number and time at the start of every body.
-const HEAD: usize = 16;
 /// Topic of the load.
 const TOPIC: &[u8] = b"load/messages";
 /// How long a subscriber waits for more.
@@ -50,40 +47,24 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    ensure!(options.size >= HEAD, "--size is at least {HEAD}");
-    let start = Instant::now();
+    ensure!(options.size >= load::HEAD, "--size is at least {}", load::HEAD);
+    let bodies = Bodies::new(options.size);
     let counters: Vec<Arc<AtomicU64>> = (0..options.subscribers).map(|_| Arc::default()).collect();
     let mut receivers = Vec::new();
     for (number, received) in counters.iter().enumerate() {
         let stream = connect(options.port, &format!("load-subscriber-{number}"))?;
         let mut reader = subscribe(stream)?;
         let received = Arc::clone(received);
-        receivers.push(thread::spawn(move || receive(&mut reader, start, &received)));
+        receivers.push(thread::spawn(move || receive(&mut reader, bodies, &received)));
     }
     let stream = connect(options.port, "load-publisher")?;
-    let (sent, took) = publish(stream, &options, start, &counters)?;
+    let (sent, took) = publish(stream, &options, bodies, &counters)?;
 
     let mut latencies = Vec::new();
-    let mut received = 0u64;
     for receiver in receivers {
-        let mut some = receiver.join().map_err(|_panic| anyhow!("a subscriber stopped"))??;
-        received += some.len() as u64;
-        latencies.append(&mut some);
+        latencies.append(&mut receiver.join().map_err(|_panic| anyhow!("a subscriber stopped"))??);
     }
-    latencies.sort_unstable();
-    let micros = |q| quantile(&latencies, q).map(|ns: u64| ns / 1000);
-    #[expect(clippy::cast_precision_loss, reason = "a rate needs no more digits")]
-    let rate = sent as f64 / took.as_secs_f64();
-    println!(
-        "{}",
-        json!({
-            "sent": sent,
-            "received": received,
-            "seconds": took.as_secs_f64(),
-            "rate": rate.round(),
-            "latency_us": {"p50": micros(0.5), "p95": micros(0.95), "p99": micros(0.99)},
-        })
-    );
+    println!("{}", load::outcome(sent, took, latencies));
     Ok(())
 }
 
@@ -114,7 +95,7 @@ fn subscribe(mut stream: TcpStream) -> Result<BufReader<TcpStream>> {
 }
 
 /// Latencies in ns of all messages until the mark of the end, or until none has come for long.
-fn receive(reader: &mut BufReader<TcpStream>, start: Instant, received: &AtomicU64) -> Result<Vec<u64>> {
+fn receive(reader: &mut BufReader<TcpStream>, bodies: Bodies, received: &AtomicU64) -> Result<Vec<u64>> {
     let mut latencies = Vec::new();
     let mut body = Vec::new();
     loop {
@@ -123,16 +104,11 @@ fn receive(reader: &mut BufReader<TcpStream>, start: Instant, received: &AtomicU
             Err(err) if err.is::<std::io::Error>() => return Ok(latencies),
             Err(err) => return Err(err),
         }
-        let now = nanos(start);
         // Behind the topic and its length; QoS 0 has no packet identifier.
-        let head = body.get(2 + TOPIC.len()..).and_then(|rest| rest.first_chunk::<HEAD>());
-        let head = head.context("a message without number and time")?;
-        let (number, sent) = head.split_at(8);
-        if number == u64::MAX.to_be_bytes() {
+        let Some(latency) = bodies.latency(body.get(2 + TOPIC.len()..).unwrap_or_default())? else {
             return Ok(latencies);
-        }
-        let sent = u64::from_be_bytes(sent.try_into().context("eight bytes")?);
-        latencies.push(now.saturating_sub(sent));
+        };
+        latencies.push(latency);
         received.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -157,16 +133,14 @@ fn read_packet(reader: &mut impl Read, body: &mut Vec<u8>) -> Result<()> {
 fn publish(
     mut stream: TcpStream,
     options: &Options,
-    start: Instant,
+    bodies: Bodies,
     received: &[Arc<AtomicU64>],
 ) -> Result<(u64, Duration)> {
-    let message = |number: u64| {
-        let mut body = Vec::with_capacity(options.size + 32);
-        push_text(&mut body, TOPIC)?;
-        body.extend(number.to_be_bytes());
-        body.extend(nanos(start).to_be_bytes());
-        body.resize(2 + TOPIC.len() + options.size, b'x');
-        packet(0x30, &body)
+    let message = |body: &[u8]| {
+        let mut packet_body = Vec::with_capacity(options.size + 32);
+        push_text(&mut packet_body, TOPIC)?;
+        packet_body.extend(body);
+        packet(0x30, &packet_body)
     };
     let length = Duration::from_secs_f64(options.seconds);
     let began = Instant::now();
@@ -182,11 +156,11 @@ fn publish(
                 continue;
             }
         }
-        stream.write_all(&message(sent)?).context("the broker hung up")?;
+        stream.write_all(&message(&bodies.make(sent))?).context("the broker hung up")?;
         sent += 1;
     }
     let took = began.elapsed();
-    stream.write_all(&message(u64::MAX)?)?;
+    stream.write_all(&message(&bodies.end())?)?;
     stream.write_all(&[0xe0, 0])?;
     Ok((sent, took))
 }
@@ -210,9 +184,4 @@ fn push_text(to: &mut Vec<u8>, text: &[u8]) -> Result<()> {
     to.extend(u16::try_from(text.len())?.to_be_bytes());
     to.extend(text);
     Ok(())
-}
-
-/// ns since `start`: centuries fit.
-fn nanos(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -39,10 +39,21 @@ pub fn jars() -> Option<PathBuf> {
 /// # Errors
 /// When there are no jars.
 pub fn java(memory: &str) -> Result<Command> {
+    java_with(&["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"], memory)
+}
+
+/// As [`java`], for long runs: it optimises as it does by itself.
+///
+/// # Errors
+/// When there are no jars.
+pub fn optimising_java(memory: &str) -> Result<Command> {
+    java_with(&[], memory)
+}
+
+fn java_with(options: &[&str], memory: &str) -> Result<Command> {
     let jars = jars().with_context(|| format!("{VARIABLE} names no folder: there is no Apache Kafka"))?;
     let mut java = Command::new("java");
-    java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", &format!("-Xmx{memory}"), "-cp"]);
-    java.arg(format!("{}/*", jars.display()));
+    java.args(options).args([&format!("-Xmx{memory}"), "-cp"]).arg(format!("{}/*", jars.display()));
     Ok(java)
 }
 
@@ -53,14 +64,22 @@ impl Kafka {
     /// When it is not ready in time.
     pub fn start(folder: &Path, tls: Option<&Certificates>) -> Result<Self> {
         if jars().is_some() {
-            return Self::real(folder, tls);
+            return Self::real(folder, tls, java);
         }
         ensure!(tls.is_none(), "librdkafka's mock cluster has no TLS");
         eprintln!("Maven cannot be reached: librdkafka's mock cluster stands in for Apache Kafka");
         Self::mock(folder)
     }
 
-    fn real(folder: &Path, tls: Option<&Certificates>) -> Result<Self> {
+    /// Starts Apache Kafka as it is meant to run for long, with its data and log in `folder`.
+    ///
+    /// # Errors
+    /// When there is none, or it is not ready in time.
+    pub fn start_optimising(folder: &Path) -> Result<Self> {
+        Self::real(folder, None, optimising_java)
+    }
+
+    fn real(folder: &Path, tls: Option<&Certificates>, broker: fn(&str) -> Result<Command>) -> Result<Self> {
         let (port, controller) = (free_port()?, free_port()?);
         let tls_port = tls.map(|_| free_port()).transpose()?;
         let mut listeners = format!("PLAINTEXT://127.0.0.1:{port}");
@@ -97,7 +116,8 @@ impl Kafka {
             bail!("Kafka's storage cannot be formatted: {}", String::from_utf8_lossy(&output.stderr));
         }
         let log = folder.join("kafka.log");
-        let mut process = Running::start_logged("kafka", java("512m")?.arg("kafka.Kafka").arg(&path), &log)?;
+        let mut process =
+            Running::start_logged("kafka", broker("512m")?.arg("kafka.Kafka").arg(&path), &log)?;
         wait_until_ready(&mut process, &log, "Kafka Server started")?;
         Ok(Self { process, port, tls_port, is_real: true })
     }

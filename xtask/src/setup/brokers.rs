@@ -1,4 +1,4 @@
-//! Brokers and clients for the live tests: what Debian has comes from Debian, the rest into the target folder.
+//! Brokers and clients for the live tests and the benchmarks: what Debian has comes from Debian, the rest into the target folder.
 
 use super::PYTHON;
 use crate::{cmd, workspace::Workspace};
@@ -9,23 +9,26 @@ use std::{
     process::Command,
 };
 
-/// Tells the live tests where Kafka's jars are, if they are there.
+/// Tells the live tests and the benchmarks where Kafka's jars are, if they are there.
 const KAFKA_VARIABLE: &str = "IOTRAIL_KAFKA";
 /// Tells the live tests which Python has all the clients' libraries.
 const PYTHON_VARIABLE: &str = "IOTRAIL_PYTHON";
 /// Tells the live tests where the Rust clients are.
 const CLIENTS_VARIABLE: &str = "IOTRAIL_CLIENTS";
 
-/// Programs, the packages that have them, and what for.
-const PROGRAMS: [(&str, &str, &str); 8] = [
-    ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server", "AMQP broker for the tests"),
-    ("nats-server", "nats-server", "NATS broker for the tests"),
-    ("redis-server", "redis-server", "Redis for the tests"),
-    ("redis-cli", "redis-tools", "a Redis client for the tests"),
+/// Brokers, their own loads and what fetches them: programs, the packages that have them, and what for.
+const BROKERS: [(&str, &str, &str); 6] = [
+    ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server", "AMQP broker for tests and benchmarks"),
+    ("nats-server", "nats-server", "NATS broker for tests and benchmarks"),
+    ("redis-server", "redis-server", "Redis for tests and benchmarks"),
+    ("redis-benchmark", "redis-tools", "Redis' own client and load"),
+    ("java", "default-jre-headless", "runs Apache Kafka for tests and benchmarks"),
+    ("mvn", "maven", "fetches Apache Kafka for tests and benchmarks"),
+];
+/// Clients for the tests, likewise.
+const CLIENTS: [(&str, &str, &str); 2] = [
     ("kcat", "kcat", "a Kafka client for the tests"),
     ("amqp-publish", "amqp-tools", "AMQP clients for the tests"),
-    ("java", "default-jre-headless", "runs Apache Kafka for the tests"),
-    ("mvn", "maven", "fetches Apache Kafka for the tests"),
 ];
 /// Python modules, the packages that have them, and what for.
 const MODULES: [(&str, &str, &str); 5] = [
@@ -37,7 +40,7 @@ const MODULES: [(&str, &str, &str); 5] = [
 ];
 /// The NATS client, which Debian does not have.
 const NATS: &str = "nats-py==2.6.0";
-/// Services that these packages start; the tests run brokers of their own.
+/// Services that these packages start; tests and benchmarks run brokers of their own.
 pub(super) const SERVICES: [(&str, &str); 4] = [
     ("mosquitto", "mosquitto"),
     ("rabbitmq-server", "rabbitmq-server"),
@@ -45,14 +48,24 @@ pub(super) const SERVICES: [(&str, &str); 4] = [
     ("redis-server", "redis-server"),
 ];
 
-/// Debian packages that are missing, and what for.
-pub(super) fn missing() -> Vec<(&'static str, &'static str)> {
+/// Debian packages that are missing for brokers alone, and what for.
+pub(super) fn missing_brokers() -> Vec<(&'static str, &'static str)> {
+    missing_of(&BROKERS)
+}
+
+fn missing_of(programs: &[(&str, &'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     let is_there = |program: &str| Path::new(program).is_file() || cmd::which(program).is_some();
-    let mut missing: Vec<_> = PROGRAMS
-        .into_iter()
+    programs
+        .iter()
         .filter(|(program, ..)| !is_there(program))
-        .map(|(_, package, why)| (package, why))
-        .collect();
+        .map(|(_, package, why)| (*package, *why))
+        .collect()
+}
+
+/// Debian packages that are missing for brokers and clients, and what for.
+pub(super) fn missing() -> Vec<(&'static str, &'static str)> {
+    let mut missing = missing_brokers();
+    missing.extend(missing_of(&CLIENTS));
     let names = MODULES.map(|(module, ..)| module);
     // One start of Python for all of them.
     let script = "import sys, importlib.util\n\
@@ -81,15 +94,27 @@ pub(super) fn fetch(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Fetches Apache Kafka, if that can be done: without, the other brokers can still be measured.
+pub(super) fn fetch_kafka(workspace: &Workspace) {
+    if let Err(err) = kafka(workspace) {
+        eprintln!("setup: no Apache Kafka ({err:#}): it cannot be measured");
+    }
+}
+
+/// Tells a program where Apache Kafka is, if it is there.
+pub(crate) fn say_kafka(workspace: &Workspace, program: &mut Command) {
+    if stamp_holds(workspace) {
+        program.env(KAFKA_VARIABLE, jars(workspace));
+    }
+}
+
 /// Tells the live tests where everything is, and makes cargo build the clients first.
 pub(crate) fn build(workspace: &Workspace, tests: &mut Command) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args(["build", "--quiet", "--package", "tracer-clients", "--bins"]);
     cmd::loud(&mut cargo)?;
     tests.env(PYTHON_VARIABLE, own_python(workspace)).env(CLIENTS_VARIABLE, workspace.target.join("debug"));
-    if stamp_holds(workspace) {
-        tests.env(KAFKA_VARIABLE, jars(workspace));
-    }
+    say_kafka(workspace, tests);
     Ok(())
 }
 

@@ -11,15 +11,15 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-use tracer_tests::{
-    broker::Mosquitto,
-    tracer::{Tracer, Usage},
-};
+use tracer_tests::{broker::Mosquitto, tracer::Tracer};
 
+mod attached;
+mod brokers;
 mod devices;
 mod load;
 mod table;
 
+use attached::Attached;
 use load::Load;
 use table::{Values, add, flatten, table};
 
@@ -62,6 +62,8 @@ enum What {
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
+    /// Five brokers, each at a given rate and at full speed: nothing / iotrail.
+    Brokers(brokers::Options),
     /// Device commands: calls on a pseudo-terminal with nothing / bpftrace histogram / iotrail; 100,000 commands a second; the
     /// highest rate without loss.
     Devices(devices::Options),
@@ -94,6 +96,7 @@ fn main() -> Result<()> {
     ensure!(options.rounds > 0, "--rounds is at least 1");
     match &options.what {
         What::Syscalls { hooks } => syscalls(&options, hooks),
+        What::Brokers(own) => brokers::run(&options, own),
         What::Devices(own) => devices::run(&options, own),
         What::Figures { file } => devices::figures(file),
         What::Mosquitto { rate, seconds } => mosquitto(&options, *rate, *seconds),
@@ -188,15 +191,9 @@ fn mosquitto(options: &Options, rate: u64, seconds: u64) -> Result<()> {
         for (name, values) in &mut results {
             for (run, rate) in [(format!("{rate}/s"), rate), ("full speed".to_owned(), 0)] {
                 let broker = Mosquitto::start(&options.folder)?;
-                let tracer = if name == "iotrail" {
-                    let arguments =
-                        ["--broker", &format!("mqtt:{}", broker.port), "--export", "file:/dev/null"];
-                    let log = options.folder.join("iotrail.log");
-                    Some(Tracer::iotrail(&options.iotrail, &arguments.map(str::to_owned), &log)?)
-                } else {
-                    None
-                };
-                let before = tracer.as_ref().map(|tracer| Usage::of(tracer.process.pid())).transpose()?;
+                let select = format!("mqtt:{}", broker.port);
+                let start = || Attached::start(&options.iotrail, &options.folder, &select, &[]);
+                let tracer = (name == "iotrail").then(start).transpose()?;
                 let output = Command::new(&load)
                     .args(["--port", &broker.port.to_string(), "--rate", &rate.to_string()])
                     .args(["--seconds", &seconds.to_string()])
@@ -211,20 +208,9 @@ fn mosquitto(options: &Options, rate: u64, seconds: u64) -> Result<()> {
                     serde_json::from_slice(&output.stdout).context("the load says no JSON")?;
                 let mut measured = serde_json::Map::new();
                 flatten(&run, &result, &mut measured);
-                if let (Some(tracer), Some(before)) = (tracer, before) {
-                    let after = Usage::of(tracer.process.pid())?;
+                if let Some(tracer) = tracer {
                     let took = result.get("seconds").and_then(Value::as_f64).unwrap_or(1.0);
-                    let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
-                    #[expect(clippy::cast_precision_loss, reason = "megabytes")]
-                    let resident = after.resident as f64 / 1e6;
-                    for (what, value) in [
-                        ("tracer CPU, % of a core", cpu / took * 100.0),
-                        ("tracer resident, MB", resident),
-                        ("tracer lost, events", tracer.lost()?),
-                    ] {
-                        measured.insert(format!("{run}: {what}"), value.into());
-                    }
-                    tracer.stop()?;
+                    flatten(&run, &tracer.stop(took)?, &mut measured);
                 }
                 add(values, &Value::Object(measured));
             }
