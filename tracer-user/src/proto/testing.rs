@@ -183,7 +183,7 @@ pub(crate) fn meaning(kind: &OpKind) -> String {
             };
             format!("{name} {ids:?}{scope}{}", error(e))
         }
-        OpKind::Subscribe { filters } => format!("subscribe {filters:?}"),
+        OpKind::Subscribe { filters, .. } => format!("subscribe {filters:?}"),
         OpKind::Disconnect { clean } => format!("disconnect clean={clean}"),
         OpKind::Unseen => "unseen".into(),
         OpKind::Error { kind } => format!("error {kind}"),

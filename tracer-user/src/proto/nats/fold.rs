@@ -11,7 +11,7 @@ use super::jetstream::{self, Delivered, Inward, PubAck};
 use super::line::{Announced, Introduction, Line, Verb};
 use super::{Asked, HEAD, MAX_ASKED, MAX_QUEUES, MAX_SILENT, Nats};
 use crate::model::command::Value;
-use crate::model::op::{Message, Op, OpKind, Scope};
+use crate::model::op::{Feed, Message, Op, OpKind, Scope};
 use crate::model::payload::Payload;
 use crate::names::attribute::{
     MESSAGING_DESTINATION_TEMPORARY, MESSAGING_MESSAGE_ID, NATS_CONSUMER, NATS_DELIVERED, NATS_STREAM,
@@ -131,8 +131,10 @@ impl Nats {
     fn subscribed(&mut self, line: &Line<'_>) -> Result<Option<OpKind>, Unusable> {
         let filter = line.argument(0).ok_or(Unusable::Malformed)?;
         let (queue, sid) = if line.argument(2).is_some() { (line.argument(1), 2) } else { (None, 1) };
-        let sid = jetstream::hash(line.argument(sid).ok_or(Unusable::Malformed)?);
+        let name = line.argument(sid).ok_or(Unusable::Malformed)?;
+        let (sid, mut feed) = (jetstream::hash(name), Feed::of_subscription(name));
         if let Some(queue) = queue {
+            feed = Feed::shared(queue);
             if self.queues.len() >= MAX_QUEUES && !self.queues.contains_key(&sid) {
                 self.queues.clear();
             }
@@ -146,7 +148,7 @@ impl Nats {
             // Replies say themselves what they answer, and what a consumer delivers there has its own subject.
             return Ok(None);
         }
-        Ok(Some(OpKind::Subscribe { filters: vec![self.names.share(&filter)] }))
+        Ok(Some(OpKind::Subscribe { filters: vec![self.names.share(&filter)], feed }))
     }
 
     fn published(&mut self, view: &FrameView<'_>, line: &Line<'_>) -> Result<Option<OpKind>, Unusable> {
@@ -230,6 +232,10 @@ impl Nats {
             self.mark_as_reply(&mut message);
         }
         message.group = self.queues.get(&jetstream::hash(announced.sid)).cloned();
+        message.feed = match &message.group {
+            Some(queue) => Feed::shared(queue.as_bytes()),
+            None => Feed::of_subscription(announced.sid),
+        };
         if let Some(id) = headers.message_id {
             // The publisher's name for it. Under it nothing is found: where a stream keeps the message it has another one.
             message.attributes.to_mut().push((MESSAGING_MESSAGE_ID, Value::Shared(id)));
@@ -272,8 +278,10 @@ impl Nats {
         let consumer_name = self.names.share(consumer);
         message.id = Some(Arc::from(jetstream::message_id(stream, sequence)));
         message.redelivered = count > 1;
-        message.needs_settle = !self.silent.contains(&jetstream::consumer_hash(stream, consumer));
+        let hash = jetstream::consumer_hash(stream, consumer);
+        message.needs_settle = !self.silent.contains(&hash);
         message.scope = Scope::Broker;
+        message.feed = Feed::Shared(hash);
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         message.attributes = Cow::Owned(vec![
             (NATS_STREAM, Value::Shared(self.names.share(stream))),
