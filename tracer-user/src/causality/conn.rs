@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::hop::filter::covers;
+use super::message::{Batches, Together};
 use super::node::{Handle, View};
 use super::table::Table;
 use crate::model::net::{ConnectionKey, Role, SocketEnd, Transport};
@@ -71,10 +72,10 @@ pub(super) struct Conn {
     pub(super) open: VecDeque<Handle>,
     /// Deliveries that the client was not seen to read yet.
     pub(super) unread: VecDeque<Handle>,
-    /// Deliveries of one frame, as the client and as the broker saw it: where it begins, and which.
-    pub(super) batches: [(u64, Vec<Handle>); 2],
-    /// The last receive of several messages: where its bytes begin.
-    pub(super) received: Option<(u64, Handle)>,
+    /// Deliveries that came together, as the client and as the broker saw it.
+    pub(super) batches: [Batches; 2],
+    /// The last receives of several messages.
+    pub(super) received: VecDeque<(Together, Handle)>,
     /// Calls of the client that sent bytes which were not captured.
     pub(super) unseen: VecDeque<(Op, View)>,
 }
@@ -250,8 +251,8 @@ impl Conns {
             waiting: [VecDeque::new(), VecDeque::new()],
             open: VecDeque::new(),
             unread: VecDeque::new(),
-            batches: [(0, Vec::new()), (0, Vec::new())],
-            received: None,
+            batches: [Batches::default(), Batches::default()],
+            received: VecDeque::new(),
             unseen: VecDeque::new(),
         }
     }

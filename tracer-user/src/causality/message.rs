@@ -5,7 +5,7 @@ mod end;
 mod settle;
 mod view;
 
-pub(super) use self::batch::Uncommitted;
+pub(super) use self::batch::{Batches, Together, Uncommitted};
 pub(super) use self::settle::{Owner, SettleKey};
 use super::Causality;
 use super::confidence::Proof;
@@ -45,7 +45,7 @@ impl Causality {
             OpKind::Settle { name, ids, scope, error } => {
                 self.settled(&op, slot, &view, (name, scope), &ids, refusal(error));
             }
-            OpKind::Received { count } => self.received(&op, slot, view, count),
+            OpKind::Received { count, batch } => self.received(&op, slot, view, count, batch),
             OpKind::Commit { group: _, upto, error } => {
                 self.committed(&op, slot, view, &upto, refusal(error));
             }
@@ -169,7 +169,7 @@ impl Causality {
 
     fn deliver(&mut self, op: &Op, slot: u32, view: View, message: Box<Message>) {
         if let Some(handle) = self.join(op, slot, &message) {
-            self.add_to_batch(op, slot, handle);
+            self.add_to_batch(op, slot, handle, message.batch);
             return self.delivery_seen_again(op, slot, view, handle);
         }
         let print = Print::of(&message);
@@ -180,7 +180,7 @@ impl Causality {
         let Some(conn) = self.conns.get(slot) else { return };
         let (line, client_id, reader) = (conn.line.clone(), conn.client_id.clone(), conn.client);
         let (owner, subscriber) = (Owner::of(conn, message.scope), conn.subscriber);
-        let traceparent = event::traceparent(&message);
+        let (traceparent, batch) = (event::traceparent(&message), message.batch);
         let mut delivery = Delivery {
             system: op.system,
             message,
@@ -241,7 +241,7 @@ impl Causality {
         if let Some(position) = position {
             self.await_commit(slot, position, handle);
         }
-        self.add_to_batch(op, slot, handle);
+        self.add_to_batch(op, slot, handle, batch);
         if is_client {
             self.client_received(op, slot, view, handle);
         } else {

@@ -164,6 +164,9 @@ pub struct Message {
     pub scope: Scope,
     /// Where it lies in a log, of deliveries.
     pub position: Option<Position>,
+    /// Of a delivery that came with others as the answer to one request, where they do not share their bytes (NATS's pulls): what
+    /// [`OpKind::Received`] will call them, unless it turns out to have come alone.
+    pub batch: Option<u64>,
     /// Identity that the protocol gives the message for good (message-id, offset, stream entry), if any.
     pub id: Option<Arc<str>>,
     /// The body.
@@ -208,10 +211,13 @@ pub enum OpKind {
     },
     /// The broker sends a message to a client.
     Deliver(Box<Message>),
-    /// The deliveries of these bytes (all with [`Op::place`]'s start) came as the answer to one request of the client.
+    /// Deliveries came as the answer to one request of the client: those of these bytes (all with [`Op::place`]'s start), or
+    /// those of a batch, from the first to the last of which [`Op::at`] goes.
     Received {
         /// How many, at least 1.
         count: u32,
+        /// Their [`Message::batch`].
+        batch: Option<u64>,
     },
     /// A client settles deliveries.
     Settle {

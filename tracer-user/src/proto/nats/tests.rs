@@ -11,6 +11,7 @@ use crate::names::attribute::{
 use crate::proto::testing::Bench;
 
 mod hostile;
+mod pulls;
 mod recorded;
 
 const INFO: &str = r#"INFO {"server_id":"NA","version":"2.9.10","headers":true,"max_payload":1048576}\r\n"#;

@@ -230,7 +230,7 @@ impl Redis {
         if count > 1
             && let Some(span) = &self.reply.span
         {
-            out.push(view.op_of(span, self.client_id.as_ref(), OpKind::Received { count }));
+            out.push(view.op_of(span, self.client_id.as_ref(), OpKind::Received { count, batch: None }));
         }
         if std::mem::take(&mut self.early) {
             let op = self.reply_op(view, 0, OpKind::Unseen);
