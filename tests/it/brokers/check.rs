@@ -83,6 +83,7 @@ impl Truth {
             assert_eq!(outcome.count(name), 0, "{name}");
         }
         self.check_spans(&outcome.spans);
+        self.check_receives(&outcome.spans);
         self.check_settlements(&outcome.spans);
     }
 
@@ -224,6 +225,27 @@ impl Truth {
         if self.excused.is_empty() {
             assert_eq!(settled, self.settled, "settled deliveries");
         }
+    }
+
+    /// What came together came: no message in two receives of one program. Where messages are settled on NATS they were pulled.
+    fn check_receives(&self, spans: &[Span]) {
+        let mut processes: HashMap<Owner, usize> = HashMap::new();
+        for span in of_kind(spans, "process ") {
+            *processes.entry(owner(span)).or_default() += 1;
+        }
+        let receives = of_kind(spans, "receive ");
+        for span in &receives {
+            let count = span.attribute("messaging.batch.message_count").and_then(|text| text.parse().ok());
+            let count: usize = count.expect("a receive has a count");
+            assert!(count > 1, "one message alone: {span:#?}");
+            assert!(span.end >= span.start, "{span:#?}");
+            let left = processes.get_mut(&owner(span)).and_then(|left| {
+                *left = left.checked_sub(count)?;
+                Some(*left)
+            });
+            assert!(left.is_some(), "more was received than handled: {span:#?}");
+        }
+        assert!(self.system != "nats" || self.settled == 0 || !receives.is_empty(), "nothing came together");
     }
 
     /// Both sides have the same messages equally often.

@@ -17,6 +17,9 @@ pub(super) const MAX_OPEN: usize = 64;
 /// Most subscriptions that are remembered, 16 bytes each, to know where a request's answers go.
 pub(super) const MAX_SUBSCRIPTIONS: usize = 1024;
 
+/// Most consumers that are remembered for sending what nobody asks for.
+const MAX_UNASKED: usize = 64;
+
 /// How long before its request a batch may be seen to begin: the call that sent it ends after the server has answered.
 const EARLY_NS: u64 = 100_000_000;
 
@@ -88,6 +91,8 @@ pub(super) struct Pulls {
     open: Vec<Open>,
     /// Hash of the subject by hash of the subscription's id.
     subscriptions: HashMap<u64, u64>,
+    /// Consumers that were seen to push, oldest first.
+    unasked: Vec<u64>,
     /// What is complete and was not told yet.
     ended: Vec<Batch>,
 }
@@ -140,6 +145,7 @@ impl Pulls {
             let left = earlier.filter(|open| !open.is_over(view.at.end)).and_then(|open| open.left());
             wanted = wanted.saturating_add(left.unwrap_or(0));
         }
+        self.unasked.retain(|known| *known != consumer);
         let (asked, came) = (view.at.start, Batch::empty(view.at.start));
         self.begin(Open { consumer, sid, wanted: Some(wanted), until, asked, came });
     }
@@ -158,6 +164,9 @@ impl Pulls {
         {
             self.end(index);
             found = None;
+        }
+        if found.is_none() && self.unasked.contains(&consumer) {
+            return None;
         }
         let index = found.unwrap_or_else(|| {
             let came = Batch::empty(view.at.start);
@@ -200,6 +209,12 @@ impl Pulls {
         // One message alone is no batch, and what nobody asked for was pushed.
         if open.wanted.is_some() && open.came.count > 1 {
             self.ended.push(open.came);
+        }
+        if open.wanted.is_none() {
+            if self.unasked.len() >= MAX_UNASKED {
+                self.unasked.remove(0);
+            }
+            self.unasked.push(open.consumer);
         }
         Some(open)
     }

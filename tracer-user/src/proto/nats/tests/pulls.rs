@@ -206,6 +206,23 @@ fn what_is_pushed_is_no_answer() {
     assert_eq!(told(&calls.concat()), ["d1", "d2", "d3", "d4", "d5"]);
 }
 
+/// Who pushes is known by that, so that its messages are not put together for nothing.
+#[test]
+fn what_is_pushed_again_and_again_has_no_batch() {
+    let mut bench = client();
+    bench.get(&bytes(INFO)).put(&bytes(CONNECT)).ops.clear();
+    play(&mut bench, &[come(7, 1..=2), "wait\n".into(), come(7, 3..=4)].concat());
+    let batch = |op: &Op| match &op.kind {
+        OpKind::Deliver(message) => message.batch.is_some(),
+        _ => false,
+    };
+    assert_eq!(bench.ops.iter().map(batch).collect::<Vec<_>>(), [true, true, false, false]);
+    // A consumer that is pulled after all is no such one.
+    bench.ops.clear();
+    play(&mut bench, &[pull("_INBOX.x", "2"), come(7, 5..=6)].concat());
+    assert_eq!(tell(&bench.ops), ["d5", "d6", "received 5 6"]);
+}
+
 #[test]
 fn an_acknowledgement_that_asks_for_more() {
     let more = r#"> PUB $JS.ACK.A.w.1.1.1.1.0 _INBOX.x 16\r\n+NXT {"batch":2}\r\n"#;
