@@ -227,7 +227,7 @@ impl Truth {
         }
     }
 
-    /// What came together came: no message in two receives of one program. Where messages are settled on NATS they were pulled.
+    /// What came together came: no message is in two receives of one program.
     fn check_receives(&self, spans: &[Span]) {
         let mut processes: HashMap<Owner, usize> = HashMap::new();
         for span in of_kind(spans, "process ") {
@@ -245,7 +245,6 @@ impl Truth {
             });
             assert!(left.is_some(), "more was received than handled: {span:#?}");
         }
-        assert!(self.system != "nats" || self.settled == 0 || !receives.is_empty(), "nothing came together");
     }
 
     /// Both sides have the same messages equally often.

@@ -192,6 +192,11 @@ impl Causality {
         let key = batch.map_or(Together::Bytes(op.place.start), Together::Batch);
         let [client, broker] = &mut conn.batches;
         let came = if is_client { client } else { broker }.take(key);
+        // Where a batch ends is the decoder's finding: one end's view is enough, and the client's the better one.
+        if batch.is_some() && !is_client && conn.client.is_some() {
+            self.counts.control += 1;
+            return;
+        }
         let seen = conn.received.iter().rev().find(|(known, _)| *known == key).map(|(_, handle)| *handle);
         if let Some(seen) = seen {
             // The client's view is the better one.
