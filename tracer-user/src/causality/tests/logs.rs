@@ -182,7 +182,7 @@ fn a_batch_of_messages_that_come_one_by_one() {
         op.last_enter = if op.viewpoint == Role::Client { us(at(3) + 95) } else { us(at(3) + 100) };
     }
     // The broker's end may find another end of it: that of the client counts.
-    world.batch("actuator", 5, times, false, &[OpKind::Received { count: 2, batch: Some(4) }]);
+    world.batch("actuator", 5, times, false, &[OpKind::Received { count: 2, batch: Some(7) }]);
     world.inputs.retain(|input| match input {
         Input::Op(op) => {
             op.viewpoint == Role::Server || !matches!(op.kind, OpKind::Received { count: 2, .. })
