@@ -34,6 +34,8 @@ pub(crate) struct Protocol {
     asked_before: usize,
     /// Whether a publish has its id also if the tracer came in the middle of a connection without a pause.
     ids_late: bool,
+    /// Whether its clients are sure to get several messages for one request.
+    pulls: bool,
 }
 
 /// A broker that was started.

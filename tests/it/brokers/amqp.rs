@@ -17,6 +17,7 @@ pub(super) static AMQP: Protocol = Protocol {
     sees_sent: true,
     asked_before: 0,
     ids_late: true,
+    pulls: false,
 };
 
 const TAG: Option<(&str, &str)> = Some(("messaging.rabbitmq.message.delivery_tag", "{id}"));

@@ -83,6 +83,7 @@ impl Truth {
             assert_eq!(outcome.count(name), 0, "{name}");
         }
         self.check_spans(&outcome.spans);
+        self.check_receives(&outcome.spans);
         self.check_settlements(&outcome.spans);
     }
 
@@ -178,6 +179,26 @@ impl Truth {
         }
         if self.excused.is_empty() {
             assert_eq!(settled, self.settled, "settled deliveries");
+        }
+    }
+
+    /// What came together came: no message is in two receives of one program.
+    fn check_receives(&self, spans: &[Span]) {
+        let mut processes: HashMap<Owner, usize> = HashMap::new();
+        for span in of_kind(spans, "process ") {
+            *processes.entry(owner(span)).or_default() += 1;
+        }
+        let receives = of_kind(spans, "receive ");
+        for span in &receives {
+            let count = span.attribute("messaging.batch.message_count").and_then(|text| text.parse().ok());
+            let count: usize = count.expect("a receive has a count");
+            assert!(count > 1, "one message alone: {span:#?}");
+            assert!(span.end >= span.start, "{span:#?}");
+            let left = processes.get_mut(&owner(span)).and_then(|left| {
+                *left = left.checked_sub(count)?;
+                Some(*left)
+            });
+            assert!(left.is_some(), "more was received than handled: {span:#?}");
         }
     }
 

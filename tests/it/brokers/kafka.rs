@@ -19,6 +19,7 @@ pub(super) static KAFKA: Protocol = Protocol {
     // A fetch waits at the broker, and brings as many as there are by then; the first that is seen may be taken for none.
     asked_before: 5,
     ids_late: true,
+    pulls: false,
 };
 
 const OFFSET: Route = Route {

@@ -17,6 +17,7 @@ static NATS: Protocol = Protocol {
     sees_sent: true,
     asked_before: 0,
     ids_late: true,
+    pulls: true,
 };
 
 static ROUTES: [Route; 2] = [

@@ -18,6 +18,7 @@ pub(super) static REDIS: Protocol = Protocol {
     asked_before: 5,
     // Whose an answer is cannot be known, until a pause.
     ids_late: false,
+    pulls: false,
 };
 
 /// A stream's entry has its id in its span.

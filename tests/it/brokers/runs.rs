@@ -171,6 +171,8 @@ pub(crate) fn every_client(protocol: &'static Protocol, routes: &'static [Route]
     let outcome = tracer.stop();
     keep(&site, &outcome);
     truth.check(&outcome);
+    let together = outcome.spans.iter().any(|span| span.name.starts_with("receive "));
+    assert!(together || !protocol.pulls, "what was asked for together is seen together");
 }
 
 /// As many messages as the libraries can send.

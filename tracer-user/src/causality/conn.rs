@@ -7,10 +7,11 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::hop::filter::covers;
+use super::message::{Batches, Together};
 use super::node::{Handle, View};
 use super::table::Table;
 use crate::model::net::{ConnectionKey, Role, SocketEnd, Transport};
-use crate::model::op::{Message, Op, OpKind, System};
+use crate::model::op::{Feed, Message, Op, OpKind, System};
 use crate::model::process::ProcessKey;
 use crate::model::time::Timestamp;
 use crate::span::message::Line;
@@ -71,10 +72,10 @@ pub(super) struct Conn {
     pub(super) open: VecDeque<Handle>,
     /// Deliveries that the client was not seen to read yet.
     pub(super) unread: VecDeque<Handle>,
-    /// Deliveries of one frame, as the client and as the broker saw it: where it begins, and which.
-    pub(super) batches: [(u64, Vec<Handle>); 2],
-    /// The last receive of several messages: where its bytes begin.
-    pub(super) received: Option<(u64, Handle)>,
+    /// Deliveries that came together, as the client and as the broker saw it.
+    pub(super) batches: [Batches; 2],
+    /// The last receives of several messages.
+    pub(super) received: VecDeque<(Together, Handle)>,
     /// Calls of the client that sent bytes which were not captured.
     pub(super) unseen: VecDeque<(Op, View)>,
 }
@@ -122,10 +123,16 @@ impl Conn {
     }
 }
 
+struct Filter {
+    name: Arc<str>,
+    feed: Feed,
+    at: Timestamp,
+}
+
 #[derive(Default)]
 struct Subscriber {
     serial: u32,
-    filters: Vec<(Arc<str>, Timestamp)>,
+    filters: Vec<Filter>,
 }
 
 /// Address of a broker, with the network namespace where the address means nothing without it.
@@ -244,8 +251,8 @@ impl Conns {
             waiting: [VecDeque::new(), VecDeque::new()],
             open: VecDeque::new(),
             unread: VecDeque::new(),
-            batches: [(0, Vec::new()), (0, Vec::new())],
-            received: None,
+            batches: [Batches::default(), Batches::default()],
+            received: VecDeque::new(),
             unseen: VecDeque::new(),
         }
     }
@@ -313,7 +320,14 @@ impl Conns {
     }
 
     /// The client of the connection in `slot` subscribed.
-    pub(super) fn subscribed(&mut self, slot: u32, filters: &[Arc<str>], at: Timestamp, evicted: &mut u64) {
+    pub(super) fn subscribed(
+        &mut self,
+        slot: u32,
+        filters: &[Arc<str>],
+        feed: Feed,
+        at: Timestamp,
+        evicted: &mut u64,
+    ) {
         let Some(conn) = self.table.get(slot) else { return };
         if conn.subscriber_slot.is_none() {
             // Without a name the connection itself is the subscriber.
@@ -335,27 +349,38 @@ impl Conns {
             return;
         }
         for filter in filters {
-            if let Some(known) = subscriber.filters.iter_mut().find(|(known, _)| known == filter) {
-                known.1 = at;
-            } else if subscriber.filters.len() < MAX_FILTERS {
-                subscriber.filters.push((filter.clone(), at));
+            let is_same = |known: &&mut Filter| known.name == *filter && known.feed == feed;
+            if let Some(known) = subscriber.filters.iter_mut().find(is_same) {
+                known.at = at;
+                continue;
             }
+            if subscriber.filters.len() >= MAX_FILTERS {
+                // Programs that subscribe anew each time do it with another number.
+                subscriber.filters.remove(0);
+            }
+            subscriber.filters.push(Filter { name: filter.clone(), feed, at });
         }
     }
 
-    /// When the client of `conn` subscribed to `destination`, and whether by several filters; `None` if not seen.
+    /// When the client of `conn` subscribed to `destination` for `feed`, and whether by several filters; `None` if not seen.
     pub(super) fn subscription(
         &self,
         conn: &Conn,
         system: System,
         destination: &str,
+        feed: Feed,
     ) -> Option<(Timestamp, bool)> {
         let subscriber = self.subscriber(conn)?;
-        let mut covering =
-            subscriber.filters.iter().filter(|(filter, _)| covers(system, filter, destination));
-        let (_, first) = covering.next()?;
+        let of = |feed: Feed| {
+            let is_of = move |known: &&Filter| known.feed == feed;
+            subscriber.filters.iter().filter(is_of).filter(|known| covers(system, &known.name, destination))
+        };
+        // A subscription does not always say which copy it is.
+        let feed = if of(feed).next().is_some() { feed } else { Feed::Client };
+        let mut covering = of(feed);
+        let first = covering.next()?;
         let (earliest, several) =
-            covering.fold((*first, false), |(earliest, _), (_, at)| (earliest.min(*at), true));
+            covering.fold((first.at, false), |(earliest, _), known| (earliest.min(known.at), true));
         Some((earliest, several || subscriber.filters.len() >= MAX_FILTERS))
     }
 }

@@ -1,8 +1,8 @@
 //! Through the broker: which publish a delivery came from, where the protocol carries no identity.
 //!
 //! Evidence is the *fingerprint*: same destination, same body, in the order that the broker took the messages.
-//! Each subscriber has its own cursor in each destination's queue, so that the k-th of several identical messages
-//! matches the k-th delivery; a delivery whose content only fits a later publish skips the earlier ones (the broker
+//! Each copy that the broker makes ([`Feed`]: a subscriber's, a subscription's, a queue's) has its own cursor in each
+//! destination's queue, so that the k-th of several identical messages matches the k-th delivery; a delivery whose content only fits a later publish skips the earlier ones (the broker
 //! dropped them for this subscriber).
 
 pub(super) mod filter;
@@ -16,7 +16,7 @@ use siphasher::sip::SipHasher13;
 use self::lane::Lane;
 use super::node::{Handle, Node, Nodes};
 use super::table::Table;
-use crate::model::op::Message;
+use crate::model::op::{Feed, Message};
 use crate::model::time::Timestamp;
 use std::hash::Hasher as _;
 
@@ -137,11 +137,31 @@ pub(super) struct Match {
     pub(super) ambiguous: bool,
 }
 
+/// Whose cursor: who gets each message once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Reader {
+    /// A subscriber, or one of its subscriptions.
+    One(u32, Option<u64>),
+    /// A queue or group of the broker, whoever takes from it.
+    All(u64),
+}
+
+impl Reader {
+    pub(super) fn of(subscriber: u32, feed: Feed) -> Self {
+        match feed {
+            Feed::Client => Self::One(subscriber, None),
+            Feed::Subscription(number) => Self::One(subscriber, Some(number)),
+            Feed::Shared(number) => Self::All(number),
+        }
+    }
+}
+
 /// What is known of a delivery whose publish is sought.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     /// Subscriber.
     pub(super) subscriber: u32,
+    pub(super) reader: Reader,
     pub(super) print: Print,
     pub(super) at: Timestamp,
     /// When it subscribed to this destination, if that was seen.
@@ -263,7 +283,7 @@ impl Topics {
             return (likeness != Likeness::Different && nodes.get(kept.node).is_some())
                 .then_some(Match { publish: kept.node, ambiguous: likeness == Likeness::Alike });
         }
-        *evicted += u64::from(topic.routed.is_behind(wanted.subscriber));
+        *evicted += u64::from(topic.routed.is_behind(wanted.reader));
         // One that the broker has given another name is another message. To those who do not read from the log (NATS's plain
         // subscribers) it names none.
         let own =

@@ -5,16 +5,16 @@ mod end;
 mod settle;
 mod view;
 
-pub(super) use self::batch::Uncommitted;
+pub(super) use self::batch::{Batches, Together, Uncommitted};
 pub(super) use self::settle::{Owner, SettleKey};
 use super::Causality;
 use super::confidence::Proof;
 use super::conn::Conn;
-use super::hop::{Print, Wanted};
+use super::hop::{Print, Reader, Wanted};
 use super::node::{Delivery, Detail, Handle, Publish, View, What};
 use crate::model::command::Status;
 use crate::model::net::Role;
-use crate::model::op::{Message, Op, OpKind, System};
+use crate::model::op::{Feed, Message, Op, OpKind, System};
 use crate::model::span::Evidence;
 use crate::model::time::Timestamp;
 use crate::span::event;
@@ -45,7 +45,7 @@ impl Causality {
             OpKind::Settle { name, ids, scope, error } => {
                 self.settled(&op, slot, &view, (name, scope), &ids, refusal(error));
             }
-            OpKind::Received { count } => self.received(&op, slot, view, count),
+            OpKind::Received { count, batch } => self.received(&op, slot, view, count, batch),
             OpKind::Commit { group: _, upto, error } => {
                 self.committed(&op, slot, view, &upto, refusal(error));
             }
@@ -59,10 +59,10 @@ impl Causality {
                 self.counts.control += 1;
                 self.counts.connection_errors += u64::from(error.is_some());
             }
-            OpKind::Subscribe { filters } => {
+            OpKind::Subscribe { filters, feed } => {
                 self.counts.control += 1;
                 let at = if op.viewpoint == Role::Server { op.at.end } else { op.last_enter };
-                self.conns.subscribed(slot, &filters, at, &mut self.counts.evicted);
+                self.conns.subscribed(slot, &filters, feed, at, &mut self.counts.evicted);
             }
             OpKind::Disconnect { clean } => {
                 self.counts.control += 1;
@@ -169,7 +169,7 @@ impl Causality {
 
     fn deliver(&mut self, op: &Op, slot: u32, view: View, message: Box<Message>) {
         if let Some(handle) = self.join(op, slot, &message) {
-            self.add_to_batch(op, slot, handle);
+            self.add_to_batch(op, slot, handle, message.batch);
             return self.delivery_seen_again(op, slot, view, handle);
         }
         let print = Print::of(&message);
@@ -180,7 +180,7 @@ impl Causality {
         let Some(conn) = self.conns.get(slot) else { return };
         let (line, client_id, reader) = (conn.line.clone(), conn.client_id.clone(), conn.client);
         let (owner, subscriber) = (Owner::of(conn, message.scope), conn.subscriber);
-        let traceparent = event::traceparent(&message);
+        let (traceparent, batch) = (event::traceparent(&message), message.batch);
         let mut delivery = Delivery {
             system: op.system,
             message,
@@ -241,7 +241,7 @@ impl Causality {
         if let Some(position) = position {
             self.await_commit(slot, position, handle);
         }
-        self.add_to_batch(op, slot, handle);
+        self.add_to_batch(op, slot, handle, batch);
         if is_client {
             self.client_received(op, slot, view, handle);
         } else {
@@ -282,15 +282,20 @@ impl Causality {
         let subscription = match system {
             // A queue has what was sent before anybody asked for it.
             System::Rabbitmq => Some((Timestamp(0), false)),
-            _ => self.conns.subscription(conn, system, &message.destination),
+            _ => self.conns.subscription(conn, system, &message.destination, message.feed),
         };
         let published_as = message.published_as.as_ref().unwrap_or(&message.destination);
         let wanted = Wanted {
             subscriber: conn.subscriber,
+            reader: Reader::of(conn.subscriber, message.feed),
             print,
             at,
             since: subscription.map(|(since, _)| since),
-            overlapping: subscription.map(|(_, overlapping)| overlapping),
+            // What has a number of its own comes through it once.
+            overlapping: match message.feed {
+                Feed::Client => subscription.map(|(_, overlapping)| overlapping),
+                Feed::Subscription(_) | Feed::Shared(_) => Some(false),
+            },
             retained: message.retained,
             may_be_retained: message.retain,
             redelivered: message.redelivered,

@@ -2,6 +2,7 @@
 
 mod broker;
 mod content;
+mod feeds;
 mod laws;
 mod logs;
 mod requests;

@@ -1,7 +1,10 @@
 //! Operations on messages, the same for every protocol: what causality understands.
 
 use std::borrow::Cow;
+use std::hash::Hasher as _;
 use std::sync::Arc;
+
+use siphasher::sip::SipHasher13;
 
 use super::command::Value;
 use super::net::{ConnectionKey, Role, SocketEnd};
@@ -63,6 +66,41 @@ pub enum Scope {
     Broker,
 }
 
+/// Which of the copies that a broker makes of what is published a delivery is from: each has its messages in an order of
+/// its own, that in which the broker took them, each once. Both ends of a connection give it the same number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Feed {
+    /// The client's, of which it has one as far as is known: MQTT, Redis channels, logs.
+    #[default]
+    Client,
+    /// That of one of the connection's subscriptions: NATS subscription ids, Redis patterns.
+    Subscription(u64),
+    /// That of a queue or group of the broker, from which each message goes to one of the consumers, on whatever connection:
+    /// AMQP queues, Redis lists and groups, NATS queue groups and JetStream consumers, MQTT's shared subscriptions.
+    Shared(u64),
+}
+
+impl Feed {
+    /// The feed of the connection's subscription that is called so.
+    #[must_use]
+    pub fn of_subscription(name: &[u8]) -> Self {
+        Self::Subscription(number(name))
+    }
+
+    /// The feed of the queue or group that is called so.
+    #[must_use]
+    pub fn shared(name: &[u8]) -> Self {
+        Self::Shared(number(name))
+    }
+}
+
+/// A number for a name: the same at both ends, always.
+fn number(name: &[u8]) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(name);
+    hasher.finish()
+}
+
 /// Where a message lies in a partitioned log (Kafka).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Position {
@@ -118,12 +156,17 @@ pub struct Message {
     pub template: Option<Arc<str>>,
     /// Consumer group, queue group or shared subscription through which it was delivered.
     pub group: Option<Arc<str>>,
+    /// Of a delivery: which copy it is from.
+    pub feed: Feed,
     /// Identity of the message within its scope and direction until it is settled (MQTT packet id, delivery tag).
     pub settle_id: Option<u64>,
     /// Scope of the settle id.
     pub scope: Scope,
     /// Where it lies in a log, of deliveries.
     pub position: Option<Position>,
+    /// Of a delivery that came with others as the answer to one request, where they do not share their bytes (NATS's pulls): what
+    /// [`OpKind::Received`] will call them, unless it turns out to have come alone.
+    pub batch: Option<u64>,
     /// Identity that the protocol gives the message for good (message-id, offset, stream entry), if any.
     pub id: Option<Arc<str>>,
     /// The body.
@@ -168,10 +211,13 @@ pub enum OpKind {
     },
     /// The broker sends a message to a client.
     Deliver(Box<Message>),
-    /// The deliveries of these bytes (all with [`Op::place`]'s start) came as the answer to one request of the client.
+    /// Deliveries came as the answer to one request of the client: those of these bytes (all with [`Op::place`]'s start), or
+    /// those of a batch, from the first to the last of which [`Op::at`] goes.
     Received {
         /// How many, at least 1.
         count: u32,
+        /// Their [`Message::batch`].
+        batch: Option<u64>,
     },
     /// A client settles deliveries.
     Settle {
@@ -197,6 +243,8 @@ pub enum OpKind {
     Subscribe {
         /// Topic filters.
         filters: Vec<Arc<str>>,
+        /// Through which [`Message::feed`] comes what they cover, if they have one of their own.
+        feed: Feed,
     },
     /// A client leaves. `clean`: it said so, its will is void.
     Disconnect {

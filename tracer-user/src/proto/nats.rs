@@ -8,16 +8,19 @@
 //! own affair. A publish and a request look the same, and only the answer says which of them it was; so what waits for an
 //! answer is remembered, as numbers, up to a bound.
 
+mod errors;
 mod fold;
 mod headers;
 mod jetstream;
 mod line;
+mod pulls;
 #[cfg(test)]
 mod tests;
+mod unsettled;
 
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use super::shared_names::SharedNames;
 use super::side::SEARCH_HEAD;
@@ -26,6 +29,8 @@ use crate::model::op::{Op, System};
 use crate::track::stream::KEEP_BYTES;
 
 use line::{Introduction, Line, Verb};
+use pulls::Pulls;
+use unsettled::Unsettled;
 
 /// NATS's row of the table.
 pub const ROW: Row = Row {
@@ -53,9 +58,6 @@ const MAX_ASKED: usize = 8192;
 /// Most subscriptions with a queue group that are remembered.
 const MAX_QUEUES: usize = 1024;
 
-/// Most consumers without acknowledgement that are remembered.
-const MAX_SILENT: usize = 1024;
-
 /// What an answer will be to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
@@ -82,8 +84,9 @@ pub struct Nats {
     asked: HashMap<u64, Asked>,
     /// Queue groups by hash of the subscription's id.
     queues: HashMap<u64, Arc<str>>,
-    /// Hashes of consumers whose messages nobody acknowledges.
-    silent: HashSet<u64>,
+    /// Consumers whose messages nobody acknowledges, or many at once.
+    unsettled: Unsettled,
+    pulls: Pulls,
 }
 
 impl Protocol for Nats {

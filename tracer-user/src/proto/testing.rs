@@ -166,7 +166,7 @@ pub(crate) fn meaning(kind: &OpKind) -> String {
             let given = given.as_ref().map_or(String::new(), |given| format!(" given={given}"));
             format!("settled {id}{given}{}", error(e))
         }
-        OpKind::Received { count } => format!("received {count}"),
+        OpKind::Received { count, .. } => format!("received {count}"),
         OpKind::Commit { group, upto, error: e } => {
             let upto = upto.iter().fold(String::new(), |mut text, part| {
                 let _ = write!(text, " {}/{}@{}", part.destination, part.next.partition, part.next.offset);
@@ -183,7 +183,7 @@ pub(crate) fn meaning(kind: &OpKind) -> String {
             };
             format!("{name} {ids:?}{scope}{}", error(e))
         }
-        OpKind::Subscribe { filters } => format!("subscribe {filters:?}"),
+        OpKind::Subscribe { filters, .. } => format!("subscribe {filters:?}"),
         OpKind::Disconnect { clean } => format!("disconnect clean={clean}"),
         OpKind::Unseen => "unseen".into(),
         OpKind::Error { kind } => format!("error {kind}"),

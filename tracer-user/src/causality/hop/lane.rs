@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use hashbrown::HashMap;
 
-use super::{Likeness, Match, Print, Wanted};
+use super::{Likeness, Match, Print, Reader, Wanted};
 use crate::causality::node::Handle;
 use crate::model::time::Timestamp;
 
@@ -16,11 +16,18 @@ const MAX_ENTRIES: usize = 16_384;
 /// that matches nothing.
 const SCAN: usize = 1024;
 
-/// Most subscribers of one destination that have a cursor. Further ones are matched by recency, as ambiguous.
+/// Most readers of one destination that have a cursor. Further ones are matched by recency, as ambiguous.
 const MAX_CURSORS: usize = 4096;
 
 /// Most skipped publishes that a subscriber may still receive out of order (QoS 2 is overtaken by QoS 0).
 const MAX_SKIPPED: usize = 32;
+
+/// The same of a queue that several consumers take from: what one of them was sent in one go (RabbitMQ's clients are advised to
+/// prefetch some hundred) the others' cursor passes over.
+const MAX_SKIPPED_SHARED: usize = 1024;
+
+/// How long after a delivery to another consumer it is reckoned with that several take from a queue.
+const SHARED_NS: u64 = 10_000_000_000;
 
 /// Without a cursor, equal publishes this shortly before the delivery are a burst that arrives in order; older ones
 /// have been delivered already.
@@ -50,6 +57,17 @@ struct Cursor {
     last: Option<(u64, Timestamp)>,
     /// Publishes before [`Self::next`] that were not delivered, oldest first.
     skipped: VecDeque<u64>,
+    /// The subscriber that got the last one, and when another one than that got one.
+    taker: u32,
+    others: Option<Timestamp>,
+}
+
+impl Cursor {
+    /// Whether several consumers take from what `wanted` came from.
+    fn is_contested(&self, wanted: &Wanted<'_>) -> bool {
+        let lately = self.others.is_some_and(|at| wanted.at.since(at) <= SHARED_NS);
+        self.last.is_some() && (lately || self.taker != wanted.subscriber)
+    }
 }
 
 /// The queue.
@@ -58,7 +76,7 @@ pub(in crate::causality) struct Lane {
     /// Number of the first entry.
     base: u64,
     entries: VecDeque<Entry>,
-    cursors: HashMap<u32, Cursor>,
+    cursors: HashMap<Reader, Cursor>,
 }
 
 impl Lane {
@@ -71,9 +89,9 @@ impl Lane {
         self.entries.push_back(Entry { node, print, at });
     }
 
-    /// Whether publishes were forgotten that `subscriber` had not received.
-    pub(super) fn is_behind(&self, subscriber: u32) -> bool {
-        self.cursors.get(&subscriber).is_some_and(|cursor| cursor.next < self.base)
+    /// Whether publishes were forgotten that `reader` had not received.
+    pub(super) fn is_behind(&self, reader: Reader) -> bool {
+        self.cursors.get(&reader).is_some_and(|cursor| cursor.next < self.base)
     }
 
     /// Drops the oldest publishes that are `done`.
@@ -98,11 +116,14 @@ impl Lane {
     /// The publish that a delivery came from; moves the subscriber's cursor past it.
     pub(super) fn find(&mut self, wanted: &Wanted<'_>, alive: impl Fn(Handle) -> bool) -> Option<Match> {
         let likeness = |number: u64| match self.entry(number) {
-            Some(entry) if alive(entry.node) => entry.print.compare(wanted.print),
-            _ => Likeness::Different,
+            Some(entry) => match entry.print.compare(wanted.print) {
+                likeness if likeness == Likeness::Different || alive(entry.node) => likeness,
+                _ => Likeness::Different,
+            },
+            None => Likeness::Different,
         };
         let fits = |number: u64| likeness(number) != Likeness::Different;
-        let cursor = self.cursors.get(&wanted.subscriber);
+        let cursor = self.cursors.get(&wanted.reader);
         if wanted.redelivered {
             // Repeats something from before the cursor, or is its first delivery on a new connection.
             let end = cursor.map_or(self.end(), |cursor| cursor.next);
@@ -122,11 +143,16 @@ impl Lane {
             (None, None) => (self.end().saturating_sub(SCAN as u64).max(self.base), false),
         };
         let until = self.end().min(from.saturating_add(SCAN as u64));
-        let first = (from..until).find(|&number| fits(number));
-        let (number, mut ambiguous) = match first {
+        // Consumers that take from one queue are sent theirs side by side: what one was passed over with, another one gets.
+        let contested = cursor.filter(|cursor| cursor.is_contested(wanted));
+        let passed = contested.into_iter().flat_map(|cursor| cursor.skipped.iter().copied());
+        let oldest = contested.and(wanted.since).map_or(self.base, |since| self.first_since(since));
+        let passed = passed.skip_while(|&number| number < oldest);
+        let mut fitting = passed.chain(from..until).filter(|&number| fits(number)).peekable();
+        let (number, mut ambiguous) = match fitting.peek().copied() {
             Some(first) => {
-                let more = (first..until).filter(|&number| fits(number));
-                self.choose(first, more, wanted.at, in_order, in_order && first == from)
+                let in_step = in_order && first == from && contested.is_none();
+                self.choose(first, fitting, wanted.at, in_order, in_step)
             }
             None => (self.elsewhere(wanted, from..until, cursor, &fits)?, true),
         };
@@ -197,18 +223,35 @@ impl Lane {
     }
 
     fn advance(&mut self, wanted: &Wanted<'_>, number: u64, from: u64) {
-        if self.cursors.len() >= MAX_CURSORS && !self.cursors.contains_key(&wanted.subscriber) {
+        if self.cursors.len() >= MAX_CURSORS && !self.cursors.contains_key(&wanted.reader) {
             return;
         }
-        let cursor = self.cursors.entry(wanted.subscriber).or_default();
+        let base = self.base;
+        let cursor = self.cursors.entry(wanted.reader).or_default();
+        let is_shared = matches!(wanted.reader, Reader::All(_));
+        let (mut from, mut most) = (from, MAX_SKIPPED);
+        if is_shared {
+            if cursor.last.is_some() && cursor.taker != wanted.subscriber {
+                cursor.others = Some(wanted.at);
+            }
+            // What was published before this consumer came may be on its way to another one.
+            from = cursor.next.max(base);
+            most = MAX_SKIPPED_SHARED;
+        }
+        cursor.taker = wanted.subscriber;
+        while cursor.skipped.front().is_some_and(|&oldest| oldest < base) {
+            cursor.skipped.pop_front();
+        }
         cursor.last = Some((number, wanted.at));
         if number < cursor.next {
-            cursor.skipped.retain(|&skipped| skipped != number);
+            if let Ok(index) = cursor.skipped.binary_search(&number) {
+                cursor.skipped.remove(index);
+            }
             return;
         }
-        let first = from.max(number.saturating_sub(MAX_SKIPPED as u64));
+        let first = from.max(number.saturating_sub(most as u64));
         for skipped in first..number {
-            if cursor.skipped.len() >= MAX_SKIPPED {
+            if cursor.skipped.len() >= most {
                 cursor.skipped.pop_front();
             }
             cursor.skipped.push_back(skipped);

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::super::Causality;
 use super::super::hop::Print;
-use super::super::node::{Detail, Handle, Receive, View, What};
+use super::super::node::{Cause, Detail, Handle, Receive, View, What};
 use super::settle::SettleKey;
 use crate::model::command::Status;
 use crate::model::net::Role;
@@ -21,6 +21,63 @@ const MAX_LINKS: usize = 128;
 
 /// Most deliveries of a log that are kept until they are committed.
 const MAX_UNCOMMITTED: usize = 65_536;
+
+/// Most batches of a connection that are under way at once, and that are remembered for the other end's view.
+const MAX_BATCHES: usize = 16;
+
+/// What makes deliveries one receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::causality) enum Together {
+    /// Where their bytes begin.
+    Bytes(u64),
+    /// The number of their batch.
+    Batch(u64),
+}
+
+/// Deliveries that came together so far.
+struct Came {
+    key: Together,
+    destination: Option<Arc<str>>,
+    group: Option<Arc<str>>,
+    size: u64,
+    /// The publishes. Not the deliveries: a batch may last longer than they do.
+    causes: Vec<Cause>,
+}
+
+/// What one end of a connection sees coming.
+#[derive(Default)]
+pub(in crate::causality) struct Batches {
+    /// The newest last; one of them is of bytes, for these come one behind the other.
+    under_way: VecDeque<Came>,
+}
+
+impl Batches {
+    /// What came of `key`. `anew`: it begins with this.
+    fn enter(&mut self, key: Together, anew: bool) -> &mut Came {
+        let is_bytes = |key| matches!(key, Together::Bytes(_));
+        let same = |came: &Came| came.key == key || (is_bytes(came.key) && is_bytes(key));
+        let index = self.under_way.iter().position(same).unwrap_or_else(|| {
+            if self.under_way.len() >= MAX_BATCHES {
+                self.under_way.pop_front();
+            }
+            let causes = Vec::new();
+            self.under_way.push_back(Came { key, destination: None, group: None, size: 0, causes });
+            self.under_way.len() - 1
+        });
+        let came = &mut self.under_way[index];
+        if anew || came.key != key {
+            came.key = key;
+            (came.destination, came.group, came.size) = (None, None, 0);
+            came.causes.clear();
+        }
+        came
+    }
+
+    fn take(&mut self, key: Together) -> Option<Came> {
+        let index = self.under_way.iter().position(|came| came.key == key)?;
+        self.under_way.remove(index)
+    }
+}
 
 /// Whose position in a log: the consumer's process, or what the broker knows it by where its process is not seen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -110,24 +167,37 @@ impl Causality {
         self.finish_settled(op, slot, &view, "commit", settled, error);
     }
 
-    /// A delivery belongs to what its connection is receiving.
-    pub(super) fn add_to_batch(&mut self, op: &Op, slot: u32, handle: Handle) {
+    /// A delivery belongs to what its connection is receiving: to the others of its bytes, or of its batch.
+    pub(super) fn add_to_batch(&mut self, op: &Op, slot: u32, handle: Handle, batch: Option<u64>) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
+        let key = batch.map_or(Together::Bytes(op.place.start), Together::Batch);
         let [client, broker] = &mut conn.batches;
-        let batch = if op.viewpoint == Role::Client { client } else { broker };
-        if op.place.part == 0 || batch.0 != op.place.start {
-            *batch = (op.place.start, Vec::new());
+        let batches = if op.viewpoint == Role::Client { client } else { broker };
+        let begins = batch.is_none() && op.place.part == 0;
+        let came = batches.enter(key, begins);
+        let Some(detail) = self.nodes.detail_mut(handle) else { return };
+        let What::Delivery(delivery) = &detail.what else { return };
+        if came.destination.is_none() {
+            came.destination = Some(delivery.message.destination.clone());
+            came.group.clone_from(&delivery.message.group);
         }
-        batch.1.push(handle);
+        came.size += delivery.message.body.size;
+        came.causes.extend(detail.parent.filter(|_| came.causes.len() < MAX_LINKS));
     }
 
-    /// The deliveries of these bytes were one receive.
-    pub(super) fn received(&mut self, op: &Op, slot: u32, view: View, count: u32) {
+    /// The deliveries of these bytes, or of this batch, were one receive.
+    pub(super) fn received(&mut self, op: &Op, slot: u32, view: View, count: u32, batch: Option<u64>) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         let is_client = op.viewpoint == Role::Client;
+        let key = batch.map_or(Together::Bytes(op.place.start), Together::Batch);
         let [client, broker] = &mut conn.batches;
-        let (start, handles) = std::mem::take(if is_client { client } else { broker });
-        let seen = conn.received.filter(|(known, _)| *known == op.place.start).map(|(_, handle)| handle);
+        let came = if is_client { client } else { broker }.take(key);
+        // Where a batch ends is the decoder's finding: one end's view is enough, and the client's the better one.
+        if batch.is_some() && !is_client && conn.client.is_some() {
+            self.counts.control += 1;
+            return;
+        }
+        let seen = conn.received.iter().rev().find(|(known, _)| *known == key).map(|(_, handle)| *handle);
         if let Some(seen) = seen {
             // The client's view is the better one.
             if is_client && let Some(receive) = self.nodes.receive_mut(seen) {
@@ -136,44 +206,40 @@ impl Causality {
             }
             return;
         }
-        if start != op.place.start {
+        let Some(came) = came else {
             self.counts.control += 1;
             return;
-        }
-        let (line, client_id) = (conn.line.clone(), conn.client_id.clone());
-        let mut links = Vec::new();
-        let mut message = Message::default();
-        for &handle in &handles {
-            let Some(detail) = self.nodes.detail_mut(handle) else { continue };
-            let What::Delivery(delivery) = &detail.what else { continue };
-            if message.destination.is_empty() {
-                message.destination = delivery.message.destination.clone();
-                message.group = delivery.message.group.clone();
-            }
-            message.body =
-                Payload { size: message.body.size + delivery.message.body.size, ..Payload::default() };
-            links.extend(detail.parent.filter(|_| links.len() < MAX_LINKS));
-        }
-        if message.destination.is_empty() {
+        };
+        let Some(destination) = came.destination else {
             self.counts.forgotten_causes += 1;
             return;
-        }
-        let facts = self.facts("receive", op, slot);
+        };
+        let body = Payload { size: came.size, ..Payload::default() };
+        let message = Message { destination, group: came.group, body, ..Message::default() };
         let receive = Receive {
             count,
             system: op.system,
             message: Box::new(message),
-            line,
-            client_id,
+            line: conn.line.clone(),
+            client_id: conn.client_id.clone(),
             view,
             from_broker: !is_client,
         };
-        let detail =
-            Detail { parent: None, remote_parent: None, links, due: None, what: What::Receive(receive) };
+        let facts = self.facts("receive", op, slot);
+        let detail = Detail {
+            parent: None,
+            remote_parent: None,
+            links: came.causes,
+            due: None,
+            what: What::Receive(receive),
+        };
         let handle = self.nodes.add(&facts, op.at.start, Print::default(), detail);
         self.schedule(handle, op.at.end.plus(self.settings.settle_ns));
         if let Some(conn) = self.conns.get_mut(slot) {
-            conn.received = Some((op.place.start, handle));
+            if conn.received.len() >= MAX_BATCHES {
+                conn.received.pop_front();
+            }
+            conn.received.push_back((key, handle));
         }
     }
 }

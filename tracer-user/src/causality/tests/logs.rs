@@ -2,7 +2,8 @@
 
 use expect_test::{Expect, expect};
 
-use super::world::{World, between, message};
+use super::world::{Input, World, between, message, us};
+use crate::model::net::Role;
 use crate::model::op::{Committed, Message, OpKind, Position, Scope, System};
 
 fn check(world: &World, expected: &Expect) {
@@ -44,7 +45,7 @@ fn a_fetch_brings_what_two_programs_sent() {
         world.op(program, 1, at + 50, false, answer(offset, offset));
     }
     let fetched = (between(1400, 1420), between(1395, 1410));
-    let received = OpKind::Received { count: 3 };
+    let received = OpKind::Received { count: 3, batch: None };
     world.batch("actuator", 5, fetched, false, &[record(6), record(7), record(8), received]);
     world.op("actuator", 5, 1800, true, committed(8));
     world.op("actuator", 5, 1900, true, committed(9));
@@ -92,7 +93,13 @@ fn a_fetch_seen_from_the_broker() {
     world.op("sensor", 1, 1100, true, asked(2));
     world.op("sensor", 1, 1150, false, answer(2, 7));
     let fetched = (between(1400, 1420), between(1395, 1410));
-    world.batch("actuator", 5, fetched, false, &[record(6), record(7), OpKind::Received { count: 2 }]);
+    world.batch(
+        "actuator",
+        5,
+        fetched,
+        false,
+        &[record(6), record(7), OpKind::Received { count: 2, batch: None }],
+    );
     world.op("actuator", 5, 1800, true, committed(8));
     check(
         &world,
@@ -145,4 +152,49 @@ fn a_publish_that_nobody_answers() {
         publish t [sensor] 1100000..1100020
     "#]],
     );
+}
+
+/// NATS: what a request brings comes message by message, over a longer time than each is handled; another request's messages
+/// lie between.
+#[test]
+fn a_batch_of_messages_that_come_one_by_one() {
+    let mut world = World { system: System::Nats, ..World::new() };
+    let at = |number: u64| 1_000_000 + 2_000_000 * number;
+    for number in 0..4 {
+        world.publish("sensor", 1, at(number), "t", &number.to_string());
+        let delivery = Message {
+            settle_id: Some(number),
+            scope: Scope::Broker,
+            needs_settle: true,
+            batch: Some(if number == 1 { 7 } else { 3 }),
+            ..message("t", &number.to_string())
+        };
+        world.op("actuator", 5, at(number) + 100, false, OpKind::Deliver(Box::new(delivery)));
+        let ids = vec![number];
+        let ack = OpKind::Settle { name: "ack", ids, scope: Scope::Broker, error: None };
+        world.op("actuator", 5, at(number) + 200, true, ack);
+    }
+    let times = (between(at(0) + 100, at(3) + 120), between(at(0) + 95, at(3) + 110));
+    world.op_timed("actuator", 5, times.0, times.1, false, OpKind::Received { count: 3, batch: Some(3) });
+    for input in world.inputs.iter_mut().rev().take(2) {
+        let Input::Op(op) = input else { panic!("it is one") };
+        // What began with the first ends with the last.
+        op.last_enter = if op.viewpoint == Role::Client { us(at(3) + 95) } else { us(at(3) + 100) };
+    }
+    // The broker's end may find another end of it: that of the client counts.
+    world.batch("actuator", 5, times, false, &[OpKind::Received { count: 2, batch: Some(7) }]);
+    world.inputs.retain(|input| match input {
+        Input::Op(op) => {
+            op.viewpoint == Role::Server || !matches!(op.kind, OpKind::Received { count: 2, .. })
+        }
+        _ => true,
+    });
+    let trees = world.trees();
+    let received: Vec<_> = trees.lines().filter(|line| line.starts_with("receive")).collect();
+    expect![[r#"
+        [
+            "receive t [actuator] 1000095..7000110 link(publish t at 1000000: fingerprint 0.99) link(publish t at 5000000: fingerprint 0.99) link(publish t at 7000000: fingerprint 0.99)",
+        ]
+    "#]]
+    .assert_debug_eq(&received);
 }

@@ -10,7 +10,7 @@ use crate::model::capture::{DeviceKind, DeviceNumber};
 use crate::model::command::{Command, Device, Status};
 use crate::model::ids::SpanId;
 use crate::model::net::{ConnectionKey, Role, SocketEnd, Transport};
-use crate::model::op::{Message, Op, OpKind, Place, Scope, System};
+use crate::model::op::{Feed, Message, Op, OpKind, Place, Scope, System};
 use crate::model::payload::Payload;
 use crate::model::process::{Process, ProcessKey};
 use crate::model::span::{Owner, Span};
@@ -203,7 +203,11 @@ impl World {
     }
 
     pub(super) fn subscribe(&mut self, client: &'static str, at: u64, filter: &str) {
-        self.op(client, 1, at, true, OpKind::Subscribe { filters: vec![filter.into()] });
+        self.subscribe_for(client, at, filter, Feed::Client);
+    }
+
+    pub(super) fn subscribe_for(&mut self, client: &'static str, at: u64, filter: &str, feed: Feed) {
+        self.op(client, 1, at, true, OpKind::Subscribe { filters: vec![filter.into()], feed });
     }
 
     pub(super) fn back(&mut self, client: &'static str, tid: u32, at: u64) {

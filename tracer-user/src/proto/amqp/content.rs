@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::properties::Properties;
 use super::wire::OVERHEAD;
+use crate::model::op::Feed;
 use crate::model::payload::Payload;
 use crate::proto::{FrameView, Presumed, Stretch};
 
@@ -33,6 +34,8 @@ pub(super) enum What {
     Deliver {
         destination: Arc<str>,
         published_as: Option<Arc<str>>,
+        /// That of the queue, if it is known.
+        feed: Feed,
         key: Arc<str>,
         tag: u64,
         redelivered: bool,

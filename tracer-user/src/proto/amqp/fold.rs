@@ -13,7 +13,7 @@ use super::properties::Properties;
 use super::wire::{END, Frame, HEADER, Kind, OVERHEAD, Opening};
 use super::{Amqp, Phase, method, reply};
 use crate::model::command::Value;
-use crate::model::op::{Message, Op, OpKind, Scope};
+use crate::model::op::{Feed, Message, Op, OpKind, Scope};
 use crate::model::payload::Payload;
 use crate::names::attribute::{
     MESSAGING_CONVERSATION_ID, RABBITMQ_DELIVERY_TAG, RABBITMQ_REDELIVERED, RABBITMQ_ROUTING_KEY,
@@ -230,12 +230,14 @@ impl Amqp {
             self.ledger.delivered(ledger::id(channel, tag));
         }
         let queue = consumer.and_then(|consumer| consumer.queue);
+        let feed = queue.as_ref().map_or(Feed::Client, |queue| Feed::shared(queue.as_bytes()));
         let destination = self.destination(exchange, key, queue.as_deref().unwrap_or(""));
         let published = self.destination(exchange, key, "");
         let published_as = (published != destination).then_some(published);
         What::Deliver {
             destination,
             published_as,
+            feed,
             key: self.names.share(key),
             tag,
             redelivered,
@@ -261,7 +263,7 @@ impl Amqp {
                 } else {
                     self.channels.consume(channel, &tag, consumer);
                 }
-                out.push(view.op(self.client_id.as_ref(), OpKind::Subscribe { filters }));
+                out.push(view.op(self.client_id.as_ref(), OpKind::Subscribe { filters, feed: Feed::Client }));
             }
             Method::ConsumeOk { tag } => {
                 // If the client named it itself, it is known.
@@ -371,11 +373,12 @@ impl Amqp {
                     ..message(properties, body)
                 }))
             }
-            What::Deliver { destination, published_as, key, tag, redelivered, needs_settle } => {
+            What::Deliver { destination, published_as, feed, key, tag, redelivered, needs_settle } => {
                 let attributes = attributes(key, Some((tag, redelivered)), properties.correlation.as_ref());
                 OpKind::Deliver(Box::new(Message {
                     destination,
                     published_as,
+                    feed,
                     settle_id: Some(ledger::id(channel, tag)),
                     redelivered,
                     needs_settle,

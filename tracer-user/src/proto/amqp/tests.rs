@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 
 use crate::model::net::Role;
-use crate::model::op::System;
+use crate::model::op::{Feed, OpKind, System};
 use crate::proto::testing::Bench;
 
 mod build;
@@ -441,4 +441,24 @@ fn a_loss_of_unknown_length_ends_a_body() {
         let text = text(&mut bench);
         assert!(text.contains("publish ex:after") && !text.contains("publish ex:k "), "{missing}: {text}");
     }
+}
+
+/// Consumers of one queue, on whatever channel and by whatever method, take from one copy; another queue has its own.
+#[test]
+fn a_delivery_tells_whose_copy_it_is() {
+    let mut bench = client();
+    hello(&mut bench);
+    bench.put(&consume(1, "q", "c1", false)).put(&consume(2, "q", "c2", false));
+    bench.put(&consume(1, "r", "c3", false));
+    bench.get(&deliver(1, "c1", 1, false, "ex", "", b"x")).get(&deliver(2, "c2", 1, false, "ex", "", b"x"));
+    bench.get(&deliver(1, "c3", 2, false, "ex", "", b"x"));
+    bench.put(&get(1, "r", true)).get(&get_ok(1, 3, "ex", "", b"x"));
+    bench.get(&deliver(1, "unknown", 4, false, "ex", "", b"x"));
+    let feed = |op: crate::model::op::Op| match op.kind {
+        OpKind::Deliver(message) => Some(message.feed),
+        _ => None,
+    };
+    let feeds: Vec<_> = bench.ops.drain(..).filter_map(feed).collect();
+    let (q, r) = (Feed::shared(b"q"), Feed::shared(b"r"));
+    assert_eq!(feeds, [q, q, r, r, Feed::Client]);
 }

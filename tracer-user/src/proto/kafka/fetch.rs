@@ -111,7 +111,7 @@ impl Kafka {
         frame.view.shortfall.add(budget.over, budget.cut);
         // Behind its deliveries, which a malformed end takes back.
         if count > 1 && result != Err(Unusable::Malformed) {
-            frame.push(self.client_id.as_ref(), OpKind::Received { count });
+            frame.push(self.client_id.as_ref(), OpKind::Received { count, batch: None });
         }
         result
     }

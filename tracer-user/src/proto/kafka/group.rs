@@ -12,7 +12,7 @@ use super::errors;
 use super::fold::Frame;
 use super::topics::Topic;
 use super::wire::Reader;
-use crate::model::op::{Committed, OpKind, Position};
+use crate::model::op::{Committed, Feed, OpKind, Position};
 use crate::proto::{Stretch, Unusable};
 
 /// First version of OffsetCommit that names topics by their ids.
@@ -103,7 +103,7 @@ impl Kafka {
             return;
         }
         self.subscribed.clone_from(&filters);
-        frame.push(self.client_id.as_ref(), OpKind::Subscribe { filters });
+        frame.push(self.client_id.as_ref(), OpKind::Subscribe { filters, feed: Feed::Client });
     }
 
     /// OffsetCommitRequest and TxnOffsetCommitRequest.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Mqtt;
 use super::packet::{Fixed, Level, Packet};
 use super::reason::reason;
-use crate::model::op::{Op, OpKind, Scope};
+use crate::model::op::{Feed, Op, OpKind, Scope};
 use crate::proto::{FrameView, Unusable};
 
 impl Mqtt {
@@ -58,7 +58,7 @@ impl Mqtt {
                 let filters: Vec<_> =
                     subscribe.filters.iter().map(|(filter, _)| self.topics.share(filter)).collect();
                 self.subscriptions.subscribe(&subscribe, &filters);
-                OpKind::Subscribe { filters }
+                OpKind::Subscribe { filters, feed: Feed::Client }
             }
             Packet::Suback { id, codes } => {
                 self.subscriptions.answered(id, codes);

@@ -72,6 +72,7 @@ impl Mqtt {
         let mut message = Message {
             destination,
             group: through.group,
+            feed: through.feed,
             settle_id: (qos > 0).then_some(u64::from(id)),
             scope: self.scope,
             body: Payload { captured, size: view.len.saturating_sub(body as u64) },

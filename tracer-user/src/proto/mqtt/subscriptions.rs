@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::packet::{Options, Subscribe};
+use crate::model::op::Feed;
 
 /// Subscriptions remembered of a connection: of a client with more it is not said through which of them a delivery came.
 const SUBSCRIPTIONS: usize = 64;
@@ -35,6 +36,8 @@ pub(super) struct Subscriptions {
 pub(super) struct Through {
     /// The shared subscription, if it came through no other one.
     pub(super) group: Option<Arc<str>>,
+    /// Which copy it is from: that of the shared subscription, else the client's.
+    pub(super) feed: Feed,
     /// Whether RETAIN is the publisher's flag, for all that is known.
     pub(super) as_published: bool,
 }
@@ -106,7 +109,10 @@ impl Subscriptions {
         }
         // An identifier says which one it was; else it could be one that is not known.
         let alone = alone && (self.complete || named.is_some());
-        Through { group: first.share.clone().filter(|_| alone), as_published }
+        let group = first.share.clone().filter(|_| alone);
+        // A shared subscription is known by its name and its filter (section 4.8.2).
+        let feed = group.as_ref().map_or(Feed::Client, |_| Feed::shared(first.filter.as_bytes()));
+        Through { group, feed, as_published }
     }
 }
 

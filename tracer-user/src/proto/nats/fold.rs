@@ -6,12 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::errors::{REFUSALS, error_name};
 use super::headers::Headers;
-use super::jetstream::{self, Delivered, Inward, PubAck};
+use super::jetstream::{self, Delivered, Inward, PubAck, Pull};
 use super::line::{Announced, Introduction, Line, Verb};
-use super::{Asked, HEAD, MAX_ASKED, MAX_QUEUES, MAX_SILENT, Nats};
+use super::pulls::Batch;
+use super::{Asked, HEAD, MAX_ASKED, MAX_QUEUES, Nats};
 use crate::model::command::Value;
-use crate::model::op::{Message, Op, OpKind, Scope};
+use crate::model::op::{Feed, Message, Op, OpKind, Scope};
 use crate::model::payload::Payload;
 use crate::names::attribute::{
     MESSAGING_DESTINATION_TEMPORARY, MESSAGING_MESSAGE_ID, NATS_CONSUMER, NATS_DELIVERED, NATS_STREAM,
@@ -26,6 +28,9 @@ const INBOXES: &str = "_INBOX.>";
 
 /// Status of the server's answer if nobody subscribes to what a request was sent to, ADR-4.
 const NO_RESPONDERS: u16 = 503;
+
+/// Status that keeps a subscription alive and says nothing else, ADR-9.
+const IDLE: u16 = 100;
 
 /// Header under which a request names where the reply is to go.
 const REPLY_TO: &str = "reply-to";
@@ -75,11 +80,13 @@ impl Nats {
             Verb::Msg | Verb::Hmsg => self.delivered(view, &line)?,
             Verb::Sub => self.subscribed(&line)?,
             Verb::Unsub => {
-                // With a number of messages it goes on for so long.
-                if line.argument(1).is_none()
-                    && let Some(sid) = line.argument(0)
-                {
-                    self.queues.remove(&jetstream::hash(sid));
+                if let Some(sid) = line.argument(0).map(jetstream::hash) {
+                    // With a number of messages it goes on for so long.
+                    let is_now = line.argument(1).is_none();
+                    if is_now {
+                        self.queues.remove(&sid);
+                    }
+                    self.pulls.unsubscribed(sid, is_now);
                 }
                 None
             }
@@ -88,6 +95,10 @@ impl Nats {
         };
         self.seen |= line.verb != Verb::Info;
         out.extend(kind.map(|kind| view.op(self.client_id.as_ref(), kind)));
+        for (part, Batch { number, count, at, tid }) in (0..).zip(self.pulls.ended()) {
+            let kind = OpKind::Received { count, batch: Some(number) };
+            out.push(Op { at, tid, ..view.op_of_part(part, self.client_id.as_ref(), kind) });
+        }
         Ok(())
     }
 
@@ -131,8 +142,10 @@ impl Nats {
     fn subscribed(&mut self, line: &Line<'_>) -> Result<Option<OpKind>, Unusable> {
         let filter = line.argument(0).ok_or(Unusable::Malformed)?;
         let (queue, sid) = if line.argument(2).is_some() { (line.argument(1), 2) } else { (None, 1) };
-        let sid = jetstream::hash(line.argument(sid).ok_or(Unusable::Malformed)?);
+        let name = line.argument(sid).ok_or(Unusable::Malformed)?;
+        let (sid, mut feed) = (jetstream::hash(name), Feed::of_subscription(name));
         if let Some(queue) = queue {
+            feed = Feed::shared(queue);
             if self.queues.len() >= MAX_QUEUES && !self.queues.contains_key(&sid) {
                 self.queues.clear();
             }
@@ -141,12 +154,13 @@ impl Nats {
         } else {
             self.queues.remove(&sid);
         }
+        self.pulls.subscribed(sid, filter);
         let filter = text(filter);
         if is_inbox(&filter) {
             // Replies say themselves what they answer, and what a consumer delivers there has its own subject.
             return Ok(None);
         }
-        Ok(Some(OpKind::Subscribe { filters: vec![self.names.share(&filter)] }))
+        Ok(Some(OpKind::Subscribe { filters: vec![self.names.share(&filter)], feed }))
     }
 
     fn published(&mut self, view: &FrameView<'_>, line: &Line<'_>) -> Result<Option<OpKind>, Unusable> {
@@ -156,17 +170,17 @@ impl Nats {
         match jetstream::inward(&subject) {
             Some(Inward::Settle) => {
                 self.ask(announced.reply, Asked::Api);
-                let ids = vec![jetstream::hash(announced.subject)];
-                return Ok(jetstream::settlement(&body.captured).map(|(name, error)| OpKind::Settle {
-                    name,
-                    ids,
-                    scope: Scope::Broker,
-                    error: error.map(Cow::Borrowed),
-                }));
+                return Ok(self.settled(view, &subject, announced.reply, &body.captured));
+            }
+            Some(Inward::Request) => {
+                self.ask(announced.reply, Asked::Api);
+                return Ok(None);
             }
             // The messages that a pull brings have subjects of their own.
-            Some(Inward::Request | Inward::Pull) => {
+            Some(Inward::Pull { stream, consumer }) => {
                 self.ask(announced.reply, Asked::Api);
+                let consumer = jetstream::consumer_hash(stream, consumer);
+                self.pull(view, consumer, announced.reply, &body.captured);
                 return Ok(None);
             }
             Some(Inward::Flow) => return Ok(None),
@@ -181,6 +195,36 @@ impl Nats {
         Ok(Some(OpKind::Publish(Box::new(message))))
     }
 
+    fn pull(&mut self, view: &FrameView<'_>, consumer: u64, reply: Option<&[u8]>, body: &[u8]) {
+        if let Some(reply) = reply {
+            self.pulls.asked(view, consumer, reply, Pull::read(body));
+        }
+    }
+
+    /// A program publishes `body` to the acknowledgement's `subject`.
+    fn settled(
+        &mut self,
+        view: &FrameView<'_>,
+        subject: &str,
+        reply: Option<&[u8]>,
+        body: &[u8],
+    ) -> Option<OpKind> {
+        let (name, error) = jetstream::settlement(body)?;
+        let id = jetstream::hash(subject.as_bytes());
+        let ids = match Delivered::read(subject) {
+            Some(Delivered { stream, consumer, sequence, .. }) => {
+                let consumer = jetstream::consumer_hash(stream, consumer);
+                // It may ask for more at once.
+                if let Some(more) = body.strip_prefix(b"+NXT") {
+                    self.pull(view, consumer, reply, more);
+                }
+                self.unsettled.settled(consumer, sequence, id, error.is_none())
+            }
+            None => vec![id],
+        };
+        Some(OpKind::Settle { name, ids, scope: Scope::Broker, error: error.map(Cow::Borrowed) })
+    }
+
     fn delivered(&mut self, view: &FrameView<'_>, line: &Line<'_>) -> Result<Option<OpKind>, Unusable> {
         let announced = line.announced().ok_or(Unusable::Malformed)?;
         let Parts { head, body } = Parts::of(view, line, &announced);
@@ -188,6 +232,9 @@ impl Nats {
         let key = jetstream::hash(announced.subject);
         let asked = self.asked.get(&key).copied();
         if let Some(status) = headers.status {
+            if status != IDLE {
+                self.pulls.end_of(jetstream::hash(announced.sid));
+            }
             // Behind a loss the answer may be seen before the request.
             let asked = asked.or_else(|| is_inbox(&text(announced.subject)).then_some(Asked::Message));
             let unheard = status == NO_RESPONDERS && asked == Some(Asked::Message);
@@ -205,8 +252,9 @@ impl Nats {
         let reply = announced.reply.map(text);
         if let Some(delivered) = reply.as_deref().and_then(Delivered::read) {
             let mut message = self.message(&subject, None, body);
-            self.describe(&mut message, &delivered);
-            message.settle_id = announced.reply.map(jetstream::hash);
+            let id = announced.reply.map(jetstream::hash).unwrap_or_default();
+            let consumer = self.describe(&mut message, &delivered, id);
+            message.batch = self.pulls.delivered(view, consumer, jetstream::hash(announced.sid), id);
             message.headers.extend(headers.kept);
             return Ok(Some(OpKind::Deliver(Box::new(message))));
         }
@@ -230,6 +278,10 @@ impl Nats {
             self.mark_as_reply(&mut message);
         }
         message.group = self.queues.get(&jetstream::hash(announced.sid)).cloned();
+        message.feed = match &message.group {
+            Some(queue) => Feed::shared(queue.as_bytes()),
+            None => Feed::of_subscription(announced.sid),
+        };
         if let Some(id) = headers.message_id {
             // The publisher's name for it. Under it nothing is found: where a stream keeps the message it has another one.
             message.attributes.to_mut().push((MESSAGING_MESSAGE_ID, Value::Shared(id)));
@@ -266,14 +318,17 @@ impl Nats {
         }
     }
 
-    /// JetStream delivers it.
-    fn describe(&mut self, message: &mut Message, delivered: &Delivered<'_>) {
+    /// JetStream delivers it, to be settled as `id`; returns the number of the consumer.
+    fn describe(&mut self, message: &mut Message, delivered: &Delivered<'_>, id: u64) -> u64 {
         let &Delivered { stream, consumer, count, sequence } = delivered;
         let consumer_name = self.names.share(consumer);
         message.id = Some(Arc::from(jetstream::message_id(stream, sequence)));
         message.redelivered = count > 1;
-        message.needs_settle = !self.silent.contains(&jetstream::consumer_hash(stream, consumer));
+        let hash = jetstream::consumer_hash(stream, consumer);
+        message.settle_id = Some(id);
+        message.needs_settle = self.unsettled.delivered(hash, sequence, id);
         message.scope = Scope::Broker;
+        message.feed = Feed::Shared(hash);
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         message.attributes = Cow::Owned(vec![
             (NATS_STREAM, Value::Shared(self.names.share(stream))),
@@ -281,21 +336,13 @@ impl Nats {
             (NATS_DELIVERED, Value::Int(count)),
         ]);
         message.group = Some(consumer_name);
+        hash
     }
 
     /// What an answer of the API tells of a consumer.
     fn learn(&mut self, body: &[u8]) {
-        match jetstream::described(body) {
-            Some((consumer, true)) => {
-                if self.silent.len() >= MAX_SILENT {
-                    self.silent.clear();
-                }
-                self.silent.insert(consumer);
-            }
-            Some((consumer, false)) => {
-                self.silent.remove(&consumer);
-            }
-            None => {}
+        if let Some((consumer, policy)) = jetstream::described(body) {
+            self.unsettled.learn(consumer, policy);
         }
     }
 
@@ -338,47 +385,4 @@ fn is_inbox(subject: &str) -> bool {
 /// Subjects are bytes to the server; programs use UTF-8.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
-}
-
-/// Names of the server's errors, by how their texts begin.
-const ERRORS: [(&str, &str); 21] = [
-    ("Unknown Protocol Operation", "unknown_protocol_operation"),
-    ("Attempted To Connect To Route Port", "wrong_port"),
-    ("Attempted To Connect To Leaf Node Port", "wrong_port"),
-    ("Authorization Violation", "authorization_violation"),
-    ("Authorization Timeout", "authorization_timeout"),
-    ("Authentication Timeout", "authentication_timeout"),
-    ("Authentication Expired", "authentication_expired"),
-    ("User Authentication Expired", "authentication_expired"),
-    ("User Authentication Revoked", "authentication_revoked"),
-    ("Account Authentication Expired", "account_authentication_expired"),
-    ("Invalid Client Protocol", "invalid_client_protocol"),
-    ("Maximum Control Line Exceeded", "maximum_control_line_exceeded"),
-    ("Parser Error", "parser_error"),
-    ("Secure Connection - TLS Required", "tls_required"),
-    ("Stale Connection", "stale_connection"),
-    ("Maximum Connections Exceeded", "maximum_connections_exceeded"),
-    ("Maximum Subscriptions Exceeded", "maximum_subscriptions_exceeded"),
-    ("Slow Consumer", "slow_consumer"),
-    ("Maximum Payload Violation", "maximum_payload_violation"),
-    ("Invalid ", "invalid_subject"),
-    ("Permissions Violation", "permissions_violation"),
-];
-
-/// Those with which the server answers a CONNECT, and nothing else.
-const REFUSALS: [&str; 7] = [
-    "authorization_violation",
-    "authorization_timeout",
-    "authentication_timeout",
-    "maximum_connections_exceeded",
-    "invalid_client_protocol",
-    "tls_required",
-    "wrong_port",
-];
-
-fn error_name(rest: &[u8]) -> &'static str {
-    let text = rest.strip_prefix(b"'").unwrap_or(rest);
-    let begins =
-        |name: &str| text.get(..name.len()).is_some_and(|part| part.eq_ignore_ascii_case(name.as_bytes()));
-    ERRORS.iter().find(|(known, _)| begins(known)).map_or("other", |(_, name)| name)
 }

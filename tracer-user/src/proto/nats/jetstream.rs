@@ -6,13 +6,15 @@ use std::hash::Hasher as _;
 use serde::Deserialize;
 use siphasher::sip::SipHasher13;
 
+use super::unsettled::Policy;
+
 /// Everything of JetStream's own.
 const API: &str = "$JS.API.";
 const ACK: &str = "$JS.ACK.";
 const FLOW: &str = "$JS.FC.";
 
 /// A pull request: messages answer it, not the API.
-const NEXT: &str = "$JS.API.CONSUMER.MSG.NEXT.";
+const NEXT: &str = "CONSUMER.MSG.NEXT.";
 
 /// What JetStream's answers begin to say of themselves.
 const ANSWER_TYPE: &[u8] = b"\"io.nats.jetstream.api.v1.";
@@ -25,11 +27,11 @@ const ANSWER_BYTES: usize = 16 * 1024;
 
 /// What a program publishes to JetStream itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Inward {
+pub(super) enum Inward<'a> {
     /// A request of the API, which answers.
     Request,
-    /// A pull request.
-    Pull,
+    /// A pull request, of a stream's consumer.
+    Pull { stream: &'a str, consumer: &'a str },
     /// The settlement of a delivery.
     Settle,
     /// The answer to flow control.
@@ -37,23 +39,61 @@ pub(super) enum Inward {
 }
 
 /// What a publish to `subject` is, if it is none of a message.
-pub(super) fn inward(subject: &str) -> Option<Inward> {
+pub(super) fn inward(subject: &str) -> Option<Inward<'_>> {
     if !subject.starts_with("$JS.") {
         None
-    } else if subject.starts_with(NEXT) {
-        Some(Inward::Pull)
     } else if subject.starts_with(ACK) {
         Some(Inward::Settle)
     } else if subject.starts_with(FLOW) {
         Some(Inward::Flow)
-    } else if subject.starts_with(API) {
-        Some(Inward::Request)
+    } else if let Some(request) = subject.strip_prefix(API) {
+        Some(of_api(request))
     } else {
         // A domain: `$JS.hub.API.…`.
         let rest = subject.strip_prefix("$JS.")?;
         let (_, rest) = rest.split_once('.')?;
         let request = rest.strip_prefix("API.")?;
-        Some(if request.starts_with("CONSUMER.MSG.NEXT.") { Inward::Pull } else { Inward::Request })
+        Some(of_api(request))
+    }
+}
+
+/// What a request of the API is.
+fn of_api(request: &str) -> Inward<'_> {
+    match request.strip_prefix(NEXT).and_then(|names| names.split_once('.')) {
+        Some((stream, consumer)) => Inward::Pull { stream, consumer },
+        None => Inward::Request,
+    }
+}
+
+/// What a pull request asks for, ADR-13.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pull {
+    /// Messages.
+    pub(super) batch: u64,
+    /// ns until the server gives up.
+    pub(super) expires: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct PullBody {
+    #[serde(default)]
+    batch: Option<u64>,
+    #[serde(default)]
+    expires: Option<u64>,
+}
+
+impl Pull {
+    /// Reads `{"batch":10,"expires":5000000000}`, a number of messages, or nothing, which is for one message.
+    pub(super) fn read(body: &[u8]) -> Self {
+        let body = body.trim_ascii();
+        let (batch, expires) = match body.first() {
+            Some(b'{') if body.len() <= ANSWER_BYTES => match serde_json::from_slice(body) {
+                Ok(PullBody { batch, expires }) => (batch, expires.filter(|ns| *ns > 0)),
+                Err(_) => (None, None),
+            },
+            _ => (str::from_utf8(body).ok().and_then(|number| number.parse().ok()), None),
+        };
+        Self { batch: batch.unwrap_or(1).max(1), expires }
     }
 }
 
@@ -175,15 +215,18 @@ struct ConsumerConfig<'a> {
     ack_policy: Option<Cow<'a, str>>,
 }
 
-/// The consumer that an answer of the API describes, as [`consumer_hash`], and whether its messages want no
-/// acknowledgement.
-pub(super) fn described(body: &[u8]) -> Option<(u64, bool)> {
+/// The consumer that an answer of the API describes, as [`consumer_hash`], and how its messages are acknowledged.
+pub(super) fn described(body: &[u8]) -> Option<(u64, Policy)> {
     if body.len() > ANSWER_BYTES {
         return None;
     }
     let info: ConsumerInfo<'_> = serde_json::from_slice(body).ok()?;
-    let policy = info.config?.ack_policy?;
-    Some((consumer_hash(&info.stream_name?, &info.name?), policy == "none"))
+    let policy = match &*info.config?.ack_policy? {
+        "none" => Policy::None,
+        "all" => Policy::All,
+        _ => Policy::Explicit,
+    };
+    Some((consumer_hash(&info.stream_name?, &info.name?), policy))
 }
 
 /// A number for a consumer.
@@ -273,8 +316,8 @@ mod tests {
     fn what_goes_to_jetstream_itself() {
         for (subject, expected) in [
             ("$JS.API.STREAM.INFO.O", Some(Inward::Request)),
-            ("$JS.API.CONSUMER.MSG.NEXT.O.work", Some(Inward::Pull)),
-            ("$JS.hub.API.CONSUMER.MSG.NEXT.O.work", Some(Inward::Pull)),
+            ("$JS.API.CONSUMER.MSG.NEXT.O.work", Some(Inward::Pull { stream: "O", consumer: "work" })),
+            ("$JS.hub.API.CONSUMER.MSG.NEXT.O.work", Some(Inward::Pull { stream: "O", consumer: "work" })),
             ("$JS.hub.API.INFO", Some(Inward::Request)),
             ("$JS.ACK.O.work.1.1.1.1.0", Some(Inward::Settle)),
             ("$JS.FC.O.work.1", Some(Inward::Flow)),
@@ -283,6 +326,22 @@ mod tests {
             ("orders", None),
         ] {
             assert_eq!(inward(subject), expected, "{subject}");
+        }
+    }
+
+    #[test]
+    fn what_is_pulled() {
+        for (body, batch, expires) in [
+            (r#"{"expires":1000000000,"batch":2}"#, 2, Some(1_000_000_000)),
+            (r#"{"batch": 3, "no_wait": true}"#, 3, None),
+            (r#"{"no_wait":true}"#, 1, None),
+            ("20", 20, None),
+            ("", 1, None),
+            ("{", 1, None),
+            ("0", 1, None),
+            ("-1", 1, None),
+        ] {
+            assert_eq!(Pull::read(body.as_bytes()), Pull { batch, expires }, "{body}");
         }
     }
 

@@ -4,13 +4,14 @@ use expect_test::{Expect, expect};
 
 use crate::model::command::Value;
 use crate::model::net::Role;
-use crate::model::op::{Message, OpKind, Scope, System};
+use crate::model::op::{Feed, Message, OpKind, Scope, System};
 use crate::names::attribute::{
     MESSAGING_DESTINATION_TEMPORARY, MESSAGING_MESSAGE_ID, NATS_CONSUMER, NATS_DELIVERED, NATS_STREAM,
 };
 use crate::proto::testing::Bench;
 
 mod hostile;
+mod pulls;
 mod recorded;
 
 const INFO: &str = r#"INFO {"server_id":"NA","version":"2.9.10","headers":true,"max_payload":1048576}\r\n"#;
@@ -318,4 +319,19 @@ fn bodies_over_the_capture_limit() {
     "#]]
     .assert_eq(&bench.text());
     assert_eq!(bench.connection.counts().skipped_bytes, 0);
+}
+
+/// Each subscription has a copy; those of one queue group, and who pulls for one consumer, share it.
+#[test]
+fn a_delivery_tells_whose_copy_it_is() {
+    let all = messages(
+        r"> SUB a.* 1\r\nSUB a.b 2\r\nSUB a.b crew 3\r\nSUB a.> crew 4\r\n
+        < MSG a.b 1 1\r\nx\r\nMSG a.b 2 1\r\nx\r\nMSG a.b 3 1\r\nx\r\nMSG a.b 4 1\r\nx\r\n
+        < MSG a.b 5 $JS.ACK.A.work.1.17.3.1.5 1\r\nx\r\nMSG a.b 6 $JS.ACK.A.work.1.18.4.1.4 1\r\nx\r\n",
+    );
+    let feeds: Vec<_> = all.iter().map(|message| message.feed).collect();
+    let (one, two) = (Feed::of_subscription(b"1"), Feed::of_subscription(b"2"));
+    assert_eq!(feeds[..4], [one, two, Feed::shared(b"crew"), Feed::shared(b"crew")]);
+    assert!(matches!(feeds[4], Feed::Shared(_)));
+    assert_eq!(feeds[4], feeds[5]);
 }

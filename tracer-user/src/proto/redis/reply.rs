@@ -10,7 +10,7 @@ use super::entry::Arg;
 use super::order::{Early, Expect, Reading, Whose};
 use super::request::settle_id;
 use super::resp::{Element, HEAD, Kind, Without};
-use crate::model::op::{Message, Op, OpKind, Place, Scope};
+use crate::model::op::{Feed, Message, Op, OpKind, Place, Scope};
 use crate::proto::{FrameView, Stretch, Unusable};
 
 /// Aggregates in one another that are followed: a transaction's answer of streams has six.
@@ -18,6 +18,9 @@ const DEPTH: usize = 32;
 
 /// Longest text that is kept of an answer that came early: an error or an id.
 const TEXT: usize = 64;
+
+/// Who pops a value from a list takes it from all others.
+const LIST: Feed = Feed::Shared(0);
 
 /// What a value means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,7 +230,7 @@ impl Redis {
         if count > 1
             && let Some(span) = &self.reply.span
         {
-            out.push(view.op_of(span, self.client_id.as_ref(), OpKind::Received { count }));
+            out.push(view.op_of(span, self.client_id.as_ref(), OpKind::Received { count, batch: None }));
         }
         if std::mem::take(&mut self.early) {
             let op = self.reply_op(view, 0, OpKind::Unseen);
@@ -397,6 +400,7 @@ impl Redis {
         let message = Message {
             destination: Arc::clone(stream),
             group: reading.group.clone(),
+            feed: reading.group.as_ref().map_or(Feed::Client, |group| Feed::shared(group.as_bytes())),
             settle_id,
             scope: if needs_settle { Scope::Broker } else { Scope::Connection },
             needs_settle,
@@ -412,8 +416,12 @@ impl Redis {
     /// A value came out of a list.
     fn popped(&mut self, value: &Arg, view: &FrameView<'_>, out: &mut Vec<Op>) {
         if let Some(key) = &self.reply.key {
-            let message =
-                Message { destination: Arc::clone(key), body: value.clone().payload(), ..Message::default() };
+            let message = Message {
+                destination: Arc::clone(key),
+                feed: LIST,
+                body: value.clone().payload(),
+                ..Message::default()
+            };
             self.deliver(message, view, out);
         }
     }
@@ -421,14 +429,18 @@ impl Redis {
     /// What was pushed is complete.
     fn pushed(&mut self, view: &FrameView<'_>, out: &mut Vec<Op>) {
         let words = std::mem::take(&mut self.reply.words);
-        let (channel, body) = match words.as_slice() {
-            [kind, channel, body] if matches!(&*kind.bytes, b"message" | b"smessage") => (channel, body),
-            [kind, _, channel, body] if *kind.bytes == *b"pmessage" => (channel, body),
+        let (channel, body, feed) = match words.as_slice() {
+            [kind, channel, body] if matches!(&*kind.bytes, b"message" | b"smessage") => {
+                (channel, body, Feed::Client)
+            }
+            [kind, pattern, channel, body] if *kind.bytes == *b"pmessage" => {
+                (channel, body, Feed::of_subscription(&pattern.bytes))
+            }
             [kind, ..] if kind.bytes.ends_with(b"subscribe") => return self.order.confirmed(),
             _ => return,
         };
         if let Some(destination) = self.shared(channel) {
-            let message = Message { destination, body: body.clone().payload(), ..Message::default() };
+            let message = Message { destination, feed, body: body.clone().payload(), ..Message::default() };
             self.deliver(message, view, out);
         }
     }

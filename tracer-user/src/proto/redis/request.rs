@@ -11,7 +11,7 @@ use super::inline;
 use super::names::{LONGEST, capitals};
 use super::order::{Claim, Expect, Reading};
 use super::resp::{Element, Kind, left_after};
-use crate::model::op::{Message, Op, OpKind, Place, Scope};
+use crate::model::op::{Feed, Message, Op, OpKind, Place, Scope};
 use crate::model::payload::Payload;
 use crate::proto::{FrameView, Stretch, Unusable};
 
@@ -255,10 +255,22 @@ impl Redis {
             }
             b"BLPOP" | b"BRPOP" => Some(Expect::PopAny),
             b"LMPOP" | b"BLMPOP" => Some(Expect::PopSeveral),
-            b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" => {
+            b"SUBSCRIBE" | b"SSUBSCRIBE" => {
                 self.subscribed = true;
                 let filters = (1..request.arguments.len()).filter_map(|at| self.text(request, at)).collect();
-                out.push(self.op(request, 0, OpKind::Subscribe { filters }));
+                out.push(self.op(request, 0, OpKind::Subscribe { filters, feed: Feed::Client }));
+                Some(Expect::Subscription)
+            }
+            b"PSUBSCRIBE" => {
+                self.subscribed = true;
+                // What several of them cover comes several times.
+                for (part, at) in (0..).zip(1..request.arguments.len()) {
+                    if let Some(pattern) = self.text(request, at) {
+                        let feed = Feed::of_subscription(pattern.as_bytes());
+                        let kind = OpKind::Subscribe { filters: vec![pattern], feed };
+                        out.push(self.op(request, part, kind));
+                    }
+                }
                 Some(Expect::Subscription)
             }
             b"UNSUBSCRIBE" | b"PUNSUBSCRIBE" | b"SUNSUBSCRIBE" => Some(Expect::Subscription),

@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 
 use crate::model::net::Role;
-use crate::model::op::System;
+use crate::model::op::{Feed, OpKind, System};
 use crate::proto::testing::{Bench, assert_same_however_split, heard};
 
 mod losses;
@@ -242,4 +242,36 @@ fn essence(op: &str) -> String {
         }
         None => op.to_owned(),
     }
+}
+
+/// What a channel and the patterns that cover it bring are copies; who pops from a list takes from the others.
+#[test]
+fn a_delivery_tells_whose_copy_it_is() {
+    let mut bench = Bench::of(System::Redis, Some(Role::Client), true, true);
+    for (to_server, bytes) in calls(
+        r"
+        >> SUBSCRIBE a
+        < *3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n
+        >> PSUBSCRIBE ? a*
+        < *3\r\n$10\r\npsubscribe\r\n$1\r\n?\r\n:2\r\n*3\r\n$10\r\npsubscribe\r\n$2\r\na*\r\n:3\r\n
+        < *3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n
+        < *4\r\n$8\r\npmessage\r\n$1\r\n?\r\n$1\r\na\r\n$1\r\nx\r\n
+        < *4\r\n$8\r\npmessage\r\n$2\r\na*\r\n$1\r\na\r\n$1\r\nx\r\n
+        ",
+    ) {
+        if to_server {
+            bench.put(&bytes)
+        } else {
+            bench.get(&bytes)
+        };
+    }
+    let (one, two) = (Feed::of_subscription(b"?"), Feed::of_subscription(b"a*"));
+    let subscribed = |(name, feed): (&str, _)| OpKind::Subscribe { filters: vec![name.into()], feed };
+    let ops: Vec<_> = bench.ops.drain(..).map(|op| op.kind).collect();
+    assert_eq!(ops[..3], [("a", Feed::Client), ("?", one), ("a*", two)].map(subscribed));
+    let feeds = ops[3..].iter().map(|kind| match kind {
+        OpKind::Deliver(message) => message.feed,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(feeds.collect::<Vec<_>>(), [Feed::Client, one, two]);
 }

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use super::{CONNECT, INFO, bytes, client};
 use crate::model::net::{Direction, Role};
 use crate::model::op::{OpKind, System};
-use crate::proto::nats::{HEAD, MAX_ASKED, MAX_PIECES, MAX_QUEUES, MAX_SILENT};
+use crate::proto::nats::pulls::{MAX_OPEN, MAX_SUBSCRIPTIONS};
+use crate::proto::nats::unsettled::{MAX_CONSUMERS, MAX_WAITING};
+use crate::proto::nats::{HEAD, MAX_ASKED, MAX_PIECES, MAX_QUEUES};
 use crate::proto::testing::{Bench, heard, meaning};
 use crate::proto::{Score, table};
 
@@ -99,11 +101,24 @@ fn what_is_remembered_is_bounded() {
     for n in 0..2 * MAX_QUEUES {
         calls.push((true, format!("SUB jobs.{n} crew{n} {n}\r\n").into_bytes()));
     }
-    for n in 0..2 * MAX_SILENT {
+    for n in 0..2 * MAX_CONSUMERS {
         let body = format!(
             r#"{{"type":"io.nats.jetstream.api.v1.consumer_info_response","stream_name":"A","name":"{n}","config":{{"ack_policy":"none"}}}}"#
         );
         calls.push((false, format!("MSG _INBOX.y 1 {}\r\n{body}\r\n", body.len()).into_bytes()));
+    }
+    let body = r#"{"type":"io.nats.jetstream.api.v1.consumer_info_response","stream_name":"A","name":"w","config":{"ack_policy":"all"}}"#;
+    calls.push((false, format!("MSG _INBOX.y 1 {}\r\n{body}\r\n", body.len()).into_bytes()));
+    for n in 0..2 * MAX_WAITING {
+        calls.push((false, format!("MSG a 1 $JS.ACK.A.w.1.{n}.{n}.1.0 0\r\n\r\n").into_bytes()));
+    }
+    for n in 0..2 * MAX_OPEN {
+        calls.push((true, format!("SUB _INBOX.p.{n} {n}\r\n").into_bytes()));
+        let pull = format!("PUB $JS.API.CONSUMER.MSG.NEXT.A.c{n} _INBOX.p.{n} 2\r\n10\r\n");
+        calls.push((true, pull.into_bytes()));
+    }
+    for n in 0..2 * MAX_SUBSCRIPTIONS {
+        calls.push((true, format!("SUB b.{n} {n}\r\n").into_bytes()));
     }
     let mut bench = client();
     for (to_server, bytes) in &calls {
@@ -115,7 +130,8 @@ fn what_is_remembered_is_bounded() {
     }
     assert_eq!(bench.connection.counts().frames, calls.len() as u64);
     let held = format!("{:?}", bench.connection).len();
-    assert!(held < 60 * (MAX_ASKED + MAX_QUEUES + MAX_SILENT), "{held} bytes of text");
+    let most = MAX_ASKED + MAX_QUEUES + MAX_CONSUMERS + MAX_WAITING + MAX_SUBSCRIPTIONS;
+    assert!(held < 60 * most + 400 * MAX_OPEN, "{held} bytes of text");
 }
 
 #[test]
