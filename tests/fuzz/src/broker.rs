@@ -84,7 +84,7 @@ fn check(op: &Op) {
     match &op.kind {
         OpKind::Publish(message) | OpKind::Deliver(message) => body(message),
         OpKind::Connect { will: Some(message) } => body(message),
-        OpKind::Subscribe { filters } => {
+        OpKind::Subscribe { filters, .. } => {
             assert!(filters.iter().all(|filter| filter.len() <= TOPIC), "a long filter");
         }
         _ => {}
