@@ -7,6 +7,7 @@
 //! (`reply`).
 
 mod answer;
+mod calm;
 mod entry;
 mod inline;
 mod names;
@@ -61,6 +62,8 @@ pub struct Redis {
     /// What was last read of streams, and whether it was the same before: who reads goes on reading so.
     reading: Option<Arc<Reading>>,
     reads_on: bool,
+    /// The lists that were last popped from.
+    lists: Option<Arc<[Arc<str>]>>,
     /// The client subscribed: an array may be a push.
     subscribed: bool,
     /// MONITOR was sent, and confirmed.
