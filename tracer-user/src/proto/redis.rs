@@ -24,6 +24,7 @@ use std::sync::Arc;
 use super::shared_names::SharedNames;
 use super::{FrameView, Outcome, Protocol, Row, Trust, Unusable};
 use crate::model::op::{Op, System};
+use crate::model::time::{Interval, Timestamp};
 use crate::track::stream::KEEP_BYTES;
 
 use entry::{Arg, Fields};
@@ -81,6 +82,10 @@ impl Protocol for Redis {
     fn begin(&mut self) {
         self.began = true;
         self.order.begin();
+    }
+
+    fn rested(&mut self, since: Timestamp) {
+        self.order.moved(Interval { start: since, end: since });
     }
 
     fn resynced(&mut self, to_server: bool) {

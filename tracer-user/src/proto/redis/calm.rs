@@ -13,6 +13,9 @@ const LONGER: u64 = 4;
 /// The most that one pause says, in bits: whoever answers may have been off its processor.
 const MOST: u32 = 4;
 
+/// What it says that the server, at its own end, answered all that it had before it read on.
+const TURN: u32 = 2;
+
 /// Bits that make it sure.
 const ENOUGH: u32 = 8;
 
@@ -35,11 +38,12 @@ impl Calm {
     }
 
     /// Before a request that was sent at that time, and the queue is empty: whether that is sure. `at_server`: it is the server
-    /// that reads it, which answers what it has before it reads on.
+    /// that reads it.
     pub(super) fn is_enough(&mut self, sent: Timestamp, at_server: bool) -> bool {
         if let (Some(since), Some(slowest)) = (self.since.take(), self.slowest_ns) {
             let times = sent.since(since) / slowest.max(1);
-            self.bits += if times >= LONGER { times.ilog2().min(MOST) } else { u32::from(at_server) };
+            let turn = if at_server { TURN } else { 0 };
+            self.bits += if times >= LONGER { times.ilog2().min(MOST) } else { turn };
         }
         self.bits >= ENOUGH
     }
