@@ -288,6 +288,7 @@ pub(crate) fn in_the_traffic(protocol: &'static Protocol, routes: &'static [Rout
     }
     let outcome = tracer.stop();
     keep(&site, &outcome);
+    truth.nameless = true;
     let published: Vec<String> =
         crate::mqtt::check::of_kind(&outcome.spans, "publish ").into_iter().map(head).collect();
     for flow in &flows {

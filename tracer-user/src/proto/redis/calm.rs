@@ -2,12 +2,13 @@
 //!
 //! Requests are queued from the first that is seen on, as if none before them were unanswered. Had there been one, answers
 //! would come one too early: the queue would seem empty while the server still owes an answer. A server that is quick
-//! does not owe one for long. So each time that the queue seems empty for much longer than answers took speaks for it, and
-//! an answer that none of the queue can have asked for shows that it was wrong.
+//! does not owe one for long. So each pause that is much longer than it took from the last request to the last answer speaks for
+//! an empty queue. An answer that none of the queue can have asked for shows that it was wrong; so does such a pause while
+//! something is in it: of that the answers were missed.
 
 use crate::model::time::Timestamp;
 
-/// An empty queue says something from so many times what the slowest answer took on.
+/// A pause says something from so many times what the last answer took on.
 const LONGER: u64 = 4;
 
 /// The most that one pause says, in bits: whoever answers may have been off its processor.
@@ -22,34 +23,41 @@ const ENOUGH: u32 = 8;
 /// What speaks for the order.
 #[derive(Debug, Default)]
 pub(super) struct Calm {
-    /// The slowest answer to a request that does not wait for a message.
-    slowest_ns: Option<u64>,
-    /// Since when the queue is empty.
-    since: Option<Timestamp>,
+    /// When the last request was sent, if it does not wait for a message.
+    asked: Option<Timestamp>,
+    /// When the last answer came, if nothing was asked since, and how long after the last request.
+    answered: Option<(Timestamp, Option<u64>)>,
     bits: u32,
 }
 
 impl Calm {
-    /// The first of the queue was answered: after so long, if it did not wait for a message; at that time, if the queue is
-    /// empty now.
-    pub(super) fn answered(&mut self, took_ns: Option<u64>, empty: Option<Timestamp>) {
-        self.slowest_ns = self.slowest_ns.max(took_ns);
-        self.since = empty;
+    /// A request was sent, which `waits` for a message or is answered at once.
+    pub(super) fn ask(&mut self, sent: Timestamp, waits: bool) {
+        self.asked = (!waits).then_some(sent);
+        self.answered = None;
     }
 
-    /// Before a request that was sent at that time, and the queue is empty: whether that is sure. `at_server`: it is the server
-    /// that reads it.
-    pub(super) fn is_enough(&mut self, sent: Timestamp, at_server: bool) -> bool {
-        if let (Some(since), Some(slowest)) = (self.since.take(), self.slowest_ns) {
-            let times = sent.since(since) / slowest.max(1);
-            let turn = if at_server { TURN } else { 0 };
-            self.bits += if times >= LONGER { times.ilog2().min(MOST) } else { turn };
-        }
+    /// An answer came.
+    pub(super) fn answer(&mut self, came: Timestamp) {
+        self.answered = Some((came, self.asked.map(|asked| came.since(asked))));
+    }
+
+    /// Before a request that was sent at that time: what the pause before it says in bits, 0 if it was too short; `None` if
+    /// nothing was answered since the last request.
+    pub(super) fn pause(&self, sent: Timestamp) -> Option<u32> {
+        let (came, took) = self.answered?;
+        let times = took.map_or(0, |took| sent.since(came) / took.max(1));
+        Some(if times >= LONGER { times.ilog2().min(MOST) } else { 0 })
+    }
+
+    /// So much speaks for the queue, which is empty: whether that is enough. `at_server`: it is the server that reads the request.
+    pub(super) fn is_enough(&mut self, pause: u32, at_server: bool) -> bool {
+        self.bits += if pause == 0 && at_server { TURN } else { pause };
         self.bits >= ENOUGH
     }
 
     /// The queue was wrong.
     pub(super) fn refute(&mut self) {
-        *self = Self::default();
+        self.bits = 0;
     }
 }

@@ -233,8 +233,14 @@ impl Order {
         if self.is_silent(sent) {
             self.waiting.clear();
             self.waiting.extend(self.blocking.take());
-            self.find();
-        } else if self.waiting.is_empty() && self.calm.is_enough(sent, at_server) {
+            return self.find();
+        }
+        let Some(pause) = self.calm.pause(sent) else { return };
+        if pause > 0 && !self.waiting.is_empty() {
+            self.waiting.clear();
+            self.calm.refute();
+        }
+        if self.waiting.is_empty() && self.calm.is_enough(pause, at_server) {
             self.find();
         }
     }
@@ -262,6 +268,7 @@ impl Order {
             let before =
                 self.usual.take().filter(|(usual, _)| *usual == expect).map_or(0, |(_, times)| times);
             self.usual = Some((expect.clone(), before.saturating_add(1)));
+            self.calm.ask(sent, expect.waits());
             // What was sent before the last answer came may have been answered by it.
             let late = self.came.is_some_and(|came| came > sent);
             if late || self.waiting.len() >= WAITING {
@@ -308,7 +315,8 @@ impl Order {
             let blocking = blocking.filter(|_| !self.doubt && self.is_silent(came));
             self.doubt = false;
             if blocking.is_none() {
-                return self.suppose(kind, came);
+                self.calm.answer(came);
+                return self.suppose(kind);
             }
             self.waiting.clear();
             self.waiting.extend(blocking);
@@ -334,9 +342,9 @@ impl Order {
     }
 
     /// Whose an answer is while the order is lost.
-    fn suppose(&mut self, kind: Kind, came: Timestamp) -> Whose {
+    fn suppose(&mut self, kind: Kind) -> Whose {
         let only = self.waiting.len() == 1;
-        let Some((expect, sent)) = self.waiting.pop_front_if(|(expect, _)| expect.fits(kind)) else {
+        let Some((expect, _)) = self.waiting.pop_front_if(|(expect, _)| expect.fits(kind)) else {
             // It answers one that was not seen; or the first one's answer was not.
             self.strangers += 1;
             if self.strangers > STRANGERS {
@@ -348,9 +356,7 @@ impl Order {
             return Whose::Unknown;
         };
         self.strangers = 0;
-        let waits = expect.waits();
-        self.alone = only && waits;
-        self.calm.answered((!waits).then(|| came.since(sent)), only.then_some(came));
+        self.alone = only && expect.waits();
         let usual = self.usual.as_ref().is_some_and(|(usual, times)| *usual == expect && *times >= USUAL);
         Whose::Perhaps { expect, usual }
     }
