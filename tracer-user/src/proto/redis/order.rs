@@ -344,7 +344,8 @@ impl Order {
     /// Whose an answer is while the order is lost.
     fn suppose(&mut self, kind: Kind) -> Whose {
         let only = self.waiting.len() == 1;
-        let Some((expect, _)) = self.waiting.pop_front_if(|(expect, _)| expect.fits(kind)) else {
+        let fits = self.next().is_some_and(|next| next.fits(kind));
+        let Some((expect, _)) = fits.then(|| self.waiting.pop_front()).flatten() else {
             // It answers one that was not seen; or the first one's answer was not.
             self.strangers += 1;
             if self.strangers > STRANGERS {
