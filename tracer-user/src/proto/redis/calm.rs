@@ -42,11 +42,13 @@ impl Calm {
         self.answered = Some((came, self.asked.map(|asked| came.since(asked))));
     }
 
-    /// Before a request that was sent at that time: what the pause before it says in bits, 0 if it was too short; `None` if
-    /// nothing was answered since the last request.
-    pub(super) fn pause(&self, sent: Timestamp) -> Option<u32> {
-        let (came, took) = self.answered?;
-        let times = took.map_or(0, |took| sent.since(came) / took.max(1));
+    /// Before a request that was sent at that time: what the pause before it, since something `moved` last, says in bits, 0 if
+    /// it was too short; `None` if nothing was answered since the last request.
+    pub(super) fn pause(&mut self, moved: Timestamp, sent: Timestamp) -> Option<u32> {
+        let (came, took) = self.answered.take()?;
+        // Of an answer in pieces the first came then.
+        let pause = sent.since(came.max(moved));
+        let times = took.map_or(0, |took| pause / took.max(1));
         Some(if times >= LONGER { times.ilog2().min(MOST) } else { 0 })
     }
 

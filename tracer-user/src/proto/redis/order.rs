@@ -235,7 +235,7 @@ impl Order {
             self.waiting.extend(self.blocking.take());
             return self.find();
         }
-        let Some(pause) = self.calm.pause(sent) else { return };
+        let Some(pause) = self.calm.pause(self.last.unwrap_or_default(), sent) else { return };
         if pause > 0 && !self.waiting.is_empty() {
             self.waiting.clear();
             self.calm.refute();

@@ -305,7 +305,8 @@ proptest! {
             }
         }
         prop_assert_eq!(run(&cut, Role::Client), run(&all, Role::Client));
-        prop_assert_eq!(run(&cut, Role::Server), run(&all, Role::Client));
+        // Which may know sooner whose an answer is.
+        prop_assert_eq!(run(&cut, Role::Server), run(&all, Role::Server));
     }
 
     #[test]
