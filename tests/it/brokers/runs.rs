@@ -45,6 +45,8 @@ pub(crate) const FLOOD: Load = Load { messages: "4000x256", count: 4000, period:
 /// One now and then.
 pub(crate) const SLOW: Load = Load { messages: "20x40", count: 20, period: "20" };
 
+/// Messages of half a second of [`STEADY`].
+const BUSY: usize = 100;
 /// No pause that is as long as an answer may take.
 pub(crate) const STEADY: Load = Load { messages: "1600x40", count: 1600, period: "5" };
 
@@ -296,7 +298,9 @@ pub(crate) fn in_the_traffic(protocol: &'static Protocol, routes: &'static [Rout
         let first = log.iter().position(|entry| published.contains(&entry.head)).expect("some are seen");
         assert!((1..STEADY.count / 2).contains(&first), "{}: attached in the middle, at {first}", flow.name);
         flow.tell(&mut truth, first, viewpoint);
-        truth.excuse(&log[..first + protocol.asked_before]);
+        // From the clients alone order is told by pauses; on a busy machine few are longer than an answer takes.
+        let few = if viewpoint == Viewpoint::Clients { BUSY } else { protocol.asked_before };
+        truth.excuse(&log[..first + few]);
     }
     truth.check(&outcome);
 }
