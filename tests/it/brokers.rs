@@ -32,8 +32,6 @@ pub(crate) struct Protocol {
     sees_sent: bool,
     /// Messages of which a tracer that comes in the middle may miss something, because it answers what was asked before it came.
     asked_before: usize,
-    /// Whether a publish has its id also if the tracer came in the middle of a connection without a pause.
-    ids_late: bool,
     /// Whether its clients are sure to get several messages for one request.
     pulls: bool,
 }

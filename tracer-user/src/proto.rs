@@ -84,6 +84,10 @@ pub trait Protocol: std::fmt::Debug + Send {
     /// Told before anything else of a connection whose first bytes will be seen.
     fn begin(&mut self) {}
 
+    /// Told before anything else of a connection that was there before, if what is seen first goes to the server: since when
+    /// nothing moved either way.
+    fn rested(&mut self, _since: Timestamp) {}
+
     /// Told when a boundary was found behind bytes of that direction that were passed over, before the frame that begins there.
     fn resynced(&mut self, _to_server: bool) {}
 

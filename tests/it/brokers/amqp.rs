@@ -16,7 +16,6 @@ pub(super) static AMQP: Protocol = Protocol {
     clients: ["client_amqp", "client_pika.py"],
     sees_sent: true,
     asked_before: 0,
-    ids_late: true,
     pulls: false,
 };
 

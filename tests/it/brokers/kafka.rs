@@ -5,7 +5,9 @@ use std::path::Path;
 
 use tracer_tests::broker::{Certificates, Kafka};
 
-use super::runs::{self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, one_side, refused};
+use super::runs::{
+    self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, in_the_traffic, one_side, refused,
+};
 use super::site::Library;
 use super::{PLAIN, Protocol, Route, Started};
 
@@ -18,7 +20,6 @@ pub(super) static KAFKA: Protocol = Protocol {
     sees_sent: true,
     // A fetch waits at the broker, and brings as many as there are by then; the first that is seen may be taken for none.
     asked_before: 5,
-    ids_late: true,
     pulls: false,
 };
 
@@ -31,6 +32,13 @@ const OFFSET: Route = Route {
     ..PLAIN
 };
 static ROUTES: [Route; 1] = [Route { name: "plain", ..OFFSET }];
+/// For every pair of libraries.
+static LATE: [Route; 4] = [
+    Route { name: "first", ..OFFSET },
+    Route { name: "second", ..OFFSET },
+    Route { name: "third", ..OFFSET },
+    Route { name: "fourth", ..OFFSET },
+];
 static COMPRESSED: [Route; 4] = [
     Route { name: "gzip", ways: ["gzip", ""], ..OFFSET },
     Route { name: "lz4", ways: ["lz4", ""], ..OFFSET },
@@ -66,7 +74,17 @@ fn a_flood() {
 
 #[test]
 fn attached_in_the_middle() {
-    in_the_middle(&KAFKA, &ROUTES, Viewpoint::Both, SLOW);
+    in_the_middle(&KAFKA, &LATE, Viewpoint::Both, SLOW);
+}
+
+#[test]
+fn attached_in_the_traffic() {
+    in_the_traffic(&KAFKA, &LATE, Viewpoint::Both);
+}
+
+#[test]
+fn attached_in_the_traffic_at_the_broker() {
+    in_the_traffic(&KAFKA, &ROUTES, Viewpoint::Broker);
 }
 
 #[test]

@@ -16,7 +16,6 @@ static NATS: Protocol = Protocol {
     clients: ["client_nats", "client_nats.py"],
     sees_sent: true,
     asked_before: 0,
-    ids_late: true,
     pulls: true,
 };
 

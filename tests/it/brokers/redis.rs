@@ -4,7 +4,9 @@ use std::path::Path;
 
 use tracer_tests::broker::{Certificates, Redis};
 
-use super::runs::{self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, one_side, refused};
+use super::runs::{
+    self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, in_the_traffic, one_side, refused,
+};
 use super::site::Library;
 use super::{PLAIN, Protocol, Route, Started};
 
@@ -15,9 +17,8 @@ pub(super) static REDIS: Protocol = Protocol {
     start,
     clients: ["client_redis", "client_redis.py"],
     sees_sent: true,
+    // Whose an answer is shows after a few.
     asked_before: 5,
-    // Whose an answer is cannot be known, until a pause.
-    ids_late: false,
     pulls: false,
 };
 
@@ -69,8 +70,22 @@ fn a_flood() {
 
 #[test]
 fn attached_in_the_middle() {
-    // Answers without a pause between them are not sure to be found again, in streams and lists (limitations.md).
-    in_the_middle(&REDIS, &ROUTES[..2], Viewpoint::Both, SLOW);
+    in_the_middle(&REDIS, &ROUTES, Viewpoint::Both, SLOW);
+}
+
+#[test]
+fn attached_in_the_traffic() {
+    in_the_traffic(&REDIS, &ROUTES, Viewpoint::Both);
+}
+
+#[test]
+fn attached_in_the_traffic_at_the_clients() {
+    in_the_traffic(&REDIS, &ROUTES, Viewpoint::Clients);
+}
+
+#[test]
+fn attached_in_the_traffic_at_the_broker() {
+    in_the_traffic(&REDIS, &ROUTES, Viewpoint::Broker);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The runs that every way of every protocol goes through.
 
-use super::check::Truth;
+use super::check::{Truth, head};
 use super::site::{Client, Entry, Library, Site};
 use super::{Protocol, Route};
 use crate::mqtt::check::Owner;
@@ -44,6 +44,11 @@ pub(crate) const FAST: Load = Load { messages: "400x20", count: 400, period: "0"
 pub(crate) const FLOOD: Load = Load { messages: "4000x256", count: 4000, period: "0" };
 /// One now and then.
 pub(crate) const SLOW: Load = Load { messages: "20x40", count: 20, period: "20" };
+
+/// Messages of half a second of [`STEADY`].
+const BUSY: usize = 100;
+/// No pause that is as long as an answer may take.
+pub(crate) const STEADY: Load = Load { messages: "1600x40", count: 1600, period: "5" };
 
 fn text(template: &str, flow: &str, sub: usize) -> String {
     template.replace("{flow}", flow).replace("{sub}", &sub.to_string())
@@ -90,7 +95,7 @@ impl Flow {
             Viewpoint::Both | Viewpoint::Clients => Owner::Process(client.pid()),
         };
         let attribute = route.id.map(|(attribute, _)| attribute);
-        let published_id = attribute.filter(|_| route.published_id && (from == 0 || protocol.ids_late));
+        let published_id = attribute.filter(|_| route.published_id);
         // Those that are told of, with their ids as spans write them.
         let late = |mut entries: Vec<Entry>| {
             let number = |entry: &Entry| entry.head.rsplit('-').next().and_then(|number| number.parse().ok());
@@ -270,6 +275,39 @@ pub(crate) fn in_the_middle(
     }
     let outcome = tracer.stop();
     keep(&site, &outcome);
+    truth.check(&outcome);
+}
+
+/// Every route as seen from one side, attached while messages go without a pause: from a few messages behind the first one
+/// that is seen, all are.
+pub(crate) fn in_the_traffic(protocol: &'static Protocol, routes: &'static [Route], viewpoint: Viewpoint) {
+    let site = Site::new(protocol);
+    let library = |number: usize| if number.is_multiple_of(2) { Library::Rust } else { Library::Python };
+    let make = |(number, route)| Flow::start(&site, route, library(number), library(number / 2), STEADY);
+    let mut flows: Vec<Flow> = routes.iter().enumerate().map(make).collect();
+    for flow in &mut flows {
+        flow.publisher.give(b"go on\ngo on\n");
+    }
+    let tracer = start(&site, viewpoint);
+    let mut truth = truth(&site, viewpoint);
+    for flow in &mut flows {
+        flow.publisher.finish();
+        flow.subscribers.iter_mut().for_each(Client::finish);
+    }
+    let outcome = tracer.stop();
+    keep(&site, &outcome);
+    truth.nameless = true;
+    let published: Vec<String> =
+        crate::mqtt::check::of_kind(&outcome.spans, "publish ").into_iter().map(head).collect();
+    for flow in &flows {
+        let log = flow.publisher.log();
+        let first = log.iter().position(|entry| published.contains(&entry.head)).expect("some are seen");
+        assert!((1..STEADY.count / 2).contains(&first), "{}: attached in the middle, at {first}", flow.name);
+        flow.tell(&mut truth, first, viewpoint);
+        // From the clients alone order is told by pauses; on a busy machine few are longer than an answer takes.
+        let few = if viewpoint == Viewpoint::Clients { BUSY } else { protocol.asked_before };
+        truth.excuse(&log[..first + few]);
+    }
     truth.check(&outcome);
 }
 

@@ -75,6 +75,7 @@ impl Causality {
 
     fn publish(&mut self, op: &Op, slot: u32, view: View, mut message: Box<Message>) {
         if let Some(handle) = self.join(op, slot, &message) {
+            self.answer_told(slot, handle, message.settle_id);
             return self.publish_seen_again(op, slot, view, handle);
         }
         let print = Print::of(&message);

@@ -70,6 +70,8 @@ pub struct Engine {
     tls: Sessions,
     causality: Causality,
     follower: Option<Follower>,
+    /// Since when all that moves is seen, if nothing was lost since.
+    watching: Option<Timestamp>,
     totals: Totals,
     finished: Vec<Command>,
     ops: Vec<Op>,
@@ -93,10 +95,16 @@ impl Engine {
             transactions: Transactions::default(),
             tls: Sessions::default(),
             follower,
+            watching: None,
             totals: Totals::default(),
             finished: Vec::new(),
             ops: Vec::new(),
         }
+    }
+
+    /// From now on all that moves is seen.
+    pub fn watches(&mut self, since: Timestamp) {
+        self.watching = Some(since);
     }
 
     /// Takes one record. Records come in the order of their exits.
@@ -161,6 +169,7 @@ impl Engine {
     ///
     /// TCP positions show by themselves what is missing; streams without them have to find a boundary again.
     pub fn lost(&mut self) {
+        self.watching = None;
         if let Some(follower) = &mut self.follower {
             follower.lost();
         }

@@ -92,6 +92,7 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
     if let Some(libraries) = &mut libraries {
         libraries.hook_first(|found, way, hooks| hook(&mut attachment, found, way, hooks));
     }
+    engine.watches(decoder.time(clock::monotonic_ns()));
     // Nobody listens if the caller is gone.
     let _ = started.send(());
     let mut records = Vec::new();

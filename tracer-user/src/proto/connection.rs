@@ -50,6 +50,10 @@ pub struct Connection {
     role: Option<Role>,
     hint: Option<System>,
     from_start: bool,
+    /// Since when its bytes would have been seen, until there were some.
+    watched: Option<Timestamp>,
+    /// The same, while the first bytes are worked on and if they went to the server.
+    rested: Option<Timestamp>,
     /// The protocol that is believed or tried.
     guess: Option<Guess>,
     /// Rows of the table that were tried in vain, one bit each.
@@ -89,6 +93,8 @@ impl Connection {
             role,
             hint,
             from_start,
+            watched: None,
+            rested: None,
             guess: None,
             tried: 0,
             established: false,
@@ -107,6 +113,12 @@ impl Connection {
         Self { memory: Arc::clone(memory), ..self }
     }
 
+    /// The same, of a connection that was there before: what moved on it from `since` on was seen, and nothing did.
+    #[must_use]
+    pub fn watched(self, since: Timestamp) -> Self {
+        Self { watched: Some(since), ..self }
+    }
+
     /// Takes in what one call moved and pushes the ops that are thereby complete.
     pub fn feed(&mut self, direction: Direction, chunk: Chunk, out: &mut Vec<Op>) {
         if self.over {
@@ -114,6 +126,8 @@ impl Connection {
             return;
         }
         let now = chunk.at.end;
+        let asks = self.role.is_some_and(|role| to_server(role, direction));
+        self.rested = self.watched.take().filter(|_| asks);
         self.side(direction).push(chunk);
         self.run(direction, false, out);
         let reverse = direction.reverse();
@@ -139,6 +153,7 @@ impl Connection {
         let payload = Payload { captured: bytes::Bytes::new(), size: length };
         let chunk = Chunk { position, at, tid, payload };
         if follows && !self.over {
+            (self.watched, self.rested) = (None, None);
             self.side(direction).stream.promise(chunk);
             self.run(direction, false, out);
         } else {
@@ -188,6 +203,7 @@ impl Connection {
         if self.over {
             return;
         }
+        (self.watched, self.rested) = (None, None);
         self.side(direction).gap();
         self.run(direction, false, out);
     }
@@ -384,8 +400,10 @@ impl Connection {
                 .reduce(|best, next| if next.0 > best.0 { next } else { best });
             if let Some((_, index, row)) = best {
                 let mut protocol = (row.start)();
-                if self.from_start {
-                    protocol.begin();
+                match self.rested {
+                    _ if self.from_start => protocol.begin(),
+                    Some(since) => protocol.rested(since),
+                    None => {}
                 }
                 self.guess = Some(Guess { row, index, protocol });
                 return true;

@@ -7,6 +7,7 @@
 //! (`reply`).
 
 mod answer;
+mod calm;
 mod entry;
 mod inline;
 mod names;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use super::shared_names::SharedNames;
 use super::{FrameView, Outcome, Protocol, Row, Trust, Unusable};
 use crate::model::op::{Op, System};
+use crate::model::time::{Interval, Timestamp};
 use crate::track::stream::KEEP_BYTES;
 
 use entry::{Arg, Fields};
@@ -61,6 +63,8 @@ pub struct Redis {
     /// What was last read of streams, and whether it was the same before: who reads goes on reading so.
     reading: Option<Arc<Reading>>,
     reads_on: bool,
+    /// The lists that were last popped from.
+    lists: Option<Arc<[Arc<str>]>>,
     /// The client subscribed: an array may be a push.
     subscribed: bool,
     /// MONITOR was sent, and confirmed.
@@ -78,6 +82,10 @@ impl Protocol for Redis {
     fn begin(&mut self) {
         self.began = true;
         self.order.begin();
+    }
+
+    fn rested(&mut self, since: Timestamp) {
+        self.order.moved(Interval { start: since, end: since });
     }
 
     fn resynced(&mut self, to_server: bool) {

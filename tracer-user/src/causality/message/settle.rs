@@ -51,6 +51,23 @@ impl Causality {
         Some(SettleKey { delivery, destination, id, size: message.body.size })
     }
 
+    /// The other end's view of the publish `handle` says which answer will be its, and the first view did not: it is taken if it
+    /// comes soon.
+    pub(super) fn answer_told(&mut self, slot: u32, handle: Handle, told: Option<u64>) {
+        let (Some(conn), Some(publish), Some(id)) =
+            (self.conns.get(slot), self.nodes.publish_mut(handle), told)
+        else {
+            return;
+        };
+        if publish.message.settle_id.is_some() || publish.answered.is_some() {
+            return;
+        }
+        let key = (conn.subscriber, id);
+        publish.message.settle_id = told;
+        self.make_room();
+        self.publishes.insert(key, handle);
+    }
+
     /// The broker answered a publish.
     pub(super) fn answered(
         &mut self,

@@ -2,7 +2,8 @@
 
 use expect_test::{Expect, expect};
 
-use super::world::{World, message};
+use super::world::{Input, World, message};
+use crate::model::net::Role;
 use crate::model::op::{Message, OpKind, System};
 
 fn check(world: &World, expected: &Expect) {
@@ -99,6 +100,35 @@ fn a_process_answers_itself() {
             publish _INBOX.> [relay] 1200..1220 thread 0.97
               broker _INBOX.> [broker] 1210..1300 tcp-position+fingerprint 0.99
               process _INBOX.> [relay] 1310..1001310 tcp-position+fingerprint 0.99
+    "#]],
+    );
+}
+
+/// A client's end that came late does not know whose an answer is; the broker's end does.
+#[test]
+fn an_answer_that_only_the_broker_understands() {
+    let mut world = World { system: System::Redis, ..World::new() };
+    let entry = Message { settle_id: Some(1), needs_settle: true, ..message("S", "?") };
+    world.op("sensor", 1, 1000, true, publish(entry));
+    world.op("sensor", 1, 1050, false, stored(1));
+    world.inputs.retain_mut(|input| match input {
+        Input::Op(op) if op.viewpoint == Role::Client => match &mut op.kind {
+            OpKind::Publish(message) => {
+                (message.settle_id, message.needs_settle) = (None, false);
+                true
+            }
+            _ => false,
+        },
+        _ => true,
+    });
+    let read = Message { id: Some("S:1".into()), ..message("S", "?") };
+    world.op("actuator", 5, 1300, false, deliver(read));
+    check(
+        &world,
+        &expect![[r#"
+        publish S [sensor] 1000..1070
+          broker S [broker] 1010..1300 broker-id+tcp-position 1
+          process S [actuator] 1310..1001310 broker-id+tcp-position 1
     "#]],
     );
 }

@@ -208,8 +208,14 @@ impl Engine {
             }
         }
         self.want_libraries(end.pid);
+        let connection = self.decoder(process, socket, from_start);
+        let connection = match self.watching {
+            // What was let go had a past.
+            Some(since) if !from_start && self.totals.evicted_connections == 0 => connection.watched(since),
+            _ => connection,
+        };
         let known = Known {
-            connection: self.decoder(process, socket, from_start),
+            connection,
             socket,
             used: at,
             descriptors: 1,

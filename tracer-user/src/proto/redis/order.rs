@@ -1,8 +1,9 @@
 //! Which answer belongs to which request: Redis answers in the order of the requests, without saying to which.
 //!
 //! The order is *known* if every request that is not answered yet is in the queue. Where bytes were missed on either side it
-//! is lost, and answers are then passed over (what is pushed and the answers to XREAD tell themselves what they are). It is
-//! known again when a request comes after a silence in which everything else must have been answered.
+//! is lost. It is known again when a request comes after a silence in which everything else must have been answered, when
+//! what came was asked for by name, or when all that came fitted for long enough ([`super::calm`]). Until then an answer is only
+//! used where it tells itself what it is, or where all that was asked is the same. A queue that turns out wrong is given up.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use crate::model::op::Op;
 use crate::model::time::{Interval, Timestamp};
 
+use super::calm::Calm;
 use super::resp::Kind;
 
 /// Requests that may wait for their answers: clients send pipelines of some thousands. Each takes 40 bytes.
@@ -30,6 +32,12 @@ const SLOWEST_TIMES: u64 = 16;
 /// but no less than this: that long a program may be off its processor.
 const SHORTEST_NS: u64 = 10_000_000;
 
+/// So often one after the other, and what is asked for is what this connection is for.
+const USUAL: u32 = 2;
+
+/// So many answers are waited for that belong to requests which were sent before the first that was seen.
+const STRANGERS: u32 = 64;
+
 /// What an XREADGROUP or XREAD asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading {
@@ -37,6 +45,8 @@ pub(super) struct Reading {
     pub(super) group: Option<Arc<str>>,
     /// Whether the group's deliveries count as acknowledged.
     pub(super) noack: bool,
+    /// All streams; none if not all names were captured.
+    pub(super) streams: Vec<Arc<str>>,
     /// Streams of which what was delivered before is read again.
     pub(super) history: Vec<Arc<str>>,
 }
@@ -71,10 +81,10 @@ pub(super) enum Expect {
     AutoClaim(Arc<Claim>),
     /// A value of this list, or several.
     Pop(Arc<str>),
-    /// A list and its value.
-    PopAny,
-    /// A list and its values.
-    PopSeveral,
+    /// One of these lists and its value.
+    PopAny(Arc<[Arc<str>]>),
+    /// One of these lists and its values.
+    PopSeveral(Arc<[Arc<str>]>),
     /// Confirmations, which are recognised by themselves, or an error.
     Subscription,
     /// `+QUEUED`.
@@ -99,7 +109,7 @@ impl Expect {
                 Self::Publish { .. } => number,
                 Self::Add { .. } => bulk || null,
                 Self::Pop(_) => bulk || several || null,
-                Self::Read(_) | Self::PopAny | Self::PopSeveral | Self::Exec(_) => several || null,
+                Self::Read(_) | Self::PopAny(_) | Self::PopSeveral(_) | Self::Exec(_) => several || null,
                 Self::Claim(_) | Self::AutoClaim(_) => several,
                 // Its confirmations are not taken for answers.
                 Self::Subscription => false,
@@ -121,6 +131,8 @@ pub(super) struct Early {
 pub(super) enum Whose {
     /// This request's.
     Of(Expect),
+    /// This request's, if the order is right. `usual`: nothing else was asked of late.
+    Perhaps { expect: Expect, usual: bool },
     /// That of a request that was not seen yet.
     Early,
     /// Nobody knows.
@@ -130,7 +142,7 @@ pub(super) enum Whose {
 /// The queue.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    /// With the time at which it was sent.
+    /// With the time at which it was sent. While the order is lost: those that were seen since.
     waiting: VecDeque<(Expect, Timestamp)>,
     /// The longest that an answer took.
     slowest_ns: Option<u64>,
@@ -147,6 +159,16 @@ pub(super) struct Order {
     doubt: bool,
     /// While the order is lost: when a request was sent that nothing has answered and no other one followed.
     single: Option<Timestamp>,
+    /// What speaks for the queue, while the order is lost.
+    calm: Calm,
+    /// While the order is lost: what was last asked for, and how often one after the other.
+    usual: Option<(Expect, u32)>,
+    /// The answer that is being read is perhaps that of a request that waited, and no other was in the queue.
+    alone: bool,
+    /// While the order is lost: answers, one after the other, that are not the first request's.
+    strangers: u32,
+    /// When the last answer came.
+    came: Option<Timestamp>,
 }
 
 impl Order {
@@ -167,11 +189,25 @@ impl Order {
         self.blocking = None;
         self.waiting = VecDeque::new();
         self.early = VecDeque::new();
+        self.usual = None;
+        self.alone = false;
+        self.calm.refute();
+    }
+
+    /// The queue is right.
+    fn find(&mut self) {
+        self.known = true;
+        self.blocking = None;
+        self.single = None;
+        self.doubt = false;
+        self.usual = None;
+        self.calm.refute();
     }
 
     /// Answers were missed, and no request: the last one is still the last.
     pub(super) fn lose_answers(&mut self) {
-        let last = self.waiting.pop_back().filter(|(expect, _)| expect.waits());
+        // Of what was seen since the order was lost nobody knows whether it was answered.
+        let last = self.waiting.pop_back().filter(|(expect, _)| self.known && expect.waits());
         self.lose();
         self.blocking = last;
     }
@@ -188,13 +224,37 @@ impl Order {
         self.last.is_some_and(|last| until.0 >= last.0.saturating_add(silence))
     }
 
-    /// Before a request that was sent at that time: whether the silence before it tells the order. `whole`: no answer is half
-    /// here.
-    pub(super) fn listen(&mut self, sent: Timestamp, whole: bool) {
-        if !self.known && self.is_silent(sent) && whole && !self.doubt {
-            self.known = true;
-            self.waiting.extend(self.blocking.take());
+    /// Before a request that was sent at that time: whether what came before it tells the order. `whole`: no answer is half
+    /// here. `at_server`: it is the server's end that is seen.
+    pub(super) fn listen(&mut self, sent: Timestamp, whole: bool, at_server: bool) {
+        if self.known || !whole || self.doubt {
+            return;
         }
+        if self.is_silent(sent) {
+            self.waiting.clear();
+            self.waiting.extend(self.blocking.take());
+            return self.find();
+        }
+        let Some(pause) = self.calm.pause(self.last.unwrap_or_default(), sent) else { return };
+        if pause > 0 && !self.waiting.is_empty() {
+            self.waiting.clear();
+            self.calm.refute();
+        }
+        if self.waiting.is_empty() && self.calm.is_enough(pause, at_server) {
+            self.find();
+        }
+    }
+
+    /// What is perhaps the answer to the last request names what that asked for.
+    pub(super) fn named(&mut self) {
+        if !self.known && self.alone {
+            self.find();
+        }
+    }
+
+    /// It does not.
+    pub(super) fn misnamed(&mut self) {
+        self.calm.refute();
     }
 
     /// A request, sent at that time, that will be answered. Returns the answer if it has come already.
@@ -204,11 +264,30 @@ impl Order {
             // What is sent behind a request that waits for a message shows that it was answered only if something was.
             self.doubt |= self.blocking.is_some();
             self.single = (self.single.is_none() && !expect.waits()).then_some(sent);
-            self.blocking = expect.waits().then_some((expect, sent));
+            self.blocking = expect.waits().then(|| (expect.clone(), sent));
+            let before =
+                self.usual.take().filter(|(usual, _)| *usual == expect).map_or(0, |(_, times)| times);
+            self.usual = Some((expect.clone(), before.saturating_add(1)));
+            self.calm.ask(sent, expect.waits());
+            // What was sent before the last answer came may have been answered by it.
+            let late = self.came.is_some_and(|came| came > sent);
+            if late || self.waiting.len() >= WAITING {
+                self.waiting.clear();
+                self.calm.refute();
+            }
+            if !late {
+                self.waiting.push_back((expect, sent));
+            }
             return None;
         }
         if let Some(early) = self.early.pop_front() {
-            return Some((expect, early));
+            if early.op.at.end >= sent {
+                return Some((expect, early));
+            }
+            // Nothing is answered before it was asked: the order was another one.
+            self.lose();
+            self.waiting.push_back((expect, sent));
+            return None;
         }
         if self.waiting.len() >= WAITING {
             self.lose();
@@ -225,6 +304,7 @@ impl Order {
 
     /// An answer that came at that time and begins with an element of this kind.
     pub(super) fn answered(&mut self, kind: Kind, came: Timestamp) -> Whose {
+        self.came = self.came.max(Some(came));
         if !self.known {
             // Whoever asks one by one shows how quick the server is, whichever request this answers.
             if let Some(sent) = self.single.take() {
@@ -234,11 +314,13 @@ impl Order {
             // Everything before the request that waited was answered before the silence.
             let blocking = blocking.filter(|_| !self.doubt && self.is_silent(came));
             self.doubt = false;
-            self.known = blocking.is_some();
-            self.waiting.extend(blocking);
-            if !self.known {
-                return Whose::Unknown;
+            if blocking.is_none() {
+                self.calm.answer(came);
+                return self.suppose(kind);
             }
+            self.waiting.clear();
+            self.waiting.extend(blocking);
+            self.find();
         }
         match self.waiting.pop_front() {
             Some((expect, sent)) if expect.fits(kind) => {
@@ -257,6 +339,27 @@ impl Order {
                 Whose::Unknown
             }
         }
+    }
+
+    /// Whose an answer is while the order is lost.
+    fn suppose(&mut self, kind: Kind) -> Whose {
+        let only = self.waiting.len() == 1;
+        let fits = self.next().is_some_and(|next| next.fits(kind));
+        let Some((expect, _)) = fits.then(|| self.waiting.pop_front()).flatten() else {
+            // It answers one that was not seen; or the first one's answer was not.
+            self.strangers += 1;
+            if self.strangers > STRANGERS {
+                self.strangers = 0;
+                self.waiting.clear();
+            }
+            self.alone = false;
+            self.calm.refute();
+            return Whose::Unknown;
+        };
+        self.strangers = 0;
+        self.alone = only && expect.waits();
+        let usual = self.usual.as_ref().is_some_and(|(usual, times)| *usual == expect && *times >= USUAL);
+        Whose::Perhaps { expect, usual }
     }
 
     /// Keeps an answer whose request is still to be seen.
@@ -284,6 +387,6 @@ impl Expect {
 
     /// Whether the request may wait for a message, however long.
     fn waits(&self) -> bool {
-        matches!(self, Self::Read(_) | Self::Pop(_) | Self::PopAny | Self::PopSeveral)
+        matches!(self, Self::Read(_) | Self::Pop(_) | Self::PopAny(_) | Self::PopSeveral(_))
     }
 }

@@ -74,6 +74,10 @@ pub(super) struct Reply {
     /// What the elements of EXEC's answer will be.
     queued: std::vec::IntoIter<Expect>,
     reading: Option<Arc<Reading>>,
+    /// Whether it is not sure to be the answer to what it seems to answer.
+    supposed: bool,
+    /// Lists of which it names one, if it is the answer to what it seems to answer.
+    lists: Option<Arc<[Arc<str>]>>,
     /// Stream or list.
     key: Option<Arc<str>>,
     claimed: bool,
@@ -239,6 +243,8 @@ impl Redis {
         self.reply.span = None;
         self.reply.reading = None;
         self.reply.expect = None;
+        self.reply.lists = None;
+        self.reply.supposed = false;
     }
 
     /// What a value from the server is that begins so.
@@ -264,6 +270,7 @@ impl Redis {
         let came = if view.last_enter == view.at.start { view.at.end } else { view.at.start };
         match self.order.answered(kind, came) {
             Whose::Of(expect) => self.expect(expect, kind),
+            Whose::Perhaps { expect, usual } => self.suppose(expect, usual, kind),
             Whose::Early => {
                 self.reply.expect = None;
                 self.early = true;
@@ -271,6 +278,7 @@ impl Redis {
             }
             Whose::Unknown => {
                 self.reply.expect = None;
+                self.reply.supposed = true;
                 self.unknown(kind)
             }
         }
@@ -290,6 +298,50 @@ impl Redis {
             Kind::Aggregate(b'%', _) => Meaning::StreamMap,
             _ => Meaning::Answer,
         }
+    }
+
+    /// What is perhaps the answer to a request, as far as the answer tells itself or does not differ from those to others.
+    fn suppose(&mut self, expect: Expect, usual: bool, kind: Kind) -> Meaning {
+        let pair = matches!(kind, Kind::Aggregate(b'*', Some(2)));
+        let several = matches!(kind, Kind::Aggregate(..));
+        let meaning = match (expect, usual) {
+            (expect @ Expect::Pop(_), true) if several || matches!(kind, Kind::Bulk(_)) => {
+                return self.expect(expect, kind);
+            }
+            (Expect::PopAny(lists), _) if pair => {
+                self.reply.lists = Some(lists);
+                Meaning::KeyValue
+            }
+            (Expect::PopSeveral(lists), _) if pair => {
+                self.reply.lists = Some(lists);
+                Meaning::KeyValues
+            }
+            (expect @ Expect::Read(_), _) if several => self.expect(expect, kind),
+            _ => {
+                self.reply.expect = None;
+                self.unknown(kind)
+            }
+        };
+        self.reply.supposed = true;
+        meaning
+    }
+
+    /// Stream or list of an answer. Of one that is not sure to be the answer to what it seems to answer, only if that was asked for.
+    fn key(&mut self, arg: &Arg) {
+        let key = self.shared(arg);
+        let Reply { supposed, lists, reading, .. } = &self.reply;
+        let asked = |key: &Arc<str>| match (lists, reading) {
+            (Some(lists), _) => lists.contains(key),
+            (None, Some(reading)) => reading.streams.is_empty() || reading.streams.contains(key),
+            (None, None) => true,
+        };
+        let named = key.as_ref().is_some_and(asked);
+        match (*supposed, named) {
+            (true, true) => self.order.named(),
+            (true, false) => self.order.misnamed(),
+            (false, _) => {}
+        }
+        self.reply.key = key.filter(|_| named || !self.reply.supposed);
     }
 
     /// The answer to a request.
@@ -318,8 +370,8 @@ impl Redis {
                 self.reply.key = Some(key);
                 Meaning::Values
             }
-            Some(Expect::PopAny) => Meaning::KeyValue,
-            Some(Expect::PopSeveral) => Meaning::KeyValues,
+            Some(Expect::PopAny(_)) => Meaning::KeyValue,
+            Some(Expect::PopSeveral(_)) => Meaning::KeyValues,
             Some(Expect::Exec(queued)) => {
                 self.reply.queued = queued.into_iter();
                 Meaning::Exec
@@ -365,7 +417,7 @@ impl Redis {
         let arg = scalar.arg;
         match meaning {
             Meaning::Answer => self.answer_scalar(scalar, view, out),
-            Meaning::Stream | Meaning::Key => self.reply.key = self.shared(arg),
+            Meaning::Stream | Meaning::Key => self.key(arg),
             Meaning::Id => {
                 self.fields.clear();
                 let id = str::from_utf8(&arg.bytes).ok().filter(|id| arg.is_whole() && is_entry_id(id));

@@ -11,6 +11,7 @@ use super::inline;
 use super::names::{LONGEST, capitals};
 use super::order::{Claim, Expect, Reading};
 use super::resp::{Element, Kind, left_after};
+use crate::model::net::Role;
 use crate::model::op::{Feed, Message, Op, OpKind, Place, Scope};
 use crate::model::payload::Payload;
 use crate::proto::{FrameView, Stretch, Unusable};
@@ -56,7 +57,8 @@ pub(super) enum Replies {
 impl Redis {
     /// A frame to the server.
     pub(super) fn fold_request(&mut self, view: &FrameView<'_>, out: &mut Vec<Op>) -> Result<(), Unusable> {
-        self.order.listen(view.at.start, self.reply.is_idle());
+        let at_server = view.origin.viewpoint == Role::Server;
+        self.order.listen(view.at.start, self.reply.is_idle(), at_server);
         let follows = self.requests.follows(view);
         if !follows {
             self.forget_requests();
@@ -235,7 +237,10 @@ impl Redis {
     }
 
     fn ask(&mut self, request: &Request<'_>, expect: Expect, out: &mut Vec<Op>) {
-        if let Some((expect, early)) = self.order.ask(expect, request.view.at.start) {
+        let view = request.view;
+        // A server may have begun to read long before.
+        let sent = if view.origin.viewpoint == Role::Server { view.at.end } else { view.at.start };
+        if let Some((expect, early)) = self.order.ask(expect, sent) {
             self.answer_early(&expect, &early, out);
         }
     }
@@ -253,8 +258,9 @@ impl Redis {
             b"LPOP" | b"RPOP" | b"LMOVE" | b"BLMOVE" | b"RPOPLPUSH" | b"BRPOPLPUSH" => {
                 self.text(request, 1).map(Expect::Pop)
             }
-            b"BLPOP" | b"BRPOP" => Some(Expect::PopAny),
-            b"LMPOP" | b"BLMPOP" => Some(Expect::PopSeveral),
+            b"BLPOP" | b"BRPOP" => Some(Expect::PopAny(self.lists(request, 1))),
+            b"LMPOP" => Some(Expect::PopSeveral(self.lists(request, 2))),
+            b"BLMPOP" => Some(Expect::PopSeveral(self.lists(request, 3))),
             b"SUBSCRIBE" | b"SSUBSCRIBE" => {
                 self.subscribed = true;
                 let filters = (1..request.arguments.len()).filter_map(|at| self.text(request, at)).collect();
@@ -352,20 +358,37 @@ impl Redis {
         let at = (from..request.arguments.len()).find(|at| request.is(*at, b"STREAMS"))? + 1;
         let noack = (from..at).any(|at| request.is(at, b"NOACK"));
         let count = request.arguments.len().saturating_sub(at) / 2;
-        let mut history = Vec::new();
-        if grouped {
-            for stream in at..at + count {
-                if !request.is(stream + count, b">") {
-                    history.push(self.text(request, stream)?);
-                }
+        let (mut streams, mut history) = (Vec::new(), Vec::new());
+        for at in at..at + count {
+            let stream = self.text(request, at);
+            if grouped && !request.is(at + count, b">") {
+                history.push(stream.clone()?);
             }
+            streams.extend(stream);
         }
-        let reading = Reading { group, noack, history };
+        if streams.len() < count {
+            streams.clear();
+        }
+        let reading = Reading { group, noack, streams, history };
         self.reads_on = self.reading.as_deref() == Some(&reading);
         if !self.reads_on {
             self.reading = Some(Arc::new(reading));
         }
         self.reading.clone().map(Expect::Read)
+    }
+
+    /// The lists that a command names from its argument at `from` on; with its timeout, or what else may stand behind them.
+    fn lists(&mut self, request: &Request<'_>, from: usize) -> Arc<[Arc<str>]> {
+        let words = request.arguments.get(from..).unwrap_or(&[]);
+        let same = |known: &Arc<[Arc<str>]>| {
+            known.len() == words.len()
+                && known.iter().zip(words).all(|(known, word)| known.as_bytes() == &*word.bytes)
+        };
+        if let Some(known) = self.lists.as_ref().filter(|known| same(known)) {
+            return Arc::clone(known);
+        }
+        let names = (from..request.arguments.len()).filter_map(|at| self.text(request, at)).collect();
+        Arc::clone(self.lists.insert(names))
     }
 
     /// XACK key group id...; XACKDEL key group [KEEPREF|DELREF|ACKED] IDS count id...

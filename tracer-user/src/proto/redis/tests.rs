@@ -7,6 +7,7 @@ use crate::model::op::{Feed, OpKind, System};
 use crate::proto::testing::{Bench, assert_same_however_split, heard};
 
 mod losses;
+mod middle;
 mod recorded;
 
 /// Reads calls: `> ` and `< ` with text, in which `\r\n` and the like stand for themselves; words behind `>> ` are a command.

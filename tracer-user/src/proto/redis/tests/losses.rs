@@ -123,18 +123,35 @@ fn of_a_client_that_was_reading_before_the_entries_are_heard_at_once() {
 
 #[test]
 fn answers_that_are_read_before_their_request_was_seen_wait_for_it() {
+    let mut bench = Bench::of(System::Redis, Some(Role::Client), true, true);
+    bench.put(&command("PING")).get(b"+PONG\r\n");
+    // Written before, seen after.
+    for name in ["b", "c"] {
+        let request = bench.chunk(Direction::Outward, &command(&format!("PUBLISH a {name}")));
+        bench.get(b":1\r\n");
+        bench.connection.feed(Direction::Outward, request, &mut bench.ops);
+    }
+    bench.put(&command("PUBLISH a d")).get(b":1\r\n");
+    let heard: Vec<String> = bench.ops.iter().map(|op| meaning(&op.kind)).collect();
+    assert_eq!(settled(&heard).len(), 3, "{heard:#?}");
+}
+
+#[test]
+fn nothing_is_answered_before_it_is_asked() {
+    // The answers of `b` and of what was sent before are told apart by nothing, until one is too many.
     let text = r"
         >> PING
         < +PONG\r\n
-        < :1\r\n
-        >> PUBLISH a b
-        < :1\r\n
-        >> PUBLISH a c
-        >> PUBLISH a d
-        < :1\r\n
+        < $3\r\n1-1\r\n
+        >> XADD s * v 2
+        < $3\r\n1-2\r\n
+        > SILENCE
+        >> XADD s * v 3
+        < $3\r\n1-3\r\n
     ";
     let heard = heard(true, text, &[]);
-    assert_eq!(settled(&heard).len(), 3, "{heard:#?}");
+    assert_eq!(settled(&heard).len(), 1, "{heard:#?}");
+    assert!(settled(&heard)[0].ends_with("given=s:1-3"), "{heard:#?}");
 }
 
 #[test]
@@ -288,7 +305,8 @@ proptest! {
             }
         }
         prop_assert_eq!(run(&cut, Role::Client), run(&all, Role::Client));
-        prop_assert_eq!(run(&cut, Role::Server), run(&all, Role::Client));
+        // Which may know sooner whose an answer is.
+        prop_assert_eq!(run(&cut, Role::Server), run(&all, Role::Server));
     }
 
     #[test]
