@@ -177,7 +177,11 @@ impl Truth {
                 assert!(!self.excused.is_empty(), "a settlement without its delivery: {span:#?}");
                 continue;
             };
-            assert_eq!((&parent.trace, owner(parent)), (&span.trace, owner(span)), "{parent:#?} {span:#?}");
+            assert_eq!(parent.trace, span.trace, "{parent:#?} {span:#?}");
+            // Of what was under way when the tracer came perhaps only the broker's end is understood.
+            if !self.excused.contains(&head(parent)) {
+                assert_eq!(owner(parent), owner(span), "{parent:#?} {span:#?}");
+            }
         }
         if self.excused.is_empty() {
             assert_eq!(settled, self.settled, "settled deliveries");
