@@ -2,6 +2,7 @@
 
 mod certificates;
 mod clients;
+mod containers;
 mod libraries;
 mod unreadable;
 

@@ -245,6 +245,9 @@ impl Plan {
         if matches!(level, Level::Test | Level::Fuzz) && cmd::which("c++").is_none() {
             package("g++", "compiler of the fuzzer");
         }
+        if level == Level::Test && !Path::new("/usr/include/android/openssl/is_boringssl.h").is_file() {
+            package("android-libboringssl-dev", "a client on BoringSSL for the tests");
+        }
         if level == Level::Test && cmd::which("losetup").is_none() {
             package("mount", "loop devices for the tests");
         }

@@ -22,6 +22,8 @@ const ASYNCIO: &str = include_str!("clients/by_memory.py");
 const PAHO: &str = include_str!("clients/paho.py");
 /// Go's `crypto/tls`, without a library of its own.
 const GO: &str = include_str!("clients/client.go");
+/// BoringSSL, whose library lies beside the system's.
+const BORING: &str = include_str!("clients/boring.c");
 
 /// Runs a client that publishes `{id}-{n}` to `tls/{id}`, to which it has subscribed, and holds the spans against that.
 fn publishes_to_itself(broker: &Encrypted, tracer: Tracer, id: &str, command: &mut Command) {
@@ -49,13 +51,23 @@ fn arguments(broker: &Encrypted, id: &str) -> [String; 4] {
 /// A program that brings its library along is hooked some time after it was started for the first time: here it waits for
 /// a broker that says nothing. `arguments` are made from the broker's port.
 fn hook(tracer: &Tracer, program: &Path, arguments: impl FnOnce(String) -> Vec<String>) {
+    let name = program.file_name().expect("a file").to_string_lossy();
+    hook_library(tracer, &name, program, arguments);
+}
+
+/// The same of a program with a library of that name.
+fn hook_library(
+    tracer: &Tracer,
+    library: &str,
+    program: &Path,
+    arguments: impl FnOnce(String) -> Vec<String>,
+) {
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let port = silent.local_addr().expect("it has an address").port();
     let mut command = Command::new(program);
     command.args(arguments(port.to_string()));
     let mut first = Running::start("first", &mut command).expect("it starts");
-    let name = program.file_name().expect("a file").to_string_lossy();
-    tracer.wait_log(&format!("{name} ("));
+    tracer.wait_log(&format!("{library} ("));
     first.stop(Signal::SIGKILL, PATIENCE).expect("it ends");
 }
 
@@ -127,6 +139,24 @@ fn rustls() {
     let owner = crate::mqtt::check::Owner::Process(publisher.pid());
     let truth = Truth::whole(site.broker.process.pid()).sent(owner, &publisher.log());
     truth.subscriber(&subscriber, 1).check(&outcome.spans);
+}
+
+#[test]
+fn boringssl() {
+    let broker = Encrypted::new();
+    let (source, program) = (broker.site.path().join("boring.c"), broker.site.path().join("boring"));
+    fs::write(&source, BORING).expect("the folder can be written");
+    let libraries = "/usr/lib/ARCH-linux-gnu/android".replace("ARCH", std::env::consts::ARCH);
+    let mut cc = Command::new("cc");
+    cc.args(["-I/usr/include/android", &format!("-L{libraries}"), &format!("-Wl,-rpath,{libraries}"), "-o"]);
+    let said = cc.args([&program, &source]).args(["-lssl", "-lcrypto"]).output().expect("a compiler");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let tracer = broker.trace(&[]);
+    hook_library(&tracer, "/android/libssl.so.0", &program, |port| {
+        vec![port, "first".to_owned(), "1".to_owned()]
+    });
+    let [port, id, count, _] = arguments(&broker, "boring");
+    publishes_to_itself(&broker, tracer, "boring", Command::new(&program).args([port, id, count]));
 }
 
 /// As compiled, and without symbols.
