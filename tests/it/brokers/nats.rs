@@ -8,7 +8,7 @@ use super::runs::{self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middl
 use super::site::Library;
 use super::{PLAIN, Protocol, Route, Started};
 
-static NATS: Protocol = Protocol {
+pub(super) static NATS: Protocol = Protocol {
     name: "nats",
     system: "nats",
     service: "nats-server",

@@ -1,4 +1,4 @@
-//! Command-line tools: those of the brokers themselves and common ones. Debian has none for NATS.
+//! Command-line tools: those of the brokers themselves and common ones.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use tracer_tests::message;
 use super::Protocol;
 use super::runs::{Viewpoint, keep, start, truth};
 use super::site::{Entry, Site};
-use super::{amqp::AMQP, kafka::KAFKA, redis::REDIS};
+use super::{amqp::AMQP, kafka::KAFKA, nats::NATS, redis::REDIS};
 use crate::mqtt::check::Owner;
 
 /// Messages that go through a tool.
@@ -17,19 +17,19 @@ const COUNT: usize = 5;
 const TO: &str = "tool";
 
 /// A program that is run once for each message, or once for all of them.
-struct Tool {
+struct Tool<'a> {
     once: bool,
-    command: fn(&Site) -> Command,
+    command: &'a dyn Fn(&Site) -> Command,
 }
 
 /// Messages are sent with one tool and received with another, and each is seen at both, once, linked.
-fn through(protocol: &'static Protocol, sender: &Tool, receiver: &Tool, settles: bool) {
+fn through(protocol: &'static Protocol, sender: &Tool<'_>, receiver: &Tool<'_>, settles: bool) {
     let site = Site::new(protocol);
     let tracer = start(&site, Viewpoint::Both);
     let mut truth = truth(&site, Viewpoint::Both);
     let bodies: Vec<Vec<u8>> = (0..COUNT).map(|number| message::body("tool", number as u64, 40)).collect();
     let entries: Vec<Entry> = bodies.iter().map(|body| Entry::of(TO, body)).collect();
-    let at_once = |tool: &Tool| if tool.once { COUNT } else { 1 };
+    let at_once = |tool: &Tool<'_>| if tool.once { COUNT } else { 1 };
     for (number, (bodies, entries)) in
         bodies.chunks(at_once(sender)).zip(entries.chunks(at_once(sender))).enumerate()
     {
@@ -77,7 +77,8 @@ fn of_librabbitmq() {
     };
     let consume =
         |site: &Site| command("amqp-consume", &["-u", &url(site), "-q", TO, "-c", &COUNT.to_string(), "cat"]);
-    let (sender, receiver) = (Tool { once: false, command: publish }, Tool { once: true, command: consume });
+    let (sender, receiver) =
+        (Tool { once: false, command: &publish }, Tool { once: true, command: &consume });
     through(&AMQP, &sender, &receiver, true);
 }
 
@@ -85,7 +86,34 @@ fn of_librabbitmq() {
 fn of_redis() {
     let push = |site: &Site| command("redis-cli", &["-p", &site.port().to_string(), "-x", "RPUSH", TO]);
     let pop = |site: &Site| command("redis-cli", &["-p", &site.port().to_string(), "BLPOP", TO, "0"]);
-    through(&REDIS, &Tool { once: false, command: push }, &Tool { once: false, command: pop }, false);
+    through(&REDIS, &Tool { once: false, command: &push }, &Tool { once: false, command: &pop }, false);
+}
+
+#[test]
+fn of_nats() {
+    let Some(nats) = std::env::var_os("IOTRAIL_NATSCLI") else {
+        eprintln!("Go's modules cannot be reached: NATS' own tool is not tested");
+        return;
+    };
+    let tool = nats.to_str().expect("a path that is text").to_owned();
+    let shell = |site: &Site, script: &str| {
+        let mut shell = command("sh", &["-c", script]);
+        shell.env("NATS_URL", format!("nats://127.0.0.1:{}", site.port())).env("NATS", &tool);
+        shell
+    };
+    // The stream and its consumer are there before the first message.
+    let publish = |site: &Site| {
+        shell(
+            site,
+            r#"create() { $NATS request "\$JS.API.$1" "$2" >&2; }
+            create STREAM.CREATE.kept '{"name":"kept","subjects":["tool"]}'
+            create CONSUMER.DURABLE.CREATE.kept.all \
+                '{"stream_name":"kept","config":{"durable_name":"all","ack_policy":"explicit"}}'
+            exec $NATS pub tool "$(cat)""#,
+        )
+    };
+    let pull = |site: &Site| shell(site, "exec $NATS consumer next kept all --raw");
+    through(&NATS, &Tool { once: false, command: &publish }, &Tool { once: false, command: &pull }, true);
 }
 
 #[test]
@@ -95,7 +123,7 @@ fn of_librdkafka() {
         let count = COUNT.to_string();
         command("kcat", &["-C", "-b", &address(site), "-t", TO, "-o", "beginning", "-c", &count, "-u"])
     };
-    through(&KAFKA, &Tool { once: true, command: produce }, &Tool { once: true, command: consume }, false);
+    through(&KAFKA, &Tool { once: true, command: &produce }, &Tool { once: true, command: &consume }, false);
 }
 
 #[test]
@@ -125,5 +153,5 @@ fn of_kafka() {
         ]);
         java
     };
-    through(&KAFKA, &Tool { once: true, command: produce }, &Tool { once: true, command: consume }, true);
+    through(&KAFKA, &Tool { once: true, command: &produce }, &Tool { once: true, command: &consume }, true);
 }

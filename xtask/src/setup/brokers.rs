@@ -13,6 +13,8 @@ use std::{
 const KAFKA_VARIABLE: &str = "IOTRAIL_KAFKA";
 /// Tells the live tests which Python has all the clients' libraries.
 const PYTHON_VARIABLE: &str = "IOTRAIL_PYTHON";
+/// Tells the live tests where NATS' command-line tool is, if it is there.
+const NATSCLI_VARIABLE: &str = "IOTRAIL_NATSCLI";
 /// Tells the live tests where the Rust clients are.
 const CLIENTS_VARIABLE: &str = "IOTRAIL_CLIENTS";
 
@@ -84,12 +86,15 @@ pub(super) fn missing() -> Vec<(&'static str, &'static str)> {
     missing
 }
 
-/// Fetches what Debian does not have, once. Without Maven's repository the tests do with librdkafka's mock cluster, which is
-/// said here and by them; without Python's index they cannot do.
+/// Fetches what Debian does not have, once. Without Maven's repository the tests do with librdkafka's mock cluster, and without
+/// Go's modules they do without NATS' tool, which is said here and by them; without Python's index they cannot do.
 pub(super) fn fetch(workspace: &Workspace) -> Result<()> {
     python(workspace).with_context(|| format!("the NATS client {NATS} cannot be had"))?;
     if let Err(err) = kafka(workspace) {
         eprintln!("setup: no Apache Kafka ({err:#}): the tests of Kafka do with librdkafka's mock cluster");
+    }
+    if let Err(err) = natscli(workspace) {
+        eprintln!("setup: no command-line tool of NATS ({err:#}): it is not tested");
     }
     Ok(())
 }
@@ -115,7 +120,29 @@ pub(crate) fn build(workspace: &Workspace, tests: &mut Command) -> Result<()> {
     cmd::loud(&mut cargo)?;
     tests.env(PYTHON_VARIABLE, own_python(workspace)).env(CLIENTS_VARIABLE, workspace.target.join("debug"));
     say_kafka(workspace, tests);
+    let natscli = own_natscli(workspace);
+    if natscli.is_file() {
+        tests.env(NATSCLI_VARIABLE, natscli);
+    }
     Ok(())
+}
+
+fn own_natscli(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("natscli/nats")
+}
+
+/// Builds NATS' command-line tool, whose module says which one.
+fn natscli(workspace: &Workspace) -> Result<()> {
+    let tool = own_natscli(workspace);
+    if tool.is_file() {
+        return Ok(());
+    }
+    // The newest, if there are several: Debian's is put beside.
+    let own = Path::new("/usr/local/go/bin/go");
+    let mut go = Command::new(if own.is_file() { own } else { Path::new("go") });
+    go.args(["build", "-o"]).arg(&tool).arg("github.com/nats-io/natscli/nats");
+    go.current_dir(workspace.root.join("tests/clients/natscli"));
+    cmd::quiet(workspace, "building NATS' command-line tool", "natscli", &mut go)
 }
 
 fn own_python(workspace: &Workspace) -> PathBuf {
