@@ -51,23 +51,13 @@ fn arguments(broker: &Encrypted, id: &str) -> [String; 4] {
 /// A program that brings its library along is hooked some time after it was started for the first time: here it waits for
 /// a broker that says nothing. `arguments` are made from the broker's port.
 fn hook(tracer: &Tracer, program: &Path, arguments: impl FnOnce(String) -> Vec<String>) {
-    let name = program.file_name().expect("a file").to_string_lossy();
-    hook_library(tracer, &name, program, arguments);
-}
-
-/// The same of a program with a library of that name.
-fn hook_library(
-    tracer: &Tracer,
-    library: &str,
-    program: &Path,
-    arguments: impl FnOnce(String) -> Vec<String>,
-) {
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let port = silent.local_addr().expect("it has an address").port();
     let mut command = Command::new(program);
     command.args(arguments(port.to_string()));
     let mut first = Running::start("first", &mut command).expect("it starts");
-    tracer.wait_log(&format!("{library} ("));
+    let name = program.file_name().expect("a file").to_string_lossy();
+    tracer.wait_log(&format!("{name} ("));
     first.stop(Signal::SIGKILL, PATIENCE).expect("it ends");
 }
 
@@ -151,11 +141,15 @@ fn boringssl() {
     cc.args(["-I/usr/include/android", &format!("-L{libraries}"), &format!("-Wl,-rpath,{libraries}"), "-o"]);
     let said = cc.args([&program, &source]).args(["-lssl", "-lcrypto"]).output().expect("a compiler");
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-    let tracer = broker.trace(&[]);
-    hook_library(&tracer, "/android/libssl.so.0", &program, |port| {
-        vec![port, "first".to_owned(), "1".to_owned()]
-    });
     let [port, id, count, _] = arguments(&broker, "boring");
+    // A library is looked for when a program that has it uses a connection to a broker: here to one that says nothing.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let there = silent.local_addr().expect("it has an address").port().to_string();
+    let tracer = broker.trace(&["--broker", &format!("mqtt:{there}")]);
+    let mut first =
+        Running::start("first", Command::new(&program).args([&there, "first", "0"])).expect("it starts");
+    tracer.wait_log("/android/libssl.so.0 (");
+    first.stop(Signal::SIGKILL, PATIENCE).expect("it ends");
     publishes_to_itself(&broker, tracer, "boring", Command::new(&program).args([port, id, count]));
 }
 

@@ -1,4 +1,5 @@
-// A client on BoringSSL: PORT NAME COUNT. Subscribes to tls/NAME, publishes NAME-0, NAME-1, … to it, and waits for each.
+// A client on BoringSSL: PORT NAME COUNT. Subscribes to tls/NAME, publishes NAME-0, NAME-1, … to it, and waits for each. If
+// COUNT is 0 it connects and says nothing.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static SSL *tls;
 
@@ -54,6 +56,8 @@ int main(int count, char **arguments) {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(arguments[1])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     check(connect(fd, (struct sockaddr *)&to, sizeof to) == 0, "connect");
+    if (atoi(arguments[3]) == 0)
+        pause();
     tls = SSL_new(SSL_CTX_new(TLS_method()));
     SSL_set_fd(tls, fd);
     check(SSL_connect(tls) == 1, "SSL_connect");
