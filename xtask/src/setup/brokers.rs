@@ -13,7 +13,7 @@ use std::{
 const KAFKA_VARIABLE: &str = "IOTRAIL_KAFKA";
 /// Tells the live tests which Python has all the clients' libraries.
 const PYTHON_VARIABLE: &str = "IOTRAIL_PYTHON";
-/// Tells the live tests where NATS' command-line tool is, if it is there.
+/// Tells the live tests where NATS' command-line tool is.
 const NATSCLI_VARIABLE: &str = "IOTRAIL_NATSCLI";
 /// Tells the live tests where the Rust clients are.
 const CLIENTS_VARIABLE: &str = "IOTRAIL_CLIENTS";
@@ -86,17 +86,14 @@ pub(super) fn missing() -> Vec<(&'static str, &'static str)> {
     missing
 }
 
-/// Fetches what Debian does not have, once. Without Maven's repository the tests do with librdkafka's mock cluster, and without
-/// Go's modules they do without NATS' tool, which is said here and by them; without Python's index they cannot do.
+/// Fetches what Debian does not have, once. Without Maven's repository the tests do with librdkafka's mock cluster, which is
+/// said here and by them; without Python's index and Go's modules they cannot do.
 pub(super) fn fetch(workspace: &Workspace) -> Result<()> {
     python(workspace).with_context(|| format!("the NATS client {NATS} cannot be had"))?;
     if let Err(err) = kafka(workspace) {
         eprintln!("setup: no Apache Kafka ({err:#}): the tests of Kafka do with librdkafka's mock cluster");
     }
-    if let Err(err) = natscli(workspace) {
-        eprintln!("setup: no command-line tool of NATS ({err:#}): it is not tested");
-    }
-    Ok(())
+    natscli(workspace).context("NATS' command-line tool cannot be had")
 }
 
 /// Fetches Apache Kafka, if that can be done: without, the other brokers can still be measured.
@@ -120,10 +117,7 @@ pub(crate) fn build(workspace: &Workspace, tests: &mut Command) -> Result<()> {
     cmd::loud(&mut cargo)?;
     tests.env(PYTHON_VARIABLE, own_python(workspace)).env(CLIENTS_VARIABLE, workspace.target.join("debug"));
     say_kafka(workspace, tests);
-    let natscli = own_natscli(workspace);
-    if natscli.is_file() {
-        tests.env(NATSCLI_VARIABLE, natscli);
-    }
+    tests.env(NATSCLI_VARIABLE, own_natscli(workspace));
     Ok(())
 }
 
@@ -133,16 +127,19 @@ fn own_natscli(workspace: &Workspace) -> PathBuf {
 
 /// Builds NATS' command-line tool, whose module says which one.
 fn natscli(workspace: &Workspace) -> Result<()> {
-    let tool = own_natscli(workspace);
-    if tool.is_file() {
+    let (tool, folder) = (own_natscli(workspace), workspace.root.join("tests/clients/natscli"));
+    let stamp = tool.with_file_name("go.mod");
+    if tool.is_file() && is_same(&folder.join("go.mod"), &stamp) {
         return Ok(());
     }
     // The newest, if there are several: Debian's is put beside.
     let own = Path::new("/usr/local/go/bin/go");
     let mut go = Command::new(if own.is_file() { own } else { Path::new("go") });
     go.args(["build", "-o"]).arg(&tool).arg("github.com/nats-io/natscli/nats");
-    go.current_dir(workspace.root.join("tests/clients/natscli"));
-    cmd::quiet(workspace, "building NATS' command-line tool", "natscli", &mut go)
+    go.current_dir(&folder);
+    cmd::quiet(workspace, "building NATS' command-line tool", "natscli", &mut go)?;
+    fs::copy(folder.join("go.mod"), stamp).context("cannot write beside the tool")?;
+    Ok(())
 }
 
 fn own_python(workspace: &Workspace) -> PathBuf {
@@ -172,8 +169,12 @@ fn pom(workspace: &Workspace) -> PathBuf {
 
 /// Whether the jars are those of the file that says which.
 fn stamp_holds(workspace: &Workspace) -> bool {
-    let wanted = fs::read(pom(workspace));
-    fs::read(jars(workspace).join("pom.xml")).is_ok_and(|is| wanted.is_ok_and(|wanted| wanted == is))
+    is_same(&pom(workspace), &jars(workspace).join("pom.xml"))
+}
+
+/// Whether what is there was made of the file that says what is wanted.
+fn is_same(wanted: &Path, made_of: &Path) -> bool {
+    fs::read(wanted).is_ok_and(|wanted| fs::read(made_of).is_ok_and(|is| wanted == is))
 }
 
 fn kafka(workspace: &Workspace) -> Result<()> {
