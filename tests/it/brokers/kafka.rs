@@ -78,13 +78,28 @@ fn attached_in_the_middle() {
 }
 
 #[test]
+fn attached_in_the_middle_at_the_broker() {
+    in_the_middle(&KAFKA, &LATE, Viewpoint::Broker, SLOW);
+}
+
+#[test]
+fn attached_in_the_middle_at_the_clients() {
+    in_the_middle(&KAFKA, &LATE, Viewpoint::Clients, SLOW);
+}
+
+#[test]
 fn attached_in_the_traffic() {
     in_the_traffic(&KAFKA, &LATE, Viewpoint::Both);
 }
 
 #[test]
 fn attached_in_the_traffic_at_the_broker() {
-    in_the_traffic(&KAFKA, &ROUTES, Viewpoint::Broker);
+    in_the_traffic(&KAFKA, &LATE, Viewpoint::Broker);
+}
+
+#[test]
+fn attached_in_the_traffic_at_the_clients() {
+    in_the_traffic(&KAFKA, &LATE, Viewpoint::Clients);
 }
 
 #[test]

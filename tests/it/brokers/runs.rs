@@ -302,7 +302,12 @@ pub(crate) fn in_the_traffic(protocol: &'static Protocol, routes: &'static [Rout
     for flow in &flows {
         let log = flow.publisher.log();
         let first = log.iter().position(|entry| published.contains(&entry.head)).expect("some are seen");
-        assert!((1..STEADY.count / 2).contains(&first), "{}: attached in the middle, at {first}", flow.name);
+        // On a busy machine a tracer takes some seconds to begin.
+        assert!(
+            (1..STEADY.count / 4 * 3).contains(&first),
+            "{}: attached in the middle, at {first}",
+            flow.name
+        );
         flow.tell(&mut truth, first, viewpoint);
         // From the clients alone order is told by pauses; on a busy machine few are longer than an answer takes.
         let few = if viewpoint == Viewpoint::Clients { BUSY } else { protocol.asked_before };

@@ -29,7 +29,10 @@ pub(super) enum What {
     /// ProduceRequest: where its messages went.
     Produce(Vec<Produced>),
     /// FetchRequest of a consumer, not of a broker that replicates.
-    Fetch,
+    Fetch {
+        /// It wants what is committed only.
+        committed: bool,
+    },
     /// OffsetCommitRequest and TxnOffsetCommitRequest.
     Commit {
         group: Arc<str>,
@@ -53,7 +56,7 @@ pub(super) struct Produced {
 impl What {
     fn partitions(&self) -> usize {
         match self {
-            Self::Plain | Self::Fetch => 0,
+            Self::Plain | Self::Fetch { .. } => 0,
             Self::Produce(produced) => produced.len(),
             Self::Commit { upto, .. } => upto.len(),
         }

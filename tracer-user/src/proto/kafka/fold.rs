@@ -138,7 +138,7 @@ impl Kafka {
             What::Produce(produced) => {
                 self.produce_response(frame, (correlation, version), &produced, &mut reader)
             }
-            What::Fetch => self.fetch_response(frame, version, &mut reader),
+            What::Fetch { committed } => self.fetch_response(frame, version, committed, &mut reader),
             What::Commit { group, upto, span } => {
                 self.commit_response(frame, (key, version), &group, upto, span, &mut reader)
             }

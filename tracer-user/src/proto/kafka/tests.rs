@@ -1,5 +1,6 @@
 //! The decoder's tests.
 
+mod again;
 mod build;
 mod hostile;
 mod recorded;
