@@ -3,10 +3,12 @@
 mod batch;
 mod end;
 mod settle;
+mod transaction;
 mod view;
 
 pub(super) use self::batch::{Batches, Together, Uncommitted};
 pub(super) use self::settle::{Owner, SettleKey};
+pub(super) use self::transaction::Transactions;
 use super::Causality;
 use super::confidence::Proof;
 use super::conn::Conn;
@@ -46,8 +48,14 @@ impl Causality {
                 self.settled(&op, slot, &view, (name, scope), &ids, refusal(error));
             }
             OpKind::Received { count, batch } => self.received(&op, slot, view, count, batch),
-            OpKind::Commit { group: _, upto, error } => {
+            OpKind::Commit { group: _, upto, error: None, transaction: Some(name) } => {
+                self.committed_within(op, slot, view, upto, name);
+            }
+            OpKind::Commit { group: _, upto, error, transaction: _ } => {
                 self.committed(&op, slot, view, &upto, refusal(error));
+            }
+            OpKind::TransactionEnded { name, committed } => {
+                self.transaction_ended(&op, slot, &name, committed);
             }
             OpKind::Connect { will } => {
                 self.counts.control += 1;
@@ -106,6 +114,7 @@ impl Causality {
         // An answer may come that nobody can tell beforehand (NATS: a publish to a stream looks like a request to a program).
         // It is taken if it comes soon, and waited for where others came.
         let settle_id = message.settle_id;
+        let transaction = message.transaction.clone();
         message.needs_settle |=
             settle_id.is_some() && self.topics.acknowledges(conn.broker, &message.destination);
         let sender = sender.and_then(|key| self.processes.get_mut(key)).map(|proc| proc.process.clone());
@@ -128,6 +137,7 @@ impl Causality {
             answered: None,
             error: None,
             will: None,
+            open_until: None,
         };
         let detail = Detail {
             parent: causes.parent,
@@ -149,6 +159,9 @@ impl Causality {
             self.publishes.insert((subscriber, id), handle);
         }
         self.schedule(handle, end.plus(wait).plus(self.settings.settle_ns));
+        if let Some(name) = transaction {
+            self.published_within(slot, handle, end, name);
+        }
         if is_client {
             self.client_published(op, handle);
             self.send(slot, handle, op.last_enter);

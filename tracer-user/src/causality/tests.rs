@@ -7,5 +7,6 @@ mod laws;
 mod logs;
 mod requests;
 mod trail;
+mod transactions;
 mod version5;
 mod world;

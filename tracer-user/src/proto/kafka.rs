@@ -21,6 +21,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod transaction;
 mod wire;
 
 use std::sync::Arc;

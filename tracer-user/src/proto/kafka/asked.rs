@@ -33,13 +33,21 @@ pub(super) enum What {
         /// It wants what is committed only.
         committed: bool,
     },
+    /// EndTxnRequest.
+    EndTransaction { name: Arc<str>, committed: bool },
     /// OffsetCommitRequest and TxnOffsetCommitRequest.
-    Commit {
-        group: Arc<str>,
-        upto: Vec<(Topic, Committed)>,
-        /// Its bytes and times.
-        span: Stretch,
-    },
+    Commit(Box<Commit>),
+}
+
+/// What a group wants to be held.
+#[derive(Debug)]
+pub(super) struct Commit {
+    pub(super) group: Arc<str>,
+    pub(super) upto: Vec<(Topic, Committed)>,
+    /// Of TxnOffsetCommitRequest: which one.
+    pub(super) transaction: Option<Arc<str>>,
+    /// The request's bytes and times.
+    pub(super) span: Stretch,
 }
 
 /// Messages of a ProduceRequest that went to one partition.
@@ -56,9 +64,9 @@ pub(super) struct Produced {
 impl What {
     fn partitions(&self) -> usize {
         match self {
-            Self::Plain | Self::Fetch { .. } => 0,
+            Self::Plain | Self::Fetch { .. } | Self::EndTransaction { .. } => 0,
             Self::Produce(produced) => produced.len(),
-            Self::Commit { upto, .. } => upto.len(),
+            Self::Commit(commit) => commit.upto.len(),
         }
     }
 }
