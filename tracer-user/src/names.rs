@@ -96,6 +96,8 @@ pub mod attribute {
     pub const MESSAGING_KAFKA_OFFSET: &str = "messaging.kafka.offset";
     /// Of a delivery: messages in its partition behind it, when the broker sent it.
     pub const KAFKA_LAG: &str = "iotrail.kafka.lag";
+    /// Of a delivery to a share group: how often the message has been delivered to it by then, this time included.
+    pub const KAFKA_DELIVERY_COUNT: &str = "iotrail.kafka.delivery_count";
     /// Of a publish: the transaction that it is part of, as its producer calls it (`transactional.id`).
     pub const KAFKA_TRANSACTION: &str = "iotrail.kafka.transaction";
     /// MQTT quality of service, 0 to 2.

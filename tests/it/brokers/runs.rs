@@ -1,7 +1,7 @@
 //! The runs that every way of every protocol goes through.
 
 use super::check::{Truth, head};
-use super::site::{Client, Entry, Library, Site};
+use super::site::{Client, Entry, JAVA, Library, Site};
 use super::{Protocol, Route};
 use crate::mqtt::check::Owner;
 use crate::support::{Outcome, Tracer};
@@ -89,7 +89,7 @@ impl Flow {
     pub(crate) fn tell(&self, truth: &mut Truth, from: usize, viewpoint: Viewpoint) {
         let Self { protocol, route, name, library, count, publisher, subscribers } = self;
         assert_eq!(publisher.log().len(), *count, "{name}: the publisher's own log");
-        let settles = route.settles[usize::from(*library == Library::Python)];
+        let settles = route.settles[usize::from(*library != Library::Rust)];
         let owner = |client: &Client| match viewpoint {
             Viewpoint::Broker => Owner::Remote(client.id.clone()),
             Viewpoint::Both | Viewpoint::Clients => Owner::Process(client.pid()),
@@ -130,7 +130,9 @@ pub(crate) fn start(site: &Site, viewpoint: Viewpoint) -> Tracer {
     match viewpoint {
         Viewpoint::Both => {}
         // By name, so that it can begin before they do.
-        Viewpoint::Clients => arguments.extend(["--comm", site.protocol.clients[0], "--comm", "python"]),
+        Viewpoint::Clients => {
+            arguments.extend(["--comm", site.protocol.clients[0], "--comm", "python", "--comm", JAVA])
+        }
         Viewpoint::Broker => arguments.extend(["--pid", &broker]),
     }
     crate::tls::trace(&arguments)
@@ -246,6 +248,14 @@ pub(crate) fn refused(
     assert_eq!(crate::mqtt::check::destination(failed), destination);
 }
 
+/// Who publishes and who subscribes: every pair of the libraries that every protocol has clients on.
+pub(crate) const PAIRS: [(Library, Library); 4] = [
+    (Library::Rust, Library::Rust),
+    (Library::Python, Library::Rust),
+    (Library::Rust, Library::Python),
+    (Library::Python, Library::Python),
+];
+
 /// Every route as seen from one side, attached to connections that are there: half of the messages go before the tracer comes.
 pub(crate) fn in_the_middle(
     protocol: &'static Protocol,
@@ -253,13 +263,20 @@ pub(crate) fn in_the_middle(
     viewpoint: Viewpoint,
     load: Load,
 ) {
+    in_the_middle_of(protocol, routes, &PAIRS, viewpoint, load);
+}
+
+/// The same with these clients, a pair for each route.
+pub(crate) fn in_the_middle_of(
+    protocol: &'static Protocol,
+    routes: &'static [Route],
+    pairs: &[(Library, Library)],
+    viewpoint: Viewpoint,
+    load: Load,
+) {
     let site = Site::new(protocol);
-    let library = |number: usize| if number.is_multiple_of(2) { Library::Rust } else { Library::Python };
-    let mut flows: Vec<Flow> = routes
-        .iter()
-        .enumerate()
-        .map(|(number, route)| Flow::start(&site, route, library(number), library(number / 2), load))
-        .collect();
+    let make = |(route, (from, to)): (_, &(Library, Library))| Flow::start(&site, route, *from, *to, load);
+    let mut flows: Vec<Flow> = routes.iter().zip(pairs.iter().cycle()).map(make).collect();
     let half = load.count / 2;
     for Flow { publisher, subscribers, .. } in &mut flows {
         publisher.go_on();
@@ -281,10 +298,19 @@ pub(crate) fn in_the_middle(
 /// Every route as seen from one side, attached while messages go without a pause: from a few messages behind the first one
 /// that is seen, all are.
 pub(crate) fn in_the_traffic(protocol: &'static Protocol, routes: &'static [Route], viewpoint: Viewpoint) {
+    in_the_traffic_of(protocol, routes, &PAIRS, viewpoint);
+}
+
+/// The same with these clients, a pair for each route.
+pub(crate) fn in_the_traffic_of(
+    protocol: &'static Protocol,
+    routes: &'static [Route],
+    pairs: &[(Library, Library)],
+    viewpoint: Viewpoint,
+) {
     let site = Site::new(protocol);
-    let library = |number: usize| if number.is_multiple_of(2) { Library::Rust } else { Library::Python };
-    let make = |(number, route)| Flow::start(&site, route, library(number), library(number / 2), STEADY);
-    let mut flows: Vec<Flow> = routes.iter().enumerate().map(make).collect();
+    let make = |(route, (from, to)): (_, &(Library, Library))| Flow::start(&site, route, *from, *to, STEADY);
+    let mut flows: Vec<Flow> = routes.iter().zip(pairs.iter().cycle()).map(make).collect();
     for flow in &mut flows {
         flow.publisher.give(b"go on\ngo on\n");
     }

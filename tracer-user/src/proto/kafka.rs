@@ -18,6 +18,7 @@ mod legacy;
 mod message;
 mod produce;
 mod records;
+mod share;
 #[cfg(test)]
 mod tests;
 mod topics;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::share::Settled;
 use super::topics::Topic;
 use crate::model::op::Committed;
 use crate::proto::Stretch;
@@ -33,10 +34,21 @@ pub(super) enum What {
         /// It wants what is committed only.
         committed: bool,
     },
+    /// ShareFetchRequest and ShareAcknowledgeRequest.
+    Share(Box<Share>),
     /// EndTxnRequest.
     EndTransaction { name: Arc<str>, committed: bool },
     /// OffsetCommitRequest and TxnOffsetCommitRequest.
     Commit(Box<Commit>),
+}
+
+/// What a member of a share group settles.
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) group: Option<Arc<str>>,
+    pub(super) settled: Vec<Settled>,
+    /// The request's bytes and times.
+    pub(super) span: Stretch,
 }
 
 /// What a group wants to be held.
@@ -67,6 +79,7 @@ impl What {
             Self::Plain | Self::Fetch { .. } | Self::EndTransaction { .. } => 0,
             Self::Produce(produced) => produced.len(),
             Self::Commit(commit) => commit.upto.len(),
+            Self::Share(share) => share.settled.len(),
         }
     }
 }

@@ -96,7 +96,7 @@ impl Kafka {
         Ok(What::Plain)
     }
 
-    fn subscribe(&mut self, frame: &mut Frame<'_, '_, '_>, filters: &[&str]) {
+    pub(super) fn subscribe(&mut self, frame: &mut Frame<'_, '_, '_>, filters: &[&str]) {
         let filters: Vec<Arc<str>> =
             filters.iter().take(FILTERS).map(|filter| self.names.share(filter)).collect();
         if filters == self.subscribed {

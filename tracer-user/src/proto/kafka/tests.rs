@@ -5,4 +5,5 @@ mod build;
 mod hostile;
 mod recorded;
 mod records;
+mod together;
 mod versions;

@@ -19,7 +19,7 @@ fn check(text: &str, lost: usize, expected: &Expect) {
 }
 
 /// What a program does on its connections, from both ends.
-fn together(texts: &[&str], expected: &Expect) {
+pub(super) fn together(texts: &[&str], expected: &Expect) {
     let [client, broker] = [Role::Client, Role::Server].map(|role| {
         let memory = Arc::new(Memory::default());
         let mut lines = Vec::new();
