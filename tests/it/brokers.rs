@@ -9,6 +9,7 @@ mod kafka;
 mod nats;
 mod redis;
 mod runs;
+mod shares;
 mod site;
 mod tools;
 mod transactions;

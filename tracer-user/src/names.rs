@@ -84,6 +84,8 @@ pub mod attribute {
     pub const MESSAGING_MESSAGE_BODY_SIZE: &str = "messaging.message.body.size";
     /// OpenTelemetry messaging.
     pub const MESSAGING_CLIENT_ID: &str = "messaging.client.id";
+    /// OpenTelemetry messaging: the consumer group, queue group or shared subscription through which a message was delivered.
+    pub const MESSAGING_CONSUMER_GROUP_NAME: &str = "messaging.consumer.group.name";
     /// OpenTelemetry messaging.
     pub const MESSAGING_BATCH_MESSAGE_COUNT: &str = "messaging.batch.message_count";
     /// OpenTelemetry messaging.

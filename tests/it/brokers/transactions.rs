@@ -21,7 +21,7 @@ const COPIES: usize = 7;
 /// What an aborted message failed of.
 const ABORTED: &str = "TRANSACTION_ABORTED";
 
-fn seen(client: &Client, viewpoint: Viewpoint) -> Owner {
+pub(super) fn seen(client: &Client, viewpoint: Viewpoint) -> Owner {
     match viewpoint {
         Viewpoint::Broker => Owner::Remote(client.id.clone()),
         Viewpoint::Both | Viewpoint::Clients => Owner::Process(client.pid()),
@@ -29,7 +29,7 @@ fn seen(client: &Client, viewpoint: Viewpoint) -> Owner {
 }
 
 /// How often there is each message, by name.
-fn counted(heads: impl Iterator<Item = String>) -> HashMap<String, usize> {
+pub(super) fn counted(heads: impl Iterator<Item = String>) -> HashMap<String, usize> {
     heads.fold(HashMap::new(), |mut counts, head| {
         *counts.entry(head).or_default() += 1;
         counts
@@ -37,7 +37,7 @@ fn counted(heads: impl Iterator<Item = String>) -> HashMap<String, usize> {
 }
 
 /// A client's spans that begin so, and go there.
-fn of<'a>(spans: &'a [Span], kind: &str, who: &Owner, to: &str) -> Vec<&'a Span> {
+pub(super) fn of<'a>(spans: &'a [Span], kind: &str, who: &Owner, to: &str) -> Vec<&'a Span> {
     let mut found = of_kind(spans, kind);
     found.retain(|span| owner(span) == *who && destination(span) == to);
     found

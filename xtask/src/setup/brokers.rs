@@ -28,7 +28,8 @@ const BROKERS: [(&str, &str, &str); 6] = [
     ("mvn", "maven", "fetches Apache Kafka for tests and benchmarks"),
 ];
 /// Clients for the tests, likewise.
-const CLIENTS: [(&str, &str, &str); 2] = [
+const CLIENTS: [(&str, &str, &str); 3] = [
+    ("javac", "default-jdk-headless", "compiles a Kafka client for the tests"),
     ("kcat", "kcat", "a Kafka client for the tests"),
     ("amqp-publish", "amqp-tools", "AMQP clients for the tests"),
 ];
