@@ -62,6 +62,8 @@ public class ClientKafka {
         Properties config = new Properties();
         config.put("bootstrap.servers", "127.0.0.1:" + given.get("port"));
         config.put("client.id", given.get("id"));
+        // So that who comes late learns the topics' names.
+        config.put("metadata.max.age.ms", 200);
         return config;
     }
 

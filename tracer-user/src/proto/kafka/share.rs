@@ -30,7 +30,7 @@ use crate::proto::{Stretch, Unusable};
 const PARTITIONS: usize = 4096;
 
 /// Messages that one request settles: consumers get 500 at once by default (`max.poll.records`). Of more the rest stays unsettled.
-const SETTLED: usize = 16_384;
+pub(super) const SETTLED: usize = 16_384;
 
 /// Offsets that an answer says were acquired, in ranges; a record each at worst.
 const RANGES: usize = 16_384;

@@ -5,5 +5,6 @@ mod build;
 mod hostile;
 mod recorded;
 mod records;
+mod share;
 mod together;
 mod versions;
