@@ -16,6 +16,7 @@ pub(super) static AMQP: Protocol = Protocol {
     clients: ["client_amqp", "client_pika.py"],
     sees_sent: true,
     asked_before: 0,
+    waits: false,
     pulls: false,
 };
 

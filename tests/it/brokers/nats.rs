@@ -16,6 +16,7 @@ pub(super) static NATS: Protocol = Protocol {
     clients: ["client_nats", "client_nats.py"],
     sees_sent: true,
     asked_before: 0,
+    waits: false,
     pulls: true,
 };
 
