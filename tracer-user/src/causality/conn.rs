@@ -323,8 +323,8 @@ impl Conns {
     pub(super) fn subscribed(
         &mut self,
         slot: u32,
-        filters: &[Arc<str>],
-        feed: Feed,
+        system: System,
+        (filters, feed): (&[Arc<str>], Feed),
         at: Timestamp,
         evicted: &mut u64,
     ) {
@@ -349,9 +349,11 @@ impl Conns {
             return;
         }
         for filter in filters {
-            let is_same = |known: &&mut Filter| known.name == *filter && known.feed == feed;
+            // Of MQTT's, one with the same filter replaces the one before, with whatever identifier (MQTT 5, section 3.8.4).
+            let replaces = system == System::Mqtt;
+            let is_same = |known: &&mut Filter| known.name == *filter && (known.feed == feed || replaces);
             if let Some(known) = subscriber.filters.iter_mut().find(is_same) {
-                known.at = at;
+                (known.feed, known.at) = (feed, at);
                 continue;
             }
             if subscriber.filters.len() >= MAX_FILTERS {
@@ -372,7 +374,9 @@ impl Conns {
     ) -> Option<(Timestamp, bool)> {
         let subscriber = self.subscriber(conn)?;
         let of = |feed: Feed| {
-            let is_of = move |known: &&Filter| known.feed == feed;
+            // Where MQTT's deliveries name no subscription, any may be meant.
+            let any = feed == Feed::Client && system == System::Mqtt;
+            let is_of = move |known: &&Filter| known.feed == feed || any;
             subscriber.filters.iter().filter(is_of).filter(|known| covers(system, &known.name, destination))
         };
         // A subscription does not always say which copy it is.

@@ -62,7 +62,7 @@ impl Causality {
             OpKind::Subscribe { filters, feed } => {
                 self.counts.control += 1;
                 let at = if op.viewpoint == Role::Server { op.at.end } else { op.last_enter };
-                self.conns.subscribed(slot, &filters, feed, at, &mut self.counts.evicted);
+                self.conns.subscribed(slot, op.system, (&filters, feed), at, &mut self.counts.evicted);
             }
             OpKind::Disconnect { clean } => {
                 self.counts.control += 1;

@@ -70,10 +70,10 @@ pub enum Scope {
 /// its own, that in which the broker took them, each once. Both ends of a connection give it the same number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Feed {
-    /// The client's, of which it has one as far as is known: MQTT, Redis channels, logs.
+    /// The client's, of which it has one as far as is known: MQTT without subscription identifiers, Redis channels, logs.
     #[default]
     Client,
-    /// That of one of the connection's subscriptions: NATS subscription ids, Redis patterns.
+    /// That of one of the connection's subscriptions: NATS subscription ids, MQTT 5's identifiers, Redis patterns.
     Subscription(u64),
     /// That of a queue or group of the broker, from which each message goes to one of the consumers, on whatever connection:
     /// AMQP queues, Redis lists and groups, NATS queue groups and JetStream consumers, MQTT's shared subscriptions.
