@@ -76,6 +76,8 @@ pub(super) struct Conn {
     pub(super) batches: [Batches; 2],
     /// The last receives of several messages.
     pub(super) received: VecDeque<(Together, Handle)>,
+    /// The last requests, and who saw them.
+    pub(super) requests: VecDeque<(PlaceKey, Role, Handle)>,
     /// Calls of the client that sent bytes which were not captured.
     pub(super) unseen: VecDeque<(Op, View)>,
 }
@@ -253,6 +255,7 @@ impl Conns {
             unread: VecDeque::new(),
             batches: [Batches::default(), Batches::default()],
             received: VecDeque::new(),
+            requests: VecDeque::new(),
             unseen: VecDeque::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod end;
+mod request;
 mod settle;
 mod view;
 
@@ -46,6 +47,9 @@ impl Causality {
                 self.settled(&op, slot, &view, (name, scope), &ids, refusal(error));
             }
             OpKind::Received { count, batch } => self.received(&op, slot, view, count, batch),
+            OpKind::Request { name, message, error } => {
+                self.requested(&op, slot, view, name, message, error);
+            }
             OpKind::Commit { group: _, upto, error } => {
                 self.committed(&op, slot, view, &upto, refusal(error));
             }
@@ -304,7 +308,12 @@ impl Causality {
         };
         let evicted = &mut self.counts.evicted;
         let nodes = &self.nodes;
-        let found = self.topics.find(conn.broker, published_as, &wanted, nodes, evicted)?;
+        let mut found = self.topics.find(conn.broker, published_as, &wanted, nodes, evicted);
+        // The broker moved it since, unless somebody published it there.
+        if let (None, Some(first)) = (found, &message.published_first) {
+            found = self.topics.find(conn.broker, first, &wanted, nodes, evicted);
+        }
+        let found = found?;
         if let Some(publish) = self.nodes.publish_mut(found.publish)
             && publish.will == Some(false)
         {

@@ -16,6 +16,9 @@ const PAYLOAD: usize = 64;
 /// Longest compressed payload that is looked into to find out: longer ones are not waited for.
 const PACKED: u64 = 16 * 1024;
 
+/// Frames of such a message: programs write one, or two of which the second is nearly empty.
+const FRAMES: usize = 4;
+
 /// Whether a stream is a WebSocket's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proto) enum Recognised {
@@ -76,11 +79,12 @@ fn frame_at(
     let peek = stream.peek(offset, HEAD + PAYLOAD, &mut scratch);
     let frame = match Frame::read(peek.bytes, to_server) {
         Head::Frame(frame @ Frame { kind: Kind::Message { compressed: false }, len: 1.., .. }) => frame,
-        Head::Frame(frame @ Frame { kind: Kind::Message { compressed: true }, fin: true, len: 1.., .. }) => {
+        Head::Frame(frame @ Frame { kind: Kind::Message { compressed: true }, .. }) => {
             return packed_at(stream, offset, &frame, carried, is_frame);
         }
         Head::NeedMore
-            if !peek.cut && matches!(peek.bytes, [0x01 | 0x02 | 0x81 | 0x82 | 0xc1 | 0xc2, ..]) =>
+            if !peek.cut
+                && matches!(peek.bytes, [0x01 | 0x02 | 0x41 | 0x42 | 0x81 | 0x82 | 0xc1 | 0xc2, ..]) =>
         {
             return Recognised::Perhaps;
         }
@@ -104,34 +108,53 @@ fn frame_at(
     }
 }
 
-/// The same of a compressed message in one frame: what it carries tells, if it can be read, else that it fills the calls that moved it, where a
-/// protocol is expected that never begins so.
+/// The same of a compressed message, which may have several frames: what it carries tells, if it can be read, else that it fills the
+/// calls that moved it, where a protocol is expected that never begins so.
 fn packed_at(
     stream: &Stream,
     offset: u64,
-    frame: &Frame,
+    first: &Frame,
     carried: bool,
     is_frame: &impl Fn(&[u8], u64, bool) -> bool,
 ) -> Recognised {
-    if frame.len > PACKED {
-        return Recognised::No;
-    }
-    let (size, total) = (usize::try_from(frame.size), usize::try_from(frame.total()));
-    let (Ok(size), Ok(total)) = (size, total) else { return Recognised::No };
+    let to_server = first.mask.is_some();
     let mut scratch = Vec::new();
-    let peek = stream.peek(offset, total, &mut scratch);
-    if peek.bytes.len() < total {
-        return if peek.cut { Recognised::No } else { Recognised::Perhaps };
+    let mut payload = BytesMut::new();
+    let mut at = offset;
+    for number in 0..FRAMES {
+        let peek = stream.peek(at, HEAD, &mut scratch);
+        let frame = match Frame::read(peek.bytes, Some(to_server)) {
+            Head::Frame(frame) => frame,
+            Head::NeedMore if !peek.cut => return Recognised::Perhaps,
+            Head::NeedMore | Head::Invalid => return Recognised::No,
+        };
+        let is_part = (frame.kind == Kind::Continuation) == (number > 0);
+        if frame.len > PACKED || (!is_part && frame.kind != Kind::Control) {
+            return Recognised::No;
+        }
+        let (size, total) = (usize::try_from(frame.size), usize::try_from(frame.total()));
+        let (Ok(size), Ok(total)) = (size, total) else { return Recognised::No };
+        let peek = stream.peek(at, total, &mut scratch);
+        if peek.bytes.len() < total {
+            return if peek.cut { Recognised::No } else { Recognised::Perhaps };
+        }
+        at = at.saturating_add(frame.total());
+        if !is_part {
+            continue;
+        }
+        let known = payload.len();
+        payload.extend_from_slice(peek.bytes.get(size..).unwrap_or(&[]));
+        if let (Some(mask), Some(part)) = (frame.mask, payload.get_mut(known..)) {
+            unmask(part, mask, 0);
+        }
+        if frame.fin {
+            let Inflated { bytes, size, whole } = alone(&payload);
+            let is_mine = match whole {
+                true => is_frame(bytes.get(..PAYLOAD).unwrap_or(&bytes), size, to_server),
+                false => carried && stream.fills_calls(offset, at, HEAD as u64),
+            };
+            return if is_mine { Recognised::Frame { offset, to_server } } else { Recognised::No };
+        }
     }
-    let mut payload = BytesMut::from(peek.bytes.get(size..).unwrap_or(&[]));
-    if let Some(mask) = frame.mask {
-        unmask(&mut payload, mask, 0);
-    }
-    let to_server = frame.mask.is_some();
-    let Inflated { bytes, size, whole } = alone(&payload);
-    let is_mine = match whole {
-        true => is_frame(bytes.get(..PAYLOAD).unwrap_or(&bytes), size, to_server),
-        false => carried && stream.fills_calls(offset, offset.saturating_add(frame.total()), frame.size),
-    };
-    if is_mine { Recognised::Frame { offset, to_server } } else { Recognised::No }
+    Recognised::No
 }

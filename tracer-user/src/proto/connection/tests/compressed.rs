@@ -206,6 +206,22 @@ fn attached_in_the_middle() {
         }
         bench.wait();
         assert_eq!(meant(&bench).len(), 3, "{role:?}: {:?}", meant(&bench));
+        // In two frames, as some libraries write them, in a call each.
+        for calls in [1, 2] {
+            let mut bench = Bench::new(role, true, false);
+            for body in ["1", "2", "3"] {
+                let packed = up.pack(&hex(&format!("32 06 0001 'a' 0001 '{body}'")));
+                let (head, tail) = packed.split_at(packed.len() - 1);
+                let (head, tail) = (frame(0x42, true, head), frame(0x80, true, tail));
+                if calls == 1 {
+                    bench.put(&[head, tail].concat());
+                } else {
+                    bench.put(&head).put(&tail);
+                }
+            }
+            bench.wait();
+            assert_eq!(meant(&bench).len(), 3, "{role:?}: {:?}", meant(&bench));
+        }
         // What refers to before is only counted, and not taken for something else.
         let mut up = Packer::new(true);
         up.pack(&hex("32 16 0005 'topic' 0001 'alpha beta gamma'"));
