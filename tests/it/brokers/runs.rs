@@ -77,6 +77,12 @@ impl Flow {
         Self { protocol: site.protocol, route, name, library: to, count: load.count, publisher, subscribers }
     }
 
+    /// Publishes half of the messages, which are `half`, and waits until everybody got them.
+    pub(crate) fn half(&mut self, half: usize) {
+        self.publisher.go_on();
+        self.subscribers.iter_mut().for_each(|subscriber| subscriber.wait_for(half));
+    }
+
     /// Publishes what is left, and waits until everybody has ended.
     pub(crate) fn finish(&mut self) {
         // Told twice, it does not wait at the half.
@@ -130,7 +136,10 @@ pub(crate) fn start(site: &Site, viewpoint: Viewpoint) -> Tracer {
     match viewpoint {
         Viewpoint::Both => {}
         // By name, so that it can begin before they do.
-        Viewpoint::Clients => arguments.extend(["--comm", site.protocol.clients[0], "--comm", "python"]),
+        Viewpoint::Clients => {
+            arguments.extend(["--comm", site.protocol.clients[0], "--comm", "python"]);
+            arguments.extend(site.protocol.go.iter().flat_map(|name| ["--comm", name]));
+        }
         Viewpoint::Broker => arguments.extend(["--pid", &broker]),
     }
     crate::tls::trace(&arguments)
@@ -162,12 +171,20 @@ pub(crate) fn every_client(protocol: &'static Protocol, routes: &'static [Route]
     let tracer = start(&site, Viewpoint::Both);
     let mut truth = truth(&site, Viewpoint::Both);
     for route in routes {
-        for (from, to) in [
+        let mut pairs = vec![
             (Library::Rust, Library::Rust),
             (Library::Rust, Library::Python),
             (Library::Python, Library::Rust),
             (Library::Python, Library::Python),
-        ] {
+        ];
+        if protocol.go.is_some() {
+            pairs.extend([
+                (Library::Go, Library::Go),
+                (Library::Go, Library::Python),
+                (Library::Rust, Library::Go),
+            ]);
+        }
+        for (from, to) in pairs {
             let mut flow = Flow::start(&site, route, from, to, load);
             flow.finish();
             flow.tell(&mut truth, 0, Viewpoint::Both);
@@ -186,9 +203,12 @@ pub(crate) fn flood(protocol: &'static Protocol, routes: &'static [Route]) {
     let tracer = start(&site, Viewpoint::Both);
     let mut truth = truth(&site, Viewpoint::Both);
     for route in routes {
-        let mut flow = Flow::start(&site, route, Library::Rust, Library::Rust, FLOOD);
-        flow.finish();
-        flow.tell(&mut truth, 0, Viewpoint::Both);
+        let libraries = [Some(Library::Rust), protocol.go.map(|_| Library::Go)];
+        for library in libraries.into_iter().flatten() {
+            let mut flow = Flow::start(&site, route, library, library, FLOOD);
+            flow.finish();
+            flow.tell(&mut truth, 0, Viewpoint::Both);
+        }
     }
     let outcome = tracer.stop();
     keep(&site, &outcome);
@@ -261,10 +281,7 @@ pub(crate) fn in_the_middle(
         .map(|(number, route)| Flow::start(&site, route, library(number), library(number / 2), load))
         .collect();
     let half = load.count / 2;
-    for Flow { publisher, subscribers, .. } in &mut flows {
-        publisher.go_on();
-        subscribers.iter_mut().for_each(|subscriber| subscriber.wait_for(half));
-    }
+    flows.iter_mut().for_each(|flow| flow.half(half));
     let tracer = start(&site, viewpoint);
     let mut truth = truth(&site, viewpoint);
     for flow in &mut flows {
@@ -319,7 +336,8 @@ pub(crate) fn one_side(
     load: Load,
 ) {
     let site = Site::new(protocol);
-    let library = |number: usize| if number.is_multiple_of(2) { Library::Python } else { Library::Rust };
+    let third = if protocol.go.is_some() { Library::Go } else { Library::Python };
+    let library = |number: usize| [Library::Python, Library::Rust, third][number % 3];
     let tracer = start(&site, viewpoint);
     let mut truth = truth(&site, viewpoint);
     let make = |(number, route)| Flow::start(&site, route, library(number), library(number / 2 + 1), load);

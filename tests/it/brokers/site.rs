@@ -51,6 +51,7 @@ pub(crate) struct Client {
 pub(crate) enum Library {
     Rust,
     Python,
+    Go,
 }
 
 impl Site {
@@ -87,6 +88,13 @@ impl Site {
 
     /// A client of the protocol's on this library, once it is ready.
     pub(crate) fn client(&self, library: Library, id: &str, way: &str, arguments: &[&str]) -> Client {
+        let mut client = self.begin(library, id, way, arguments);
+        client.wait_until("it is ready", |log| log.lines().any(|line| line == "ready"));
+        client
+    }
+
+    /// A client that may never be ready.
+    pub(crate) fn begin(&self, library: Library, id: &str, way: &str, arguments: &[&str]) -> Client {
         let [rust, python] = self.protocol.clients;
         let mut command = match library {
             Library::Rust => Command::new(Path::new(&variable("IOTRAIL_CLIENTS")).join(rust)),
@@ -96,14 +104,16 @@ impl Site {
                 command.env("PYTHONDONTWRITEBYTECODE", "1");
                 command
             }
+            Library::Go => {
+                let name = self.protocol.go.expect("there is a client in Go");
+                Command::new(Path::new(&variable("IOTRAIL_GO_CLIENTS")).join(name))
+            }
         };
         command.args(["--port", &self.port().to_string(), "--id", id, "--way", way]);
         if let Some(Certificates { authority, .. }) = &self.certificates {
             command.arg("--ca").arg(authority);
         }
-        let mut client = self.start(id, command.args(arguments));
-        client.wait_until("it is ready", |log| log.lines().any(|line| line == "ready"));
-        client
+        self.start(id, command.args(arguments))
     }
 
     /// Starts the client in Rust on a broker that says nothing, and ends it when `hooked` has returned.
