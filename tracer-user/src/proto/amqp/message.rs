@@ -50,8 +50,9 @@ impl Amqp {
                 redelivered,
                 needs_settle,
             } => {
-                let delivery = Some((tag, redelivered, exchange, queue));
-                let mut attributes = attributes(key, delivery, properties.correlation.as_ref());
+                let mut attributes =
+                    attributes(key, Some((tag, redelivered)), properties.correlation.as_ref());
+                came_through(exchange, queue, attributes.to_mut());
                 let deaths = properties.deaths.as_deref();
                 if let Some(deaths) = deaths {
                     died(&deaths.last, attributes.to_mut());
@@ -87,31 +88,35 @@ fn message(properties: Properties, body: Payload) -> Message {
     Message { id: properties.id, body, headers: properties.headers, ..Message::default() }
 }
 
-/// `delivery`: tag, whether it comes again, exchange and, if it is known, queue.
+/// `delivery`: tag, and whether it comes again.
 fn attributes(
     key: Arc<str>,
-    delivery: Option<(u64, bool, Arc<str>, Option<Arc<str>>)>,
+    delivery: Option<(u64, bool)>,
     correlation: Option<&Arc<str>>,
 ) -> Cow<'static, [(&'static str, Value)]> {
     let mut attributes = Vec::with_capacity(6);
     if !key.is_empty() {
         attributes.push((RABBITMQ_ROUTING_KEY, Value::Shared(key)));
     }
-    if let Some((tag, redelivered, exchange, queue)) = delivery {
+    if let Some((tag, redelivered)) = delivery {
         attributes.push((RABBITMQ_DELIVERY_TAG, Value::Int(i64::try_from(tag).unwrap_or(i64::MAX))));
         attributes.push((RABBITMQ_REDELIVERED, Value::Bool(redelivered)));
-        // Of the default exchange the name is empty.
-        if !exchange.is_empty() {
-            attributes.push((RABBITMQ_EXCHANGE, Value::Shared(exchange)));
-        }
-        if let Some(queue) = queue {
-            attributes.push((RABBITMQ_QUEUE, Value::Shared(queue)));
-        }
     }
     if let Some(id) = correlation {
         attributes.push((MESSAGING_CONVERSATION_ID, Value::Shared(Arc::clone(id))));
     }
     Cow::Owned(attributes)
+}
+
+/// The binding of a delivery: its exchange and, if it is known, its queue.
+fn came_through(exchange: Arc<str>, queue: Option<Arc<str>>, attributes: &mut Vec<(&'static str, Value)>) {
+    // Of the default exchange the name is empty.
+    if !exchange.is_empty() {
+        attributes.push((RABBITMQ_EXCHANGE, Value::Shared(exchange)));
+    }
+    if let Some(queue) = queue {
+        attributes.push((RABBITMQ_QUEUE, Value::Shared(queue)));
+    }
 }
 
 /// What a message says of its last death.

@@ -35,7 +35,7 @@ impl Connection {
             })
         };
         // The protocols that have a binding to WebSockets.
-        let carried = matches!(hint, Some(System::Mqtt | System::Nats));
+        let carried = hint.map(|hint| matches!(hint, System::Mqtt | System::Nats));
         let told = self.role.map(|role| to_server(role, direction));
         let from_start = self.from_start;
         let side = self.side(direction);

@@ -67,7 +67,7 @@ impl Side {
         &self,
         to_server: Option<bool>,
         from_start: bool,
-        carried: bool,
+        carried: Option<bool>,
         is_frame: impl Fn(&[u8], u64, bool) -> bool,
     ) -> Recognised {
         recognise(&self.stream, to_server, !(from_start && self.virgin), carried, is_frame)

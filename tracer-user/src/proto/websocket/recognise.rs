@@ -37,13 +37,14 @@ pub(in crate::proto) enum Recognised {
 }
 
 /// Whether the bytes of `stream` are a WebSocket's. `to_server`: which way they go, if known. `in_middle`: whether its
-/// beginning may have been missed. `carried`: whether the port tells a protocol that WebSockets carry. `is_frame(head, length, to_server)`: whether a payload of that length and beginning is a
+/// beginning may have been missed. `carried`: whether it is a protocol that WebSockets carry, if the port
+/// tells one. `is_frame(head, length, to_server)`: whether a payload of that length and beginning is a
 /// broker's protocol's, or, if `to_server` is `None`, what lies in the connection itself.
 pub(in crate::proto) fn recognise(
     stream: &Stream,
     to_server: Option<bool>,
     in_middle: bool,
-    carried: bool,
+    carried: Option<bool>,
     is_frame: impl Fn(&[u8], u64, bool) -> bool,
 ) -> Recognised {
     let mut scratch = Vec::new();
@@ -72,13 +73,17 @@ fn frame_at(
     stream: &Stream,
     offset: u64,
     to_server: Option<bool>,
-    carried: bool,
+    carried: Option<bool>,
     is_frame: &impl Fn(&[u8], u64, bool) -> bool,
 ) -> Recognised {
     let mut scratch = Vec::new();
     let peek = stream.peek(offset, HEAD + PAYLOAD, &mut scratch);
     let frame = match Frame::read(peek.bytes, to_server) {
         Head::Frame(frame @ Frame { kind: Kind::Message { compressed: false }, len: 1.., .. }) => frame,
+        // What others write may begin so too.
+        _ if carried == Some(false) && matches!(peek.bytes, [0x41 | 0x42 | 0xc1 | 0xc2, ..]) => {
+            return Recognised::No;
+        }
         Head::Frame(frame @ Frame { kind: Kind::Message { compressed: true }, .. }) => {
             return packed_at(stream, offset, &frame, carried, is_frame);
         }
@@ -114,7 +119,7 @@ fn packed_at(
     stream: &Stream,
     offset: u64,
     first: &Frame,
-    carried: bool,
+    carried: Option<bool>,
     is_frame: &impl Fn(&[u8], u64, bool) -> bool,
 ) -> Recognised {
     let to_server = first.mask.is_some();
@@ -151,7 +156,7 @@ fn packed_at(
             let Inflated { bytes, size, whole } = alone(&payload);
             let is_mine = match whole {
                 true => is_frame(bytes.get(..PAYLOAD).unwrap_or(&bytes), size, to_server),
-                false => carried && stream.fills_calls(offset, at, HEAD as u64),
+                false => carried == Some(true) && stream.fills_calls(offset, at, HEAD as u64),
             };
             return if is_mine { Recognised::Frame { offset, to_server } } else { Recognised::No };
         }
