@@ -60,6 +60,11 @@ fn a_flood() {
 }
 
 #[test]
+fn a_flood_in_go() {
+    runs::flood_of(&AMQP, &ROUTES, Library::Go);
+}
+
+#[test]
 fn attached_in_the_middle() {
     in_the_middle(&AMQP, &ROUTES, Viewpoint::Both, SLOW);
 }

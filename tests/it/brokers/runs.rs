@@ -199,16 +199,18 @@ pub(crate) fn every_client(protocol: &'static Protocol, routes: &'static [Route]
 
 /// As many messages as the libraries can send.
 pub(crate) fn flood(protocol: &'static Protocol, routes: &'static [Route]) {
+    flood_of(protocol, routes, Library::Rust);
+}
+
+/// As many as this one can send.
+pub(crate) fn flood_of(protocol: &'static Protocol, routes: &'static [Route], library: Library) {
     let site = Site::new(protocol);
     let tracer = start(&site, Viewpoint::Both);
     let mut truth = truth(&site, Viewpoint::Both);
     for route in routes {
-        let libraries = [Some(Library::Rust), protocol.go.map(|_| Library::Go)];
-        for library in libraries.into_iter().flatten() {
-            let mut flow = Flow::start(&site, route, library, library, FLOOD);
-            flow.finish();
-            flow.tell(&mut truth, 0, Viewpoint::Both);
-        }
+        let mut flow = Flow::start(&site, route, library, library, FLOOD);
+        flow.finish();
+        flow.tell(&mut truth, 0, Viewpoint::Both);
     }
     let outcome = tracer.stop();
     keep(&site, &outcome);
@@ -219,9 +221,12 @@ pub(crate) fn flood(protocol: &'static Protocol, routes: &'static [Route]) {
 pub(crate) fn over_tls(protocol: &'static Protocol, route: &'static Route, libraries: &[Library]) {
     let site = Site::with_tls(protocol);
     let tracer = start(&site, Viewpoint::Clients);
-    if libraries.contains(&Library::Rust) {
-        // A program that brings its library along is hooked some time after its first start.
-        site.start_in_vain(|| tracer.wait_log(&format!("{} (", protocol.clients[0])));
+    // A program that brings its library along is hooked some time after its first start.
+    let brings = [(Library::Rust, Some(protocol.clients[0])), (Library::Go, protocol.go)];
+    for (library, name) in brings {
+        if let Some(name) = name.filter(|_| libraries.contains(&library)) {
+            site.start_in_vain(library, || tracer.wait_log(&format!("{name} (")));
+        }
     }
     let mut truth = truth(&site, Viewpoint::Clients);
     for library in libraries {

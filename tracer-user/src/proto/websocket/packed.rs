@@ -111,7 +111,6 @@ impl Tunnel {
             return Step::On;
         }
         self.forget(to);
-        let before = to.end().0;
         let mut chunk = Chunk {
             position: Position::Unknown,
             at: message.at,
@@ -130,7 +129,11 @@ impl Tunnel {
         } else {
             to.push(chunk);
         }
-        self.places.push(Stretch { inner: before, size: inflated.size, ..message.place });
+        self.places.push(Stretch {
+            inner: to.end().0.saturating_sub(inflated.size),
+            size: inflated.size,
+            ..message.place
+        });
         Step::Moved
     }
 
@@ -142,10 +145,9 @@ impl Tunnel {
             to.gap();
             return false;
         }
-        let before = to.end().0;
         let payload = Payload { captured: Bytes::new(), size: missing };
         to.push(Chunk { position: Position::Unknown, at: cut.at, tid: cut.tid, payload });
-        self.places.push(Stretch { inner: before, size: missing, ..cut.place });
+        self.places.push(Stretch { inner: to.end().0.saturating_sub(missing), size: missing, ..cut.place });
         // What is missing now is nothing: the gap comes next.
         self.cut = Some(*cut);
         true

@@ -350,6 +350,7 @@ proptest! {
         }
         bench.wait().close();
         for op in &bench.ops {
+            prop_assert!(op.place.exact || !known, "its place is not known: {}", meaning(&op.kind));
             if let crate::model::op::OpKind::Publish(message) = &op.kind {
                 let text = std::str::from_utf8(&message.body.captured).expect("text");
                 let is_there = bodies.iter().any(|body| body.starts_with(text) && body.len() as u64 == message.body.size);
