@@ -288,7 +288,10 @@ fn compressed_websockets() {
         <318+5 settled 8
         >888+26 disconnect clean=true"#]],
     );
-    check(include_str!("../recordings/go_websocket_compressed_sub.txt"), usize::MAX / 2, &expect![[r#"
+    check(
+        include_str!("../recordings/go_websocket_compressed_sub.txt"),
+        usize::MAX / 2,
+        &expect![[r#"
         >293+47 connect
         <260+6 connected
         >352+44 subscribe ["plant/#"]
@@ -308,5 +311,6 @@ fn compressed_websockets() {
         >608+28 ack [6]
         >648+28 ack [7]
         >688+28 ack [8]
-        >728+26 disconnect clean=true"#]]);
+        >728+26 disconnect clean=true"#]],
+    );
 }
