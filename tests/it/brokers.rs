@@ -5,6 +5,7 @@
 
 mod amqp;
 mod check;
+mod java;
 mod kafka;
 mod nats;
 mod redis;

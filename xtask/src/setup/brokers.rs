@@ -125,6 +125,19 @@ fn own_natscli(workspace: &Workspace) -> PathBuf {
     workspace.target.join("natscli/nats")
 }
 
+/// Where Go puts itself; Debian's may be older.
+const GO: &str = "/usr/local/go/bin/go";
+
+/// Go's compiler.
+pub(crate) fn go() -> Command {
+    Command::new(if Path::new(GO).is_file() { GO } else { "go" })
+}
+
+/// Whether there is one.
+pub(super) fn go_is_there() -> bool {
+    Path::new(GO).is_file() || cmd::which("go").is_some()
+}
+
 /// Builds NATS' command-line tool, whose module says which one.
 fn natscli(workspace: &Workspace) -> Result<()> {
     let (tool, folder) = (own_natscli(workspace), workspace.root.join("tests/clients/natscli"));
@@ -132,9 +145,7 @@ fn natscli(workspace: &Workspace) -> Result<()> {
     if tool.is_file() && is_same(&folder.join("go.mod"), &stamp) {
         return Ok(());
     }
-    // The newest, if there are several: Debian's is put beside.
-    let own = Path::new("/usr/local/go/bin/go");
-    let mut go = Command::new(if own.is_file() { own } else { Path::new("go") });
+    let mut go = go();
     go.args(["build", "-o"]).arg(&tool).arg("github.com/nats-io/natscli/nats");
     go.current_dir(&folder);
     cmd::quiet(workspace, "building NATS' command-line tool", "natscli", &mut go)?;
