@@ -42,7 +42,8 @@ socat PTY,link=/tmp/line,raw,echo=0 SYSTEM:'while read -r question; do echo read
 there /tmp/line
 line=$(readlink /tmp/line)
 fact line "$line"
-trace uring --broker mqtt:1883 --device "$line" --comm client_uring
+# The instrument may have to wait for the processor.
+trace uring --reply-timeout 60s --broker mqtt:1883 --device "$line" --comm client_uring
 for way in plain sqpoll; do
   step "$run: $way"
   echo | ./client_uring $way 1883 "$line" 10

@@ -49,6 +49,19 @@ for qos in 0 1 2; do
   cmp /tmp/given.$qos /tmp/got.$qos || fail "the subscriber got something else"
 done
 
+step "$run: SSL_read_ex and SSL_write_ex"
+./sslex libssl.so.3 8883 5
+
+step "$run: a message of several records"
+head -c 40000 /dev/zero | tr '\0' x >/tmp/large
+mosquitto_sub -i large -p 8883 --cafile $ca -t tls/large -C 1 >/tmp/got.large &
+subscriber=$!
+subscribed large
+mosquitto_pub -i largepub -p 8883 --cafile $ca -t tls/large -f /tmp/large
+finished $subscriber
+echo >>/tmp/large
+cmp /tmp/large /tmp/got.large || fail "the subscriber got something else"
+
 step "$run: gnutls-cli"
 mkfifo /tmp/typed
 gnutls-cli --x509cafile $ca -p 8883 --logfile /host/out/gnutls.log localhost </tmp/typed >/dev/null 2>&1 &
@@ -70,6 +83,6 @@ hooked client_mqtt --port 8884 --id first --count 1 --ca $ca publish --topic non
 ./client_mqtt --port 8883 --id rust --qos 1 --count 5 --ca $ca subscribe --topic tls/rust >/tmp/got.rust &
 subscriber=$!
 subscribed rust
-./client_mqtt --port 8883 --id rustpub --qos 1 --count 5 --ca $ca publish --topic tls/rust
+./client_mqtt --port 8883 --id rustpub --qos 1 --count 5 --ca $ca publish --topic tls/rust --size 20000
 finished $subscriber
 untrace
