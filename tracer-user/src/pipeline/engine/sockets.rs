@@ -194,6 +194,12 @@ impl Engine {
     }
 
     fn ensure(&mut self, end: End, socket: SocketEnd, process: ProcessKey, at: Timestamp, from_start: bool) {
+        let is_over =
+            |known: &Known| known.ended && (from_start || known.socket.connection() != socket.connection());
+        // Another connection has its place: its close was not seen.
+        if self.connections.get(&end).is_some_and(is_over) {
+            self.close(end, at, 0);
+        }
         if let Some(known) = self.connections.get_mut(&end) {
             // A socket that was connected under our eyes learns its own address only now.
             let same =
