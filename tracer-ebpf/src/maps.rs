@@ -349,7 +349,7 @@ pub(crate) static EGRESS_STATE: Array<u32> = Array::with_max_entries(2, 0);
 #[map]
 pub(crate) static DATA: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 #[map]
-pub(crate) static LIFECYCLE: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
+pub(crate) static LIFECYCLE: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
 
 /// Marks of processes with neighbouring numbers.
 type Marks = [u8; limits::MARKS];

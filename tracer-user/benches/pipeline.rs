@@ -301,6 +301,7 @@ fn round(options: &Options) -> Round {
         brokers: vec![(1883, System::Mqtt)],
         catalog: Catalog::new(Sysfs::default(), None),
         device: iotrail::device::Settings::default(),
+        body_bytes: iotrail::pipeline::engine::BODY_BYTES,
         causality: iotrail::causality::Settings { host_id: "bench".into(), ..Default::default() },
     };
     let encoder = Encoder {

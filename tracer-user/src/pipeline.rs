@@ -7,6 +7,7 @@
 mod described;
 pub mod engine;
 pub mod follow;
+mod heap;
 pub mod hotplug;
 pub mod libraries;
 mod newcomers;

@@ -15,6 +15,7 @@ use std::{
 };
 
 mod cross;
+mod strip;
 
 /// Tells the user crate's build where the object is when it is not in the repository's own target folder.
 const OBJECT_VARIABLE: &str = "IOTRAIL_BPF_OBJECT";
@@ -117,6 +118,7 @@ fn object(workspace: &Workspace, toolchain: &Toolchain, arch: &str, place: &Path
         .context("cargo built no program in tracer-ebpf: it needs one binary")?;
     toolchain::check_object(&built)?;
     let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let bytes = strip::strip(&bytes)?;
     if fs::read(place).is_ok_and(|last| last == bytes) {
         return Ok(());
     }

@@ -22,6 +22,9 @@ use crate::span::message::Line;
 /// What the kernel and the broker keep of such a flood for a slow subscriber is less.
 const MAX_FINISHED: usize = 40_000;
 
+/// Nodes for which there is room at first.
+const FIRST: usize = 256;
+
 /// How long a finished node is kept for effects that come late (a subscriber that was away, a slow acknowledgement).
 const KEEP_NS: u64 = 60_000_000_000;
 
@@ -231,6 +234,10 @@ impl Nodes {
             return Handle { index, generation };
         }
         let index = u32::try_from(self.slots.len()).expect("far fewer nodes are kept");
+        if self.slots.len() == self.slots.capacity() {
+            // Not doubled: they are the greatest single thing in memory.
+            self.slots.reserve_exact(self.slots.len() / 4 + FIRST);
+        }
         self.slots.push(node);
         Handle { index, generation: 0 }
     }

@@ -188,6 +188,7 @@ fn trace(
             catalog,
             brokers: plan.ports,
             tls: libraries.is_some(),
+            body_bytes: options.payload.bytes().max(engine::BODY_BYTES),
             device: device::Settings {
                 reply_timeout_ns: u64::try_from(options.reply_timeout.as_nanos()).unwrap_or(u64::MAX),
                 // The kernel side tells when a thread waits: nothing has to be presumed.

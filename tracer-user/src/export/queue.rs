@@ -105,6 +105,11 @@ impl Lines {
     fn len(&self) -> usize {
         self.errors.spans.len() + self.rest.spans.len()
     }
+
+    /// Whether a batch need not wait for company.
+    fn are_enough(&self) -> bool {
+        self.len() >= BATCH_ENOUGH || self.errors.bytes + self.rest.bytes >= BATCH_BYTES
+    }
 }
 
 /// The queue of one destination.
@@ -116,7 +121,7 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// An empty queue whose spans are counted in `stage`. Fewer than [`BATCH_ENOUGH`] spans wait `linger`.
+    /// An empty queue whose spans are counted in `stage`. Fewer than [`BATCH_ENOUGH`] spans of fewer than [`BATCH_BYTES`] wait `linger`.
     pub(crate) fn new(stage: Stage, linger: Duration) -> Self {
         Self::bounded(stage, linger, QUEUE_SPANS, ERROR_QUEUE_SPANS)
     }
@@ -161,7 +166,7 @@ impl Queue {
             drop(lines);
             return self.stage.add_dropped(reason::CLOSED, spans.len() as u64);
         }
-        let before = lines.len();
+        let (before, were_enough) = (lines.len(), lines.are_enough());
         for span in spans {
             if span.status.is_error() {
                 errors_full += u64::from(!lines.errors.push(Arc::clone(span)));
@@ -169,13 +174,13 @@ impl Queue {
                 full += u64::from(!lines.rest.push(Arc::clone(span)));
             }
         }
-        let after = lines.len();
+        let (after, are_enough) = (lines.len(), lines.are_enough());
         self.show(&lines);
         drop(lines);
         self.stage.add_dropped(reason::FULL, full);
         self.stage.add_dropped(reason::ERRORS_FULL, errors_full);
         // The worker cares about two moments only: the first span, and enough spans.
-        if (before == 0 && after > 0) || (before < BATCH_ENOUGH && after >= BATCH_ENOUGH) {
+        if (before == 0 && after > 0) || (!were_enough && are_enough) {
             self.changed.notify_one();
         }
     }
@@ -188,7 +193,7 @@ impl Queue {
                 let mut lines = self.lines();
                 let waiting = lines.len();
                 let due = until.is_some_and(|until| Instant::now() >= until);
-                if waiting >= BATCH_ENOUGH || (waiting > 0 && (due || lines.closed)) {
+                if lines.are_enough() || (waiting > 0 && (due || lines.closed)) {
                     return Some(self.take(&mut lines));
                 }
                 if lines.closed {

@@ -80,7 +80,7 @@ impl Options {
             capture_socket: CAPTURE_CALL as u32,
             capture_busy: 4096,
             data_ring: 8 << 20,
-            lifecycle_ring: 4 << 20,
+            lifecycle_ring: 2 << 20,
             own_children: false,
             plain_loads: true,
             tls: false,

@@ -25,8 +25,9 @@ pub struct Raw {
 /// ring. Programs run with interrupts on but preemption off, so this is generous.
 pub const REORDER_NS: u64 = 3_000_000;
 
-/// Records that are taken from a ring in one go: bounds the time between two looks at the other ring.
-const BATCH: usize = 8 * 1024;
+/// Records that are taken from a ring in one go: bounds the time between two looks at the other ring, and the room for
+/// headers, 0.5 MB here and as much where they go to.
+const BATCH: usize = 2 * 1024;
 
 /// Records that may wait for their order at once. When there are more they are released early, in the order known.
 const WAITING: usize = 64 * 1024;

@@ -36,6 +36,10 @@ use crate::proto::Memory;
 /// Threads whose `ioctl` argument at entry is kept until the call returns: as many as the kernel side follows.
 const ENTRIES: usize = tracer_common::limits::THREADS as usize;
 
+/// Bytes of a message's body that are kept until its spans are out, about half a second, at each end that was seen: enough for what
+/// is looked into (numbers and words, CloudEvents). Thousands of long messages a second would else take hundreds of megabytes.
+pub const BODY_BYTES: usize = 16 * 1024;
+
 /// What the engine is told at start.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -51,6 +55,8 @@ pub struct Settings {
     pub device: device::Settings,
     /// Whether functions of TLS libraries are hooked.
     pub tls: bool,
+    /// How much of a message's body is kept: [`BODY_BYTES`], or as much as is to be exported.
+    pub body_bytes: usize,
     /// How causes are found.
     pub causality: causality::Settings,
 }
@@ -296,10 +302,16 @@ impl Engine {
     }
 
     fn pass_ops(&mut self) {
-        for op in self.ops.drain(..) {
-            match op.kind {
-                OpKind::Publish(_) => self.totals.publishes += 1,
-                OpKind::Deliver(_) => self.totals.deliveries += 1,
+        for mut op in self.ops.drain(..) {
+            match &mut op.kind {
+                OpKind::Publish(message) => {
+                    self.totals.publishes += 1;
+                    message.body.cut(self.settings.body_bytes);
+                }
+                OpKind::Deliver(message) => {
+                    self.totals.deliveries += 1;
+                    message.body.cut(self.settings.body_bytes);
+                }
                 _ => self.totals.other_ops += 1,
             }
             self.causality.op(op);

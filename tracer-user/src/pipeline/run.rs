@@ -14,6 +14,7 @@ use tracer_common::tls::Hook;
 
 use super::engine::{self, Engine};
 use super::follow::Follower;
+use super::heap::Heap;
 use super::hotplug::{Hotplug, Notice};
 use super::libraries::Libraries;
 use super::report::Report;
@@ -93,6 +94,7 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
         libraries.hook_first(|found, way, hooks| hook(&mut attachment, found, way, hooks));
     }
     engine.watches(decoder.time(clock::monotonic_ns()));
+    let mut heap = Heap::start();
     // Nobody listens if the caller is gone.
     let _ = started.send(());
     let mut records = Vec::new();
@@ -163,6 +165,9 @@ fn analyse(parts: Parts, started: &mpsc::Sender<()>) -> (Report, Attachment) {
                 deliver(&mut spans, &exporters, &masks, &metrics);
             }
             report.lag(behind);
+        }
+        if taken == 0 {
+            heap.look();
         }
         if stopping || reported.elapsed() >= REPORT {
             reported = Instant::now();

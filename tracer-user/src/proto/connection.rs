@@ -33,6 +33,14 @@ const PATIENCE_UNKNOWN: u32 = 8;
 /// The same where nothing does and the connection's first bytes were seen.
 const PATIENCE_FIRST: u32 = 2;
 
+/// Calls that are let pass after a protocol was given up that the bytes have shown before, or that the port tells, before
+/// it is looked for again: a long loss, or a message longer than all patience, may have been the reason. Each time twice as many,
+/// so that a connection that never speaks it costs next to nothing.
+const REST: u32 = 64;
+
+/// How often that doubles.
+const REST_DOUBLED: u32 = 8;
+
 /// Bytes that [`Row::detect`] is given.
 const DETECT_HEAD: usize = 64;
 
@@ -61,6 +69,8 @@ pub struct Connection {
     established: bool,
     /// Nothing more is decoded.
     over: bool,
+    /// Calls that are still to be let pass before a protocol is looked for again.
+    rest: u32,
     carrier: Carrier,
     inward: Side,
     outward: Side,
@@ -99,6 +109,7 @@ impl Connection {
             tried: 0,
             established: false,
             over: false,
+            rest: 0,
             carrier: Carrier::Unknown,
             inward: Side::default(),
             outward: Side::default(),
@@ -121,8 +132,9 @@ impl Connection {
 
     /// Takes in what one call moved and pushes the ops that are thereby complete.
     pub fn feed(&mut self, direction: Direction, chunk: Chunk, out: &mut Vec<Op>) {
-        if self.over {
+        if self.over || self.rest > 0 {
             self.counts.ignored += 1;
+            self.rest = self.rest.saturating_sub(1);
             return;
         }
         let now = chunk.at.end;
@@ -152,7 +164,7 @@ impl Connection {
     ) {
         let payload = Payload { captured: bytes::Bytes::new(), size: length };
         let chunk = Chunk { position, at, tid, payload };
-        if follows && !self.over {
+        if follows && !self.over && self.rest == 0 {
             (self.watched, self.rested) = (None, None);
             self.side(direction).stream.promise(chunk);
             self.run(direction, false, out);
@@ -441,6 +453,9 @@ impl Connection {
         // The port told this protocol, and all patience went into it: nobody else spoke up in the meantime.
         let told = !self.established && self.hint.is_some();
         if let Some(guess) = self.guess.take() {
+            if self.established {
+                self.hint.get_or_insert(guess.row.system);
+            }
             self.tried |= 1 << guess.index;
             if told && self.hint == Some(guess.row.system) {
                 self.give_up();
@@ -455,13 +470,21 @@ impl Connection {
         }
     }
 
+    /// Nothing explains the bytes: for now, if a protocol is expected, else for good.
     fn give_up(&mut self) {
-        self.over = true;
-        self.counts.gave_up = 1;
+        self.counts.gave_up += 1;
         for direction in [Direction::Inward, Direction::Outward] {
             let side = std::mem::take(self.side(direction));
             side.count(&mut self.counts);
         }
+        if self.hint.is_none() {
+            self.over = true;
+            return;
+        }
+        let doubled = u32::try_from(self.counts.gave_up - 1).unwrap_or(u32::MAX).min(REST_DOUBLED);
+        self.rest = REST << doubled;
+        (self.guess, self.tried, self.established) = (None, 0, false);
+        (self.carrier, self.from_start) = (Carrier::Unknown, false);
     }
 }
 

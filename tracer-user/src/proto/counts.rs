@@ -31,9 +31,9 @@ pub struct Counts {
     pub compressed_bytes: u64,
     /// Calls that only peeked.
     pub peeked: u64,
-    /// 1 if no protocol explained the bytes and the connection is ignored.
+    /// Times that no protocol explained the bytes and the connection was ignored, for a while or for good.
     pub gave_up: u64,
-    /// Chunks ignored since.
+    /// Chunks ignored then.
     pub ignored: u64,
 }
 

@@ -70,6 +70,21 @@ async fn bytes_are_bounded() {
 }
 
 #[tokio::test]
+async fn what_fills_a_request_waits_for_no_company() {
+    let stage = Telemetry::default().stage("export");
+    let queue = Queue::new(stage, Duration::from_secs(3600));
+    let mut big = success(1).as_ref().clone();
+    big.payload = Some(Payload::whole(vec![0; 64 * 1024]));
+    let big = Arc::new(big);
+    let limit = Duration::from_millis(50);
+    queue.offer(&vec![Arc::clone(&big); 20]);
+    assert!(tokio::time::timeout(limit, queue.next()).await.is_err(), "less than a request holds");
+    queue.offer(&vec![big; 20]);
+    let batch = tokio::time::timeout(limit, queue.next()).await.expect("a request's worth").unwrap();
+    assert!(batch.len() > 20, "{}", batch.len());
+}
+
+#[tokio::test]
 async fn a_few_spans_wait_for_company_but_not_for_long() {
     let (queue, _) = queue(100, 100);
     let queue = Arc::new(queue);

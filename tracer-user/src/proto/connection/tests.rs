@@ -262,11 +262,40 @@ fn what_is_no_brokers_is_given_up() {
 }
 
 #[test]
+fn what_was_given_up_is_looked_for_again() {
+    let mut bench = Bench::client();
+    bench.put(&hex(HELLO));
+    assert_eq!(bench.connection.system(), Some(System::Mqtt));
+    // A stretch that shows no frame, longer than all patience: of great messages only the middles were captured, say.
+    for round in 1..=3 {
+        while bench.connection.counts().gave_up < round {
+            bench.put(b"\xff\xff\xff in the middle");
+        }
+        bench.ops.clear();
+        let mut calls = 0;
+        while bench.ops.is_empty() {
+            calls += 1;
+            assert!(calls <= (REST << round) + 2, "{calls} calls after giving up for the {round}. time");
+            bench.put(&hex("30 06 0001 'a' '111'"));
+        }
+        assert!(calls > REST << (round - 1), "{calls} calls: it did not rest");
+        assert_eq!(bench.connection.system(), Some(System::Mqtt));
+    }
+    // The rest has an end however often that was.
+    let mut bench = Bench::new(Some(Role::Client), true, false);
+    while bench.connection.counts().gave_up < 12 {
+        bench.put(b"\xffno broker's\xff\xff\xff");
+    }
+    (0..=REST << REST_DOUBLED).for_each(|_| _ = bench.put(&hex("30 06 0001 'a' '111'")));
+    assert_eq!(bench.ops.len(), 1);
+}
+
+#[test]
 fn a_wrong_guess_is_withdrawn() {
     // Two frames by chance, then garbage.
     let mut bench = Bench::new(Some(Role::Client), true, false);
     bench.put(&hex("30 06 0001 'a' '111'"));
-    for _ in 0..2 * PATIENCE_ESTABLISHED {
+    for _ in 0..PATIENCE_ESTABLISHED + PATIENCE_UNKNOWN + 2 {
         bench.put(b"\xff\xff\xff garbage");
     }
     assert_eq!((bench.connection.system(), bench.connection.counts().gave_up), (None, 1));
