@@ -6,6 +6,7 @@
 mod amqp;
 mod check;
 mod dead;
+mod java;
 mod kafka;
 mod mqtt_ws;
 mod nats;

@@ -77,6 +77,11 @@ impl Site {
         }
     }
 
+    /// What clients of a broker that speaks TLS trust.
+    pub(crate) fn authority(&self) -> &Path {
+        &self.certificates.as_ref().expect("it speaks TLS").authority
+    }
+
     /// `SYSTEM:PORT`, as `--broker` wants it.
     pub(crate) fn selector(&self) -> String {
         format!("{}:{}", self.protocol.name, self.port())

@@ -63,6 +63,8 @@ pub(super) struct Conn {
     subscriber_slot: Option<u32>,
     /// The client's last will, and the operation that carried it.
     pub(super) will: Option<(Box<Message>, Op)>,
+    /// The client has said good-bye.
+    pub(super) left: bool,
     pub(super) opened: Timestamp,
     /// Number of messages without absolute position so far, by direction.
     pub(super) ordinals: [u64; 2],
@@ -248,6 +250,7 @@ impl Conns {
             subscriber: serial,
             subscriber_slot: None,
             will: None,
+            left: false,
             opened: op.at.start,
             ordinals: [0; 2],
             waiting: [VecDeque::new(), VecDeque::new()],

@@ -133,6 +133,19 @@ fn own_natscli(workspace: &Workspace) -> PathBuf {
     workspace.target.join("natscli/nats")
 }
 
+/// Where Go puts itself; Debian's may be older.
+const GO: &str = "/usr/local/go/bin/go";
+
+/// Go's compiler.
+pub(crate) fn go() -> Command {
+    Command::new(if Path::new(GO).is_file() { GO } else { "go" })
+}
+
+/// Whether there is one.
+pub(super) fn go_is_there() -> bool {
+    Path::new(GO).is_file() || cmd::which("go").is_some()
+}
+
 /// Builds NATS' command-line tool, whose module says which one.
 fn natscli(workspace: &Workspace) -> Result<()> {
     let (tool, folder) = (own_natscli(workspace), workspace.root.join("tests/clients/natscli"));
