@@ -1,6 +1,7 @@
 """AMQP 0-9-1 on pika. Command line, ways and log as `client_amqp`."""
 
 import ssl
+import sys
 
 import pika
 from common import load, log, options, ready
@@ -29,10 +30,19 @@ if given.what == "publish":
         channel.basic_publish(exchange, key, content, properties)
 else:
     exchange, key, queue = given.source.split(":")
-    channel.queue_declare(queue)
+    way, _, dead_letters = given.way.partition("=")
+    arguments = {"x-dead-letter-exchange": dead_letters} if dead_letters else {}
+    if way == "expire":
+        arguments["x-message-ttl"] = 20
+    channel.queue_declare(queue, arguments=arguments)
     if exchange:
         channel.exchange_declare(exchange, "topic")
         channel.queue_bind(queue, exchange, key)
+    if way == "expire":
+        ready()
+        sys.stdin.read()
+        connection.close()
+        sys.exit()
     channel.basic_qos(prefetch_count=20)
     seen = 0
 
@@ -40,13 +50,15 @@ else:
         global seen
         seen += 1
         log(f"{method.exchange}:{method.routing_key}:{queue}", content, str(method.delivery_tag))
-        multiple = given.way == "multiple"
-        if given.way != "none" and (not multiple or seen % 5 == 0 or seen == given.count):
+        multiple = way == "multiple"
+        if way == "reject":
+            channel.basic_reject(method.delivery_tag, requeue=False)
+        elif way != "none" and (not multiple or seen % 5 == 0 or seen == given.count):
             channel.basic_ack(method.delivery_tag, multiple)
         if seen == given.count:
             channel.stop_consuming()
 
-    channel.basic_consume(queue, on_message, auto_ack=given.way == "none")
+    channel.basic_consume(queue, on_message, auto_ack=way == "none")
     ready()
     channel.start_consuming()
 connection.close()

@@ -5,7 +5,10 @@
 
 mod amqp;
 mod check;
+mod dead;
+mod java;
 mod kafka;
+mod mqtt_ws;
 mod nats;
 mod redis;
 mod runs;
@@ -30,6 +33,8 @@ pub(crate) struct Protocol {
     start: fn(&Path, Option<&Certificates>) -> Started,
     /// Name of the client in Rust, and the script of the one in Python.
     clients: [&'static str; 2],
+    /// That of the one in Go, if there is one.
+    go: Option<&'static str>,
     /// Whether the broker's calls show what it delivers: what is sent by `sendfile` is in none, and packets have to show it.
     sees_sent: bool,
     /// Messages of which a tracer that comes in the middle may miss something, because it answers what was asked before it came.

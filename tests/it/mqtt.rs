@@ -4,6 +4,7 @@ mod basics;
 pub(crate) mod check;
 mod delivery;
 mod files;
+mod overlapping;
 mod session;
 pub(crate) mod site;
 mod version5;

@@ -152,3 +152,25 @@ observe() {
   done
   return $status
 }
+
+# broker LINE…: starts Mosquitto with these lines of configuration, and waits until it runs.
+broker() {
+  {
+    printf '%s\n' 'allow_anonymous true' 'persistence false' 'user root' 'max_inflight_messages 0' 'max_queued_messages 0'
+    printf '%s\n' 'log_type subscribe' 'log_type error' 'log_type notice' 'log_type information' 'log_dest stderr' "$@"
+  } >/tmp/mosquitto.conf
+  mosquitto -c /tmp/mosquitto.conf 2>/tmp/mosquitto.log &
+  await grep -q 'running$' /tmp/mosquitto.log
+}
+
+# subscribed ID: waits until the broker says that this client's subscription stands.
+subscribed() { await grep -q ": $1 [0-2] " /tmp/mosquitto.log; }
+
+# finished PROCESS…: each has to end well.
+finished() {
+  local process
+  for process in "$@"; do wait "$process" || fail "status $? of a client"; done
+}
+
+# numbered TEXT COUNT: lines TEXT-0001, TEXT-0002, …
+numbered() { awk -v text="$1" -v count="$2" 'BEGIN { for (at = 1; at <= count; at++) printf "%s-%04d\n", text, at }'; }

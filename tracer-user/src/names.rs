@@ -130,6 +130,20 @@ pub mod attribute {
     pub const RABBITMQ_DELIVERY_TAG: &str = "messaging.rabbitmq.message.delivery_tag";
     /// Whether RabbitMQ delivers the message again.
     pub const RABBITMQ_REDELIVERED: &str = "iotrail.rabbitmq.redelivered";
+    /// AMQP: exchange of a delivery, or that a request is about or binds to a queue.
+    pub const RABBITMQ_EXCHANGE: &str = "iotrail.rabbitmq.exchange";
+    /// AMQP: queue of a delivery, or that a request is about.
+    pub const RABBITMQ_QUEUE: &str = "iotrail.rabbitmq.queue";
+    /// AMQP: type of the exchange that is declared.
+    pub const RABBITMQ_EXCHANGE_TYPE: &str = "iotrail.rabbitmq.exchange.type";
+    /// RabbitMQ: how often a dead-lettered message died so the last time, from its `x-death`.
+    pub const RABBITMQ_DEATH_COUNT: &str = "iotrail.rabbitmq.x_death.count";
+    /// RabbitMQ: why it died the last time: `rejected`, `expired`, `maxlen`, `delivery_limit`.
+    pub const RABBITMQ_DEATH_REASON: &str = "iotrail.rabbitmq.x_death.reason";
+    /// RabbitMQ: in which queue it died the last time.
+    pub const RABBITMQ_DEATH_QUEUE: &str = "iotrail.rabbitmq.x_death.queue";
+    /// RabbitMQ: through which exchange it had come there.
+    pub const RABBITMQ_DEATH_EXCHANGE: &str = "iotrail.rabbitmq.x_death.exchange";
     /// OpenTelemetry messaging: whether the destination is made for one exchange.
     pub const MESSAGING_DESTINATION_TEMPORARY: &str = "messaging.destination.temporary";
     /// JetStream: the stream that keeps the message.

@@ -250,7 +250,8 @@ impl FrameView<'_> {
     #[must_use]
     pub fn op_of_part(&self, part: u32, client_id: Option<&Arc<str>>, kind: OpKind) -> Op {
         let op = self.op(client_id, kind);
-        Op { place: Place { part, ..op.place }, ..op }
+        // What lay in a compressed message is a part already.
+        Op { place: Place { part: op.place.part.saturating_add(part), ..op.place }, ..op }
     }
 
     /// The op that this frame ends and `span`, which this frame was added to, carried.

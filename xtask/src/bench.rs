@@ -17,6 +17,8 @@ use std::{os::unix::process::CommandExt as _, process::Command};
 /// `bench mosquitto`: a broker's rate and latency with and without iotrail, and what iotrail itself takes.
 /// `bench brokers [mosquitto|rabbitmq|kafka|nats|redis …]`: each at 10,000 messages a second (CPU, memory, losses, latency) and
 /// at full speed with its own load, with and without iotrail; `--rate`, `--seconds`, `--size`, `--capture-bytes`.
+/// `bench tls`: calls of a TLS library with nothing and iotrail attached, which selects the program's port or another.
+/// `bench packets`: the same for writes and `sendfile` on connections.
 /// `bench saturation`: the highest rate of messages at which nothing is lost, and what is counted beyond it.
 /// `bench pipeline`: CPU time and allocations of the user side for one message, without kernel and broker.
 /// `bench protocols`: messages and bytes a second that each protocol's decoder takes, from recorded conversations.
@@ -31,7 +33,7 @@ pub(crate) struct Options {
         required = true,
         trailing_var_arg = true,
         allow_hyphen_values = true,
-        value_name = "syscalls|devices|mosquitto|brokers|saturation|pipeline|protocols"
+        value_name = "syscalls|devices|mosquitto|brokers|tls|packets|saturation|pipeline|protocols"
     )]
     what: Vec<String>,
 }

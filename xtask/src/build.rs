@@ -72,6 +72,20 @@ pub(crate) fn all(workspace: &Workspace, toolchain: &Toolchain, options: &Option
     Ok(folder.join(if options.release { "release" } else { "debug" }).join("iotrail"))
 }
 
+/// Builds programs of the package of the tests for an architecture, not optimised; the folder that they are in.
+pub(crate) fn clients(workspace: &Workspace, arch: Arch, names: &[String]) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", "tracer-tests"]);
+    cargo.args(names.iter().flat_map(|name| ["--bin", name]));
+    let mut folder = workspace.target.clone();
+    if arch != Arch::HOST {
+        cross::target(workspace, &mut cargo, arch.triple())?;
+        folder.push(arch.triple());
+    }
+    cmd::quiet(workspace, &format!("building clients for {arch}"), "build-clients", &mut cargo)?;
+    Ok(folder.join("debug"))
+}
+
 /// Says where the object is to a cargo that builds the user crate, which looks in the repository's own target folder by
 /// itself: only another place has to be said.
 pub(crate) fn say_object(workspace: &Workspace, cargo: &mut Command, place: &Path) {

@@ -232,15 +232,22 @@ impl Plan {
         for (name, why) in brokers {
             package(name, why);
         }
+        if matches!(level, Level::Test | Level::Bench) && cmd::which("openssl").is_none() {
+            package("openssl", "certificates of encrypted connections");
+        }
+        if level == Level::Bench && !Path::new(PYTHON).is_file() {
+            package("python3", "calls a TLS library to be measured");
+        }
         for (program, name, why) in [
-            ("openssl", "openssl", "certificates of the tests' encrypted brokers"),
             ("gnutls-cli", "gnutls-bin", "a client on GnuTLS for the tests"),
             ("strip", "binutils", "makes programs without symbols for the tests"),
-            ("go", "golang-go", "compiles a client on Go's crypto/tls for the tests"),
         ] {
             if level == Level::Test && cmd::which(program).is_none() {
                 package(name, why);
             }
+        }
+        if matches!(level, Level::Test | Level::Vm | Level::CrossVm) && !brokers::go_is_there() {
+            package("golang-go", "compiles clients on Go's crypto/tls for the tests");
         }
         if matches!(level, Level::Test | Level::Fuzz) && cmd::which("c++").is_none() {
             package("g++", "compiler of the fuzzer");

@@ -326,6 +326,10 @@ impl Bench<'_> {
                 programs::compile(workspace, arch, name, dynamic, &given)?;
             }
         }
+        for name in &parts.go {
+            programs::compile_go(workspace, arch, name, &given)?;
+        }
+        programs::clients(workspace, arch, &parts.clients, &given)?;
         let copy = |from: &Path, name: &str| {
             fs::copy(from, given.join(name))
                 .map(drop)

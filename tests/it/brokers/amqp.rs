@@ -1,4 +1,4 @@
-//! AMQP 0-9-1: RabbitMQ, with clients on lapin and pika.
+//! AMQP 0-9-1: RabbitMQ, with clients on lapin, pika and RabbitMQ's own library for Go.
 
 use std::path::Path;
 
@@ -14,13 +14,14 @@ pub(super) static AMQP: Protocol = Protocol {
     service: "beam.smp",
     start,
     clients: ["client_amqp", "client_pika.py"],
+    go: Some("client_amqp091"),
     sees_sent: true,
     asked_before: 0,
     waits: false,
     pulls: false,
 };
 
-const TAG: Option<(&str, &str)> = Some(("messaging.rabbitmq.message.delivery_tag", "{id}"));
+pub(super) const TAG: Option<(&str, &str)> = Some(("messaging.rabbitmq.message.delivery_tag", "{id}"));
 /// Through an exchange of the flow's own.
 const EXCHANGE: Route = Route {
     to: "x-{flow}:a.b",
@@ -38,7 +39,7 @@ static ROUTES: [Route; 3] = [
     Route { name: "unsettled", ways: ["plain", "none"], settles: [false; 2], ..EXCHANGE },
 ];
 
-fn start(folder: &Path, tls: Option<&Certificates>) -> Started {
+pub(super) fn start(folder: &Path, tls: Option<&Certificates>) -> Started {
     let broker = RabbitMq::start(folder, tls).expect("RabbitMQ starts");
     let (pid, port, tls_port) = (broker.process.pid(), broker.port, broker.tls_port);
     Started { pid, _broker: Box::new(broker), port, tls_port }
@@ -57,6 +58,11 @@ fn as_fast_as_possible() {
 #[test]
 fn a_flood() {
     runs::flood(&AMQP, &ROUTES);
+}
+
+#[test]
+fn a_flood_in_go() {
+    runs::flood_of(&AMQP, &ROUTES, Library::Go);
 }
 
 #[test]
@@ -81,5 +87,5 @@ fn an_exchange_that_is_not_there() {
 
 #[test]
 fn over_tls() {
-    runs::over_tls(&AMQP, &ROUTES[0], &[Library::Rust, Library::Python]);
+    runs::over_tls(&AMQP, &ROUTES[0], &[Library::Rust, Library::Python, Library::Go]);
 }

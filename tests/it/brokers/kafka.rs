@@ -18,6 +18,7 @@ pub(super) static KAFKA: Protocol = Protocol {
     service: "Kafka",
     start,
     clients: ["client_kafka", "client_confluent.py"],
+    go: None,
     sees_sent: true,
     // A fetch waits at the broker, and brings as many as there are by then; the first that is seen may be taken for none.
     asked_before: 5,

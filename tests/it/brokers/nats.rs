@@ -14,6 +14,7 @@ pub(super) static NATS: Protocol = Protocol {
     service: "nats-server",
     start,
     clients: ["client_nats", "client_nats.py"],
+    go: None,
     sees_sent: true,
     asked_before: 0,
     waits: false,

@@ -16,6 +16,7 @@ pub(super) static REDIS: Protocol = Protocol {
     service: "redis-server",
     start,
     clients: ["client_redis", "client_redis.py"],
+    go: None,
     sees_sent: true,
     // Whose an answer is shows after a few.
     asked_before: 5,

@@ -81,6 +81,12 @@ impl Flow {
         Self { protocol: site.protocol, route, name, library: to, count: load.count, publisher, subscribers }
     }
 
+    /// Publishes half of the messages, which are `half`, and waits until everybody got them.
+    pub(crate) fn half(&mut self, half: usize) {
+        self.publisher.go_on();
+        self.subscribers.iter_mut().for_each(|subscriber| subscriber.wait_for(half));
+    }
+
     /// Publishes what is left, and waits until everybody has ended.
     pub(crate) fn finish(&mut self) {
         // Told twice, it does not wait at the half.
@@ -147,7 +153,8 @@ pub(crate) fn start(site: &Site, viewpoint: Viewpoint) -> Tracer {
         Viewpoint::Both => {}
         // By name, so that it can begin before they do.
         Viewpoint::Clients => {
-            arguments.extend(["--comm", site.protocol.clients[0], "--comm", "python", "--comm", JAVA])
+            arguments.extend(["--comm", site.protocol.clients[0], "--comm", "python", "--comm", JAVA]);
+            arguments.extend(site.protocol.go.iter().flat_map(|name| ["--comm", name]));
         }
         Viewpoint::Broker => arguments.extend(["--pid", &broker]),
     }
@@ -180,12 +187,20 @@ pub(crate) fn every_client(protocol: &'static Protocol, routes: &'static [Route]
     let tracer = start(&site, Viewpoint::Both);
     let mut truth = truth(&site, Viewpoint::Both);
     for route in routes {
-        for (from, to) in [
+        let mut pairs = vec![
             (Library::Rust, Library::Rust),
             (Library::Rust, Library::Python),
             (Library::Python, Library::Rust),
             (Library::Python, Library::Python),
-        ] {
+        ];
+        if protocol.go.is_some() {
+            pairs.extend([
+                (Library::Go, Library::Go),
+                (Library::Go, Library::Python),
+                (Library::Rust, Library::Go),
+            ]);
+        }
+        for (from, to) in pairs {
             let mut flow = Flow::start(&site, route, from, to, load);
             flow.finish();
             flow.tell(&mut truth, 0, Viewpoint::Both);
@@ -200,11 +215,16 @@ pub(crate) fn every_client(protocol: &'static Protocol, routes: &'static [Route]
 
 /// As many messages as the libraries can send.
 pub(crate) fn flood(protocol: &'static Protocol, routes: &'static [Route]) {
+    flood_of(protocol, routes, Library::Rust);
+}
+
+/// As many as this one can send.
+pub(crate) fn flood_of(protocol: &'static Protocol, routes: &'static [Route], library: Library) {
     let site = Site::new(protocol);
     let tracer = start(&site, Viewpoint::Both);
     let mut truth = truth(&site, Viewpoint::Both);
     for route in routes {
-        let mut flow = Flow::start(&site, route, Library::Rust, Library::Rust, FLOOD);
+        let mut flow = Flow::start(&site, route, library, library, FLOOD);
         flow.finish();
         flow.tell(&mut truth, 0, Viewpoint::Both);
     }
@@ -217,9 +237,12 @@ pub(crate) fn flood(protocol: &'static Protocol, routes: &'static [Route]) {
 pub(crate) fn over_tls(protocol: &'static Protocol, route: &'static Route, libraries: &[Library]) {
     let site = Site::with_tls(protocol);
     let tracer = start(&site, Viewpoint::Clients);
-    if libraries.contains(&Library::Rust) {
-        // A program that brings its library along is hooked some time after its first start.
-        site.start_in_vain(|| tracer.wait_log(&format!("{} (", protocol.clients[0])));
+    // A program that brings its library along is hooked some time after its first start.
+    let brings = [(Library::Rust, Some(protocol.clients[0])), (Library::Go, protocol.go)];
+    for (library, name) in brings {
+        if let Some(name) = name.filter(|_| libraries.contains(&library)) {
+            site.start_in_vain(library, || tracer.wait_log(&format!("{name} (")));
+        }
     }
     let mut truth = truth(&site, Viewpoint::Clients);
     for library in libraries {
@@ -294,10 +317,7 @@ pub(crate) fn in_the_middle_of(
     let make = |(route, (from, to)): (_, &(Library, Library))| Flow::start(&site, route, *from, *to, load);
     let mut flows: Vec<Flow> = routes.iter().zip(pairs.iter().cycle()).map(make).collect();
     let half = load.count / 2;
-    for Flow { publisher, subscribers, .. } in &mut flows {
-        publisher.go_on();
-        subscribers.iter_mut().for_each(|subscriber| subscriber.wait_for(half));
-    }
+    flows.iter_mut().for_each(|flow| flow.half(half));
     let tracer = start(&site, viewpoint);
     let mut truth = truth(&site, viewpoint);
     for flow in &mut flows {
@@ -373,7 +393,8 @@ pub(crate) fn one_side(
     load: Load,
 ) {
     let site = Site::new(protocol);
-    let library = |number: usize| if number.is_multiple_of(2) { Library::Python } else { Library::Rust };
+    let third = if protocol.go.is_some() { Library::Go } else { Library::Python };
+    let library = |number: usize| [Library::Python, Library::Rust, third][number % 3];
     let tracer = start(&site, viewpoint);
     let mut truth = truth(&site, viewpoint);
     let make = |(number, route)| Flow::start(&site, route, library(number), library(number / 2 + 1), load);

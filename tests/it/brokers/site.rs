@@ -56,6 +56,7 @@ pub(crate) enum Library {
     Python,
     /// Kafka's own.
     Java,
+    Go,
 }
 
 impl Site {
@@ -81,6 +82,11 @@ impl Site {
         }
     }
 
+    /// What clients of a broker that speaks TLS trust.
+    pub(crate) fn authority(&self) -> &Path {
+        &self.certificates.as_ref().expect("it speaks TLS").authority
+    }
+
     /// `SYSTEM:PORT`, as `--broker` wants it.
     pub(crate) fn selector(&self) -> String {
         format!("{}:{}", self.protocol.name, self.port())
@@ -92,8 +98,36 @@ impl Site {
 
     /// A client of the protocol's on this library, once it is ready.
     pub(crate) fn client(&self, library: Library, id: &str, way: &str, arguments: &[&str]) -> Client {
+        let mut client = self.begin(library, id, way, arguments);
+        client.wait_until("it is ready", |log| log.lines().any(|line| line == "ready"));
+        client
+    }
+
+    /// A client that may never be ready.
+    pub(crate) fn begin(&self, library: Library, id: &str, way: &str, arguments: &[&str]) -> Client {
+        let mut command = self.program(library);
+        command.args(["--port", &self.port().to_string(), "--id", id, "--way", way]);
+        if let Some(Certificates { authority, .. }) = &self.certificates {
+            command.arg("--ca").arg(authority);
+        }
+        self.start(id, command.args(arguments))
+    }
+
+    /// Starts a client on a broker that says nothing, and ends it when `hooked` has returned.
+    pub(crate) fn start_in_vain(&self, library: Library, hooked: impl FnOnce()) {
+        let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let port = silent.local_addr().expect("it has an address").port().to_string();
+        let mut command = self.program(library);
+        command.args(["--port", &port, "--id", "in-vain", "publish", "--to", "nowhere", "--messages", "1x1"]);
+        let mut client = self.start("in-vain", &mut command);
+        hooked();
+        client.process.stop(Signal::SIGKILL, PATIENCE).expect("it ends");
+    }
+
+    /// The protocol's client on this library.
+    fn program(&self, library: Library) -> Command {
         let [rust, python] = self.protocol.clients;
-        let mut command = match library {
+        match library {
             Library::Rust => Command::new(Path::new(&variable("IOTRAIL_CLIENTS")).join(rust)),
             Library::Python => {
                 let mut command = Command::new(variable("IOTRAIL_PYTHON"));
@@ -102,14 +136,11 @@ impl Site {
                 command
             }
             Library::Java => self.java(),
-        };
-        command.args(["--port", &self.port().to_string(), "--id", id, "--way", way]);
-        if let Some(Certificates { authority, .. }) = &self.certificates {
-            command.arg("--ca").arg(authority);
+            Library::Go => {
+                let name = self.protocol.go.expect("there is a client in Go");
+                Command::new(Path::new(&variable("IOTRAIL_GO_CLIENTS")).join(name))
+            }
         }
-        let mut client = self.start(id, command.args(arguments));
-        client.wait_until("it is ready", |log| log.lines().any(|line| line == "ready"));
-        client
     }
 
     /// The client in Java, under a name that is not the broker's.
@@ -125,18 +156,6 @@ impl Site {
         command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn");
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/ClientKafka.java"));
         command
-    }
-
-    /// Starts the client in Rust on a broker that says nothing, and ends it when `hooked` has returned.
-    pub(crate) fn start_in_vain(&self, hooked: impl FnOnce()) {
-        let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let port = silent.local_addr().expect("it has an address").port().to_string();
-        let mut command =
-            Command::new(Path::new(&variable("IOTRAIL_CLIENTS")).join(self.protocol.clients[0]));
-        command.args(["--port", &port, "--id", "in-vain", "publish", "--to", "nowhere", "--messages", "1x1"]);
-        let mut client = self.start("in-vain", &mut command);
-        hooked();
-        client.process.stop(Signal::SIGKILL, PATIENCE).expect("it ends");
     }
 
     /// Starts any program that keeps such a log on its standard output.

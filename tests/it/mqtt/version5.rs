@@ -8,7 +8,15 @@ use super::check::{Owner, Truth, of_kind};
 use super::site::{Client, Site, trace};
 
 /// A client on paho, once it is ready.
-fn paho(site: &Site, what: &str, transport: &str, port: u16, id: &str, topic: &str, more: &[&str]) -> Client {
+pub(super) fn paho(
+    site: &Site,
+    what: &str,
+    transport: &str,
+    port: u16,
+    id: &str,
+    topic: &str,
+    more: &[&str],
+) -> Client {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/client_paho5.py");
     let mut command = Command::new("/usr/bin/python3");
     command.args([program, what, transport, &port.to_string(), id, topic]).args(more);

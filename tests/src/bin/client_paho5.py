@@ -1,7 +1,8 @@
 """An MQTT 5 client on paho, for tests: WHAT TRANSPORT PORT ID TOPIC QOS COUNT [TRACE].
 
 Its output is a log of `topic size head` lines, as that of client_mqtt, after `ready`. What it publishes has a topic only the
-first time, then an alias for it; with TRACE (32 hex digits), it has a `traceparent` of that trace.
+first time, then an alias for it; with TRACE (32 hex digits), it has a `traceparent` of that trace. A subscriber's TOPIC may
+be `ID=FILTER,ID=FILTER…`: subscriptions with identifiers (0: without).
 """
 
 import sys
@@ -14,6 +15,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 what, transport, port, name, topic, qos, count, *trace = sys.argv[1:]
 qos, count = int(qos), int(count)
 plain = mqtt.Client._send_publish
+wanted = set()
 
 
 def say(line):
@@ -26,7 +28,13 @@ def without_topic(self, mid, topic, *arguments, **more):
 
 def on_connect(client, userdata, flags, code, properties):
     if what == "subscribe":
-        client.subscribe(topic, options=SubscribeOptions(qos=qos))
+        for part in topic.split(","):
+            number, given, filters = part.rpartition("=")
+            properties = Properties(PacketTypes.SUBSCRIBE)
+            if given and number != "0":
+                properties.SubscriptionIdentifier = int(number)
+            _, last = client.subscribe(filters, options=SubscribeOptions(qos=qos), properties=properties)
+            wanted.add(last)
         return
     say("ready")
     for number in range(count):
@@ -43,7 +51,9 @@ def on_connect(client, userdata, flags, code, properties):
 
 
 def on_subscribe(client, userdata, mid, codes, properties):
-    say("ready")
+    wanted.discard(mid)
+    if not wanted:
+        say("ready")
 
 
 received = 0

@@ -27,11 +27,19 @@ impl RabbitMq {
     /// # Errors
     /// When the program is missing or is not ready in time.
     pub fn start(folder: &Path, tls: Option<&Certificates>) -> Result<Self> {
+        Self::start_with(folder, tls, "", "")
+    }
+
+    /// Starts one with more lines of configuration, and plugins, separated by commas.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(folder: &Path, tls: Option<&Certificates>, more: &str, plugins: &str) -> Result<Self> {
         let port = free_port()?;
         let tls_port = tls.map(|_| free_port()).transpose()?;
         let mut config = format!(
             "listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = true\nlog.file = false\n\
-             disk_free_limit.absolute = 10MB\n"
+             disk_free_limit.absolute = 10MB\n{more}"
         );
         if let (Some(Certificates { authority, certificate, key }), Some(port)) = (tls, tls_port) {
             config += &format!(
@@ -47,7 +55,8 @@ impl RabbitMq {
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
             anyhow::Ok(path)
         };
-        let (config, plugins) = (write("rabbitmq.conf", &config)?, write("plugins", "[].\n")?);
+        let (config, plugins) =
+            (write("rabbitmq.conf", &config)?, write("plugins", &format!("[{plugins}].\n"))?);
         let names_port = free_port()?.to_string();
         let mut epmd = Command::new("epmd");
         epmd.args(["-port", &names_port, "-address", "127.0.0.1"]);

@@ -63,6 +63,8 @@ pub(super) struct Conn {
     subscriber_slot: Option<u32>,
     /// The client's last will, and the operation that carried it.
     pub(super) will: Option<(Box<Message>, Op)>,
+    /// The client has said good-bye.
+    pub(super) left: bool,
     pub(super) opened: Timestamp,
     /// Number of messages without absolute position so far, by direction.
     pub(super) ordinals: [u64; 2],
@@ -76,6 +78,8 @@ pub(super) struct Conn {
     pub(super) batches: [Batches; 2],
     /// The last receives of several messages.
     pub(super) received: VecDeque<(Together, Handle)>,
+    /// The last requests, and who saw them.
+    pub(super) requests: VecDeque<(PlaceKey, Role, Handle)>,
     /// Calls of the client that sent bytes which were not captured.
     pub(super) unseen: VecDeque<(Op, View)>,
 }
@@ -246,6 +250,7 @@ impl Conns {
             subscriber: serial,
             subscriber_slot: None,
             will: None,
+            left: false,
             opened: op.at.start,
             ordinals: [0; 2],
             waiting: [VecDeque::new(), VecDeque::new()],
@@ -253,6 +258,7 @@ impl Conns {
             unread: VecDeque::new(),
             batches: [Batches::default(), Batches::default()],
             received: VecDeque::new(),
+            requests: VecDeque::new(),
             unseen: VecDeque::new(),
         }
     }
@@ -323,8 +329,8 @@ impl Conns {
     pub(super) fn subscribed(
         &mut self,
         slot: u32,
-        filters: &[Arc<str>],
-        feed: Feed,
+        system: System,
+        (filters, feed): (&[Arc<str>], Feed),
         at: Timestamp,
         evicted: &mut u64,
     ) {
@@ -349,9 +355,11 @@ impl Conns {
             return;
         }
         for filter in filters {
-            let is_same = |known: &&mut Filter| known.name == *filter && known.feed == feed;
+            // Of MQTT's, one with the same filter replaces the one before, with whatever identifier (MQTT 5, section 3.8.4).
+            let replaces = system == System::Mqtt;
+            let is_same = |known: &&mut Filter| known.name == *filter && (known.feed == feed || replaces);
             if let Some(known) = subscriber.filters.iter_mut().find(is_same) {
-                known.at = at;
+                (known.feed, known.at) = (feed, at);
                 continue;
             }
             if subscriber.filters.len() >= MAX_FILTERS {
@@ -372,7 +380,9 @@ impl Conns {
     ) -> Option<(Timestamp, bool)> {
         let subscriber = self.subscriber(conn)?;
         let of = |feed: Feed| {
-            let is_of = move |known: &&Filter| known.feed == feed;
+            // Where MQTT's deliveries name no subscription, any may be meant.
+            let any = feed == Feed::Client && system == System::Mqtt;
+            let is_of = move |known: &&Filter| known.feed == feed || any;
             subscriber.filters.iter().filter(is_of).filter(|known| covers(system, &known.name, destination))
         };
         // A subscription does not always say which copy it is.

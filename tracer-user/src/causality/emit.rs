@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Causality;
-use super::node::{Cause, Delivery, Detail, Handle, Publish, Receive, Settle, View, What};
+use super::node::{Cause, Delivery, Detail, Handle, Publish, Receive, Request, Settle, View, What};
 use crate::model::command::Status;
 use crate::model::ids::{SpanId, TraceId};
 use crate::model::process::Process;
@@ -117,6 +117,11 @@ impl Causality {
             What::Receive(receive) => {
                 let frame = self.frame(trace, span, parent, remote_parent, links);
                 out.push(receive_span(&receive, frame));
+                self.counts.spans += 1;
+            }
+            What::Request(request) => {
+                let frame = self.frame(trace, span, parent, remote_parent, links);
+                out.push(request_span(&request, frame));
                 self.counts.spans += 1;
             }
         }
@@ -335,4 +340,21 @@ fn receive_span(receive: &Receive, frame: Frame) -> Span {
         source: None,
     };
     message::receive(seen, frame, receive.count)
+}
+
+fn request_span(request: &Request, frame: Frame) -> Span {
+    let from_client = (!request.from_broker).then_some(&request.view);
+    let seen = Seen {
+        system: request.system,
+        message: &request.message,
+        line: &request.line,
+        client_id: request.client_id.as_ref(),
+        owner: owner(from_client, None, request.client_id.as_ref(), &request.line),
+        from_broker: request.from_broker,
+        tid: request.view.tid,
+        at: request.view.at,
+        status: request.error.clone().unwrap_or(Status::Ok),
+        source: None,
+    };
+    message::request(seen, frame, request.name)
 }

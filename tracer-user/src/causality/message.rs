@@ -2,6 +2,7 @@
 
 mod batch;
 mod end;
+mod request;
 mod settle;
 mod transaction;
 mod view;
@@ -48,6 +49,9 @@ impl Causality {
                 self.settled(&op, slot, &view, (name, scope), &ids, refusal(error));
             }
             OpKind::Received { count, batch } => self.received(&op, slot, view, count, batch),
+            OpKind::Request { name, message, error } => {
+                self.requested(&op, slot, view, name, message, error);
+            }
             OpKind::Commit { group: _, upto, error: None, transaction: Some(name) } => {
                 self.committed_within(op, slot, view, upto, name);
             }
@@ -70,7 +74,7 @@ impl Causality {
             OpKind::Subscribe { filters, feed } => {
                 self.counts.control += 1;
                 let at = if op.viewpoint == Role::Server { op.at.end } else { op.last_enter };
-                self.conns.subscribed(slot, &filters, feed, at, &mut self.counts.evicted);
+                self.conns.subscribed(slot, op.system, (&filters, feed), at, &mut self.counts.evicted);
             }
             OpKind::Disconnect { clean } => {
                 self.counts.control += 1;
@@ -317,7 +321,12 @@ impl Causality {
         };
         let evicted = &mut self.counts.evicted;
         let nodes = &self.nodes;
-        let found = self.topics.find(conn.broker, published_as, &wanted, nodes, evicted)?;
+        let mut found = self.topics.find(conn.broker, published_as, &wanted, nodes, evicted);
+        // The broker moved it since, unless somebody published it there.
+        if let (None, Some(first)) = (found, &message.published_first) {
+            found = self.topics.find(conn.broker, first, &wanted, nodes, evicted);
+        }
+        let found = found?;
         if let Some(publish) = self.nodes.publish_mut(found.publish)
             && publish.will == Some(false)
         {

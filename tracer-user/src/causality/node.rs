@@ -136,6 +136,18 @@ pub(super) struct Receive {
     pub(super) from_broker: bool,
 }
 
+/// A request that is about no message.
+pub(super) struct Request {
+    pub(super) name: &'static str,
+    pub(super) system: System,
+    pub(super) message: Box<Message>,
+    pub(super) line: Arc<Line>,
+    pub(super) client_id: Option<Arc<str>>,
+    pub(super) view: View,
+    pub(super) from_broker: bool,
+    pub(super) error: Option<Status>,
+}
+
 /// What a node is.
 pub(super) enum What {
     Command(Box<Command>, Arc<Process>),
@@ -143,6 +155,7 @@ pub(super) enum What {
     Delivery(Delivery),
     Settle(Settle),
     Receive(Receive),
+    Request(Request),
 }
 
 /// What is needed until the span goes out.
@@ -264,6 +277,13 @@ impl Nodes {
     pub(super) fn publish_mut(&mut self, handle: Handle) -> Option<&mut Publish> {
         match &mut self.detail_mut(handle)?.what {
             What::Publish(publish) => Some(publish),
+            _ => None,
+        }
+    }
+
+    pub(super) fn request_mut(&mut self, handle: Handle) -> Option<&mut Request> {
+        match &mut self.detail_mut(handle)?.what {
+            What::Request(request) => Some(request),
             _ => None,
         }
     }

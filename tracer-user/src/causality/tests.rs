@@ -1,5 +1,6 @@
 //! Scenarios and the trees that must come of them; properties that hold for all.
 
+mod amqp;
 mod broker;
 mod content;
 mod feeds;

@@ -306,7 +306,8 @@ impl Scrub<'_> {
             | Subject::Broker(message)
             | Subject::Process(message, _)
             | Subject::Receive(message)
-            | Subject::Settle(message) => self.message(message),
+            | Subject::Settle(message)
+            | Subject::Request(message) => self.message(message),
         }
     }
 

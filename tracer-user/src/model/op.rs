@@ -70,10 +70,10 @@ pub enum Scope {
 /// its own, that in which the broker took them, each once. Both ends of a connection give it the same number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Feed {
-    /// The client's, of which it has one as far as is known: MQTT, Redis channels, logs.
+    /// The client's, of which it has one as far as is known: MQTT without subscription identifiers, Redis channels, logs.
     #[default]
     Client,
-    /// That of one of the connection's subscriptions: NATS subscription ids, Redis patterns.
+    /// That of one of the connection's subscriptions: NATS subscription ids, MQTT 5's identifiers, Redis patterns.
     Subscription(u64),
     /// That of a queue or group of the broker, from which each message goes to one of the consumers, on whatever connection:
     /// AMQP queues, Redis lists and groups, NATS queue groups and JetStream consumers, MQTT's shared subscriptions.
@@ -152,6 +152,9 @@ pub struct Message {
     /// Of a delivery: the destination under which it was published, where that has another name (AMQP's
     /// `exchange:key` of `exchange:key:queue`).
     pub published_as: Option<Arc<str>>,
+    /// Of a delivery that the broker moved since (AMQP's dead letters): the destination under which it was published at first. It was
+    /// published there unless it was under the other name.
+    pub published_first: Option<Arc<str>>,
     /// What stands for the destination in names and metrics, if it is made for one exchange only (a reply's inbox).
     pub template: Option<Arc<str>>,
     /// Consumer group, queue group or shared subscription through which it was delivered.
@@ -185,6 +188,15 @@ pub struct Message {
     pub headers: Vec<(Arc<str>, Arc<str>)>,
     /// Further span attributes.
     pub attributes: Cow<'static, [(&'static str, Value)]>,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Low-cardinality name.
+    pub kind: Cow<'static, str>,
+    /// What the broker says, for people; may be empty.
+    pub text: Arc<str>,
 }
 
 /// What an operation does.
@@ -257,6 +269,16 @@ pub enum OpKind {
         filters: Vec<Arc<str>>,
         /// Through which [`Message::feed`] comes what they cover, if they have one of their own.
         feed: Feed,
+    },
+    /// A client asked the broker for something other than a message, and was answered: AMQP's exchanges, queues and bindings. [`Op::place`] is
+    /// the request's, [`Op::at`] goes to the end of the answer.
+    Request {
+        /// As the protocol calls it (`queue.declare`): names the span.
+        name: &'static str,
+        /// Destination and attributes say what it was about; the rest is empty.
+        message: Box<Message>,
+        /// If the broker refused.
+        error: Option<Refusal>,
     },
     /// A client leaves. `clean`: it said so, its will is void.
     Disconnect {

@@ -166,6 +166,8 @@ pub enum Subject {
     Receive(MessageSubject),
     /// A settlement.
     Settle(MessageSubject),
+    /// A request that is about no message, but about destinations.
+    Request(MessageSubject),
     /// A connection that is encrypted and of which no plaintext was had.
     Encrypted {
         /// `messaging.system`, by its port.

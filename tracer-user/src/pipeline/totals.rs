@@ -123,6 +123,7 @@ impl Totals {
             ("proto.undefined", self.proto.undefined),
             ("proto.skipped_bytes", self.proto.skipped_bytes),
             ("proto.compressed_bytes", self.proto.compressed_bytes),
+            ("proto.cut_bytes", self.proto.stream.cut_bytes),
             ("proto.over_messages", self.proto.over_messages),
             ("proto.over_bodies", self.proto.over_bodies),
             ("proto.gave_up", self.proto.gave_up),

@@ -7,13 +7,16 @@
 
 mod channel;
 mod content;
+mod death;
 mod fold;
 mod ledger;
+mod message;
 mod method;
 mod properties;
 mod reply;
 #[cfg(test)]
 mod tests;
+mod topology;
 mod wire;
 
 use std::sync::Arc;
@@ -29,6 +32,7 @@ use content::{Contents, Open};
 use ledger::Ledger;
 use method::Method;
 use properties::Properties;
+use topology::Topology;
 use wire::{END, Frame, Kind, Opening};
 
 /// AMQP's row of the table.
@@ -74,6 +78,7 @@ pub struct Amqp {
     channels: Channels,
     ledger: Ledger,
     contents: Contents,
+    topology: Topology,
     /// Whether frames follow each other: from the server, to it.
     seams: [Seam; 2],
     /// When the last frame came from the server.

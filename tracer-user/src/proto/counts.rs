@@ -27,7 +27,7 @@ pub struct Counts {
     pub resyncs: u64,
     /// Bytes passed over without knowing what they are.
     pub skipped_bytes: u64,
-    /// Bytes that a WebSocket carried compressed: nothing is made of them.
+    /// Bytes of a WebSocket's compressed messages that could not be read, or not to their end.
     pub compressed_bytes: u64,
     /// Calls that only peeked.
     pub peeked: u64,

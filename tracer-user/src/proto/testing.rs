@@ -186,6 +186,10 @@ pub(crate) fn meaning(kind: &OpKind) -> String {
             format!("{name} {ids:?}{scope}{}", error(e))
         }
         OpKind::Subscribe { filters, .. } => format!("subscribe {filters:?}"),
+        OpKind::Request { name, message, error: e } => {
+            let e = e.as_ref().map_or(String::new(), |e| format!(" error={} ({})", e.kind, e.text));
+            format!("{name} {}{e}", message.destination)
+        }
         OpKind::Disconnect { clean } => format!("disconnect clean={clean}"),
         OpKind::Unseen => "unseen".into(),
         OpKind::Error { kind } => format!("error {kind}"),
@@ -197,8 +201,12 @@ fn message(message: &Message) -> String {
     if let Some(id) = message.settle_id {
         let _ = write!(text, " id={id}");
     }
-    for (name, text_of) in [("as", &message.published_as), ("group", &message.group), ("named", &message.id)]
-    {
+    for (name, text_of) in [
+        ("as", &message.published_as),
+        ("first", &message.published_first),
+        ("group", &message.group),
+        ("named", &message.id),
+    ] {
         if let Some(value) = text_of {
             let _ = write!(text, " {name}={value}");
         }

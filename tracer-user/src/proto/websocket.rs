@@ -6,9 +6,12 @@
 //! that both ends, and the kernel's positions, agree.
 //!
 //! A WebSocket is known by the HTTP exchange that it begins with, or in its middle by a frame whose payload is a frame of
-//! a broker's protocol. What is compressed (permessage-deflate, RFC 7692) is counted and passed over.
+//! a broker's protocol. What is compressed (permessage-deflate, RFC 7692) is inflated, message by message; what cannot be,
+//! because something before it is missing, is counted and passed over.
 
 mod frame;
+mod inflate;
+mod packed;
 mod places;
 mod recognise;
 mod upgrade;
@@ -16,6 +19,7 @@ mod upgrade;
 use bytes::BytesMut;
 
 use self::frame::{Frame, HEAD, Head, Kind, unmask};
+use self::packed::{Cut, Packed};
 use self::places::{Places, Stretch};
 pub(super) use self::recognise::{Recognised, recognise};
 use self::upgrade::{Progress, Upgrade};
@@ -43,6 +47,10 @@ pub(super) struct Tunnel {
     passed: u64,
     /// Whether the message that is under way is compressed.
     compressed: bool,
+    /// What undoes that, once something was compressed.
+    packed: Option<Box<Packed>>,
+    /// Where the message before ended, if that could not be read.
+    cut: Option<Cut>,
     places: Places,
     pub(super) counts: Counts,
 }
@@ -50,12 +58,20 @@ pub(super) struct Tunnel {
 /// What became of the frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// Bytes of payload that are compressed.
+    /// Compressed bytes of messages that could not be read, or not to their end.
     pub(super) compressed_bytes: u64,
+    /// Inflated bytes that were let go because [`inflate::KEPT`] was reached.
+    pub(super) cut_bytes: u64,
     /// Bytes in which no frame was found.
     pub(super) skipped_bytes: u64,
     /// Stretches in which none was found.
     pub(super) strikes: u32,
+}
+
+impl Counts {
+    fn unread(&mut self, compressed: u64) {
+        self.compressed_bytes = self.compressed_bytes.saturating_add(compressed);
+    }
 }
 
 #[derive(Debug)]
@@ -66,8 +82,8 @@ enum State {
     Search,
     /// A frame begins here.
     Frame,
-    /// In a frame's payload.
-    Payload { left: u64, mask: Option<[u8; 4]>, phase: u8, kind: Kind },
+    /// In a frame's payload. `fin`: the message ends with it.
+    Payload { left: u64, mask: Option<[u8; 4]>, phase: u8, kind: Kind, fin: bool },
     /// No frames come any more.
     Over,
 }
@@ -96,6 +112,8 @@ impl Tunnel {
             state,
             passed: 0,
             compressed: false,
+            packed: None,
+            cut: None,
             places: Places::default(),
             counts: Counts::default(),
         }
@@ -109,7 +127,8 @@ impl Tunnel {
     /// Whether a frame is half here.
     pub(super) fn is_half(&self) -> bool {
         let in_payload = matches!(self.state, State::Payload { left: 1.., .. });
-        !matches!(self.state, State::Over) && (in_payload || self.raw.is_half())
+        let in_message = self.packed.as_ref().is_some_and(|packed| packed.is_half());
+        !matches!(self.state, State::Over) && (in_payload || in_message || self.raw.is_half())
     }
 
     pub(super) fn raw_mut(&mut self) -> &mut Stream {
@@ -137,6 +156,11 @@ impl Tunnel {
     /// direction's frames are, if known.
     pub(super) fn pump(&mut self, to: &mut Stream, masked: Option<bool>) -> bool {
         loop {
+            if let Some(cut) = self.cut.take()
+                && self.end_cut(&cut, to)
+            {
+                return true;
+            }
             let step = match &mut self.state {
                 State::Upgrade(upgrade) => {
                     let progress = match (self.raw.front_size(), self.raw.front()) {
@@ -186,7 +210,11 @@ impl Tunnel {
     /// Nobody knows any more where frames begin.
     fn lost(&mut self, to: &mut Stream) {
         self.state = State::Search;
-        self.compressed = false;
+        // Where messages are compressed, what goes on next is more likely so than not, and then nobody can read it.
+        self.compressed = self.packed.is_some();
+        if let Some(packed) = &mut self.packed {
+            self.counts.unread(packed.lose());
+        }
         to.gap();
     }
 
@@ -210,33 +238,32 @@ impl Tunnel {
         self.pass(frame.size);
         if let Kind::Message { compressed } = frame.kind {
             self.compressed = compressed;
+            if compressed {
+                self.counts.unread(self.packed.get_or_insert_default().begin());
+            }
         }
-        self.state = State::Payload { left: frame.len, mask: frame.mask, phase: 0, kind: frame.kind };
+        let Frame { kind, fin, len, mask, .. } = frame;
+        self.state = State::Payload { left: len, mask, phase: 0, kind, fin };
         Step::On
     }
 
     fn payload(&mut self, to: &mut Stream) -> Step {
-        let State::Payload { left, mask, phase, kind } = &mut self.state else { return Step::On };
+        let State::Payload { left, mask, phase, kind, fin } = &mut self.state else { return Step::On };
+        let is_data = matches!(kind, Kind::Message { .. } | Kind::Continuation);
         if *left == 0 {
+            let ends = *fin && is_data;
             self.state = if *kind == Kind::Close { State::Over } else { State::Frame };
-            return Step::On;
+            return if ends { self.end_message(to) } else { Step::On };
         }
         let count = self.raw.front_size().min(*left);
         if count == 0 {
             return Step::Wait;
         }
-        let is_data = matches!(kind, Kind::Message { .. } | Kind::Continuation);
         let (mask, at) = (*mask, *phase);
         *left -= count;
         *phase = (at + u8::try_from(count % 4).unwrap_or(0)) % 4;
         if !is_data {
             self.pass(count);
-            return Step::On;
-        }
-        if self.compressed {
-            self.counts.compressed_bytes = self.counts.compressed_bytes.saturating_add(count);
-            self.pass(count);
-            to.gap();
             return Step::On;
         }
         let Some(piece) = self.raw.take(count) else {
@@ -245,8 +272,17 @@ impl Tunnel {
             self.lost(to);
             return Step::On;
         };
-        self.hand_on(piece, mask, at, to);
-        Step::Moved
+        match &mut self.packed {
+            Some(packed) if self.compressed => {
+                packed.take(&piece, mask, at, self.passed);
+                self.passed = self.passed.saturating_add(count);
+                Step::On
+            }
+            _ => {
+                self.hand_on(piece, mask, at, to);
+                Step::Moved
+            }
+        }
     }
 
     /// Gives a stretch of payload to the protocol.
@@ -272,6 +308,7 @@ impl Tunnel {
             passed: self.passed,
             start: piece.start,
             exact: piece.exact,
+            packed: None,
         });
         self.passed = self.passed.saturating_add(piece.len);
     }

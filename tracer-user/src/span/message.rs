@@ -102,6 +102,17 @@ pub fn receive(seen: Seen<'_>, frame: Frame, count: u32) -> Span {
     span
 }
 
+/// `queue.declare {queue}` and its relatives.
+#[must_use]
+pub fn request(seen: Seen<'_>, frame: Frame, name: &'static str) -> Span {
+    let family = Family { verb: name, kind: SpanKind::Client };
+    let mut span = base(seen, frame, &family, None, Subject::Request);
+    // One that is about nothing in particular.
+    span.name.truncate(span.name.trim_end().len());
+    span.payload = None;
+    span
+}
+
 /// Attributes that most messages' spans have beside those of their protocol.
 const SOME: usize = 3;
 

@@ -201,6 +201,12 @@ impl Stream {
         self.assembly.is_partial()
     }
 
+    /// Bytes that a begun piece still lacks.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.assembly.missing()
+    }
+
     /// Bytes (captured or not) between the read point and the newest one, without those of a begun piece.
     #[must_use]
     pub fn available(&self) -> u64 {

@@ -18,6 +18,12 @@ const NATSCLI_VARIABLE: &str = "IOTRAIL_NATSCLI";
 /// Tells the live tests where the Rust clients are.
 const CLIENTS_VARIABLE: &str = "IOTRAIL_CLIENTS";
 
+/// Tells the live tests where the Go clients are.
+const GO_CLIENTS_VARIABLE: &str = "IOTRAIL_GO_CLIENTS";
+/// What these are made of, below `tests/clients/go`.
+const GO_SOURCES: [&str; 4] =
+    ["go.mod", "common/common.go", "client_amqp091/main.go", "client_mqtt_ws/main.go"];
+
 /// Brokers, their own loads and what fetches them: programs, the packages that have them, and what for.
 const BROKERS: [(&str, &str, &str); 6] = [
     ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server", "AMQP broker for tests and benchmarks"),
@@ -94,6 +100,7 @@ pub(super) fn fetch(workspace: &Workspace) -> Result<()> {
     if let Err(err) = kafka(workspace) {
         eprintln!("setup: no Apache Kafka ({err:#}): the tests of Kafka do with librdkafka's mock cluster");
     }
+    go_clients(workspace).context("the clients in Go cannot be had")?;
     natscli(workspace).context("NATS' command-line tool cannot be had")
 }
 
@@ -119,11 +126,25 @@ pub(crate) fn build(workspace: &Workspace, tests: &mut Command) -> Result<()> {
     tests.env(PYTHON_VARIABLE, own_python(workspace)).env(CLIENTS_VARIABLE, workspace.target.join("debug"));
     say_kafka(workspace, tests);
     tests.env(NATSCLI_VARIABLE, own_natscli(workspace));
+    tests.env(GO_CLIENTS_VARIABLE, workspace.target.join("go"));
     Ok(())
 }
 
 fn own_natscli(workspace: &Workspace) -> PathBuf {
     workspace.target.join("natscli/nats")
+}
+
+/// Where Go puts itself; Debian's may be older.
+const GO: &str = "/usr/local/go/bin/go";
+
+/// Go's compiler.
+pub(crate) fn go() -> Command {
+    Command::new(if Path::new(GO).is_file() { GO } else { "go" })
+}
+
+/// Whether there is one.
+pub(super) fn go_is_there() -> bool {
+    Path::new(GO).is_file() || cmd::which("go").is_some()
 }
 
 /// Builds NATS' command-line tool, whose module says which one.
@@ -133,14 +154,37 @@ fn natscli(workspace: &Workspace) -> Result<()> {
     if tool.is_file() && is_same(&folder.join("go.mod"), &stamp) {
         return Ok(());
     }
-    // The newest, if there are several: Debian's is put beside.
-    let own = Path::new("/usr/local/go/bin/go");
-    let mut go = Command::new(if own.is_file() { own } else { Path::new("go") });
+    let mut go = go();
     go.args(["build", "-o"]).arg(&tool).arg("github.com/nats-io/natscli/nats");
     go.current_dir(&folder);
     cmd::quiet(workspace, "building NATS' command-line tool", "natscli", &mut go)?;
     fs::copy(folder.join("go.mod"), stamp).context("cannot write beside the tool")?;
     Ok(())
+}
+
+/// The newest, if there are several: Debian's is put beside.
+fn go() -> Command {
+    let own = Path::new("/usr/local/go/bin/go");
+    Command::new(if own.is_file() { own } else { Path::new("go") })
+}
+
+/// Builds the clients in Go, whose module says on which libraries.
+fn go_clients(workspace: &Workspace) -> Result<()> {
+    let (programs, folder) = (workspace.target.join("go"), workspace.root.join("tests/clients/go"));
+    let mut sources = Vec::new();
+    for name in GO_SOURCES {
+        let path = folder.join(name);
+        sources.append(&mut fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
+    }
+    let stamp = programs.join("sources");
+    if fs::read(&stamp).is_ok_and(|made_of| made_of == sources) {
+        return Ok(());
+    }
+    fs::create_dir_all(&programs).with_context(|| format!("cannot make {}", programs.display()))?;
+    let mut go = go();
+    go.args(["build", "-o"]).arg(&programs).arg("./...").current_dir(&folder);
+    cmd::quiet(workspace, "building clients in Go", "go", &mut go)?;
+    fs::write(stamp, sources).context("cannot write beside the clients")
 }
 
 fn own_python(workspace: &Workspace) -> PathBuf {

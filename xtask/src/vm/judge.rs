@@ -1,6 +1,6 @@
 //! Holds what iotrail said in a guest against what the rig's table says.
 
-use super::rig::{Expected, Rig};
+use super::rig::{Counted, Expected, Rig};
 use crate::arch::Arch;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
@@ -52,7 +52,11 @@ pub(super) fn judge(rig: &Rig, arch: Arch, series: &str, out: &Path) -> Result<V
         } else {
             otlp::read(&path).with_context(|| format!("run {run}"))?
         };
-        let mut of_run: Vec<String> = lost(&json(&out.join(format!("{run}.report.json")))?);
+        let report = json(&out.join(format!("{run}.report.json")))?;
+        let mut of_run: Vec<String> = lost(&report);
+        for counted in rig.counted.iter().filter(|counted| counted.holds(run, arch, series)) {
+            of_run.extend(miscounted(counted, &report, &facts)?);
+        }
         of_run.extend(misplaced(&spans));
         for expected in rig.span.iter().filter(|expected| expected.holds(run, arch, series)) {
             of_run.extend(check(expected, &spans, &facts)?);
@@ -120,17 +124,13 @@ fn check_of(
         })
         .filter(|span| span.end.saturating_sub(span.start) / NS_PER_MS >= *lasting_ms)
         .count();
-    let number = |text: String| {
-        let terms = text.split('+').map(|term| term.trim().parse::<usize>());
-        terms.sum::<Result<usize, _>>().with_context(|| format!("`{text}` is no number"))
-    };
     let (right, wanted) = match (fill(count)?, fill(at_least)?) {
         (Some(count), _) => {
-            let count = number(count)?;
+            let count = sum(&count)?;
             (found == count, count.to_string())
         }
         (None, Some(least)) => {
-            let least = number(least)?;
+            let least = sum(&least)?;
             (found >= least, format!("{least} or more"))
         }
         (None, None) => bail!("a [[span]] without a count"),
@@ -200,6 +200,20 @@ fn misplaced(spans: &[Span]) -> Vec<String> {
     wrong.sort();
     wrong.dedup();
     wrong
+}
+
+/// What a report counts otherwise; nothing counted is 0.
+fn miscounted(counted: &Counted, report: &Value, facts: &Facts) -> Result<Option<String>> {
+    let name = &counted.name;
+    let is = report.get("counts").and_then(|counts| counts.get(name)).and_then(Value::as_u64).unwrap_or(0);
+    let wanted = sum(&filled(&counted.count, facts)?)?;
+    Ok((is != wanted as u64).then(|| format!("{name} is {is} instead of {wanted}")))
+}
+
+/// `1` or `1 + 2`.
+fn sum(text: &str) -> Result<usize> {
+    let terms = text.split('+').map(|term| term.trim().parse::<usize>());
+    terms.sum::<Result<usize, _>>().with_context(|| format!("`{text}` is no number"))
 }
 
 /// What a run's report says was lost, at whatever stage.
@@ -355,6 +369,19 @@ mod tests {
         for (pattern, text) in [("a", "ab"), ("a*", "b"), ("a*c", "ab"), ("*b*", "ac"), ("", "a")] {
             assert!(!like(pattern, text), "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn a_report_has_to_count_right() {
+        let report: Value = serde_json::from_str("{\"counts\":{\"publishes\":12}}").unwrap();
+        let facts = facts("n=6\n");
+        let check = |name: &str, count: &str| {
+            let text = format!("name = '{name}'\ncount = '{count}'");
+            miscounted(&toml::from_str(&text).unwrap(), &report, &facts).unwrap()
+        };
+        assert_eq!(check("publishes", "{n} + {n}"), None);
+        assert_eq!(check("tls.unplaced", "0"), None);
+        assert_eq!(check("publishes", "{n}").as_deref(), Some("publishes is 12 instead of 6"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Programs for the guests: iotrail without its debugging information, and the small C programs.
+//! Programs for the guests: iotrail without its debugging information, the small C programs, and clients of the live tests.
 
-use crate::{arch::Arch, cmd, workspace::Workspace};
+use crate::{arch::Arch, build, cmd, setup::brokers, workspace::Workspace};
 use anyhow::{Context as _, Result, ensure};
 use std::{fs, path::Path, process::Command};
 
@@ -47,6 +47,32 @@ fn compiler(arch: Arch, bits32: bool) -> Command {
 /// A tool of gcc's or binutils' for an architecture: the machine's own has no prefix.
 fn tool(arch: Arch, name: &str) -> String {
     if arch == Arch::HOST { name.to_owned() } else { format!("{}-{name}", arch.gnu()) }
+}
+
+/// Compiles `tests/it/tls/clients/NAME.go` to `to/NAME`.
+///
+/// # Errors
+/// When there is no such source or it does not compile.
+pub(super) fn compile_go(workspace: &Workspace, arch: Arch, name: &str, to: &Path) -> Result<()> {
+    let source = workspace.root.join(format!("tests/it/tls/clients/{name}.go"));
+    ensure!(source.is_file(), "{} is missing", workspace.short(&source));
+    // Go's name of an architecture is Debian's.
+    let mut go = brokers::go();
+    go.env("CGO_ENABLED", "0").env("GOOS", "linux").env("GOARCH", arch.debian());
+    go.args(["build", "-o"]).arg(to.join(name)).arg(&source);
+    cmd::quiet(workspace, &format!("compiling {name}.go for {arch}"), "vm-programs", &mut go)
+}
+
+/// Builds Rust programs of the live tests to `to`: with their symbols, without their debugging information.
+///
+/// # Errors
+/// When one does not compile.
+pub(super) fn clients(workspace: &Workspace, arch: Arch, names: &[String], to: &Path) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let folder = build::clients(workspace, arch, names)?;
+    names.iter().try_for_each(|name| strip(&folder.join(name), arch, &to.join(name)))
 }
 
 /// Copies a program without its debugging information, which a guest would only have to load.

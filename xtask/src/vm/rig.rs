@@ -45,6 +45,8 @@ pub(super) struct Rig {
     pub(super) span: Vec<Expected>,
     /// What strace watched has to be among the spans, call by call.
     pub(super) watched: Vec<Watched>,
+    /// What the report has to count.
+    pub(super) counted: Vec<Counted>,
 }
 
 /// What makes up a guest.
@@ -61,6 +63,10 @@ pub(super) struct Parts {
     pub(super) programs: Vec<String>,
     /// The same, but with the guest's C library: they load a library of a package.
     pub(super) dynamic: Vec<String>,
+    /// Rust programs of the live tests, with their symbols: `tests/src/bin/NAME.rs`.
+    pub(super) clients: Vec<String>,
+    /// Go programs of the live tests: `tests/it/tls/clients/NAME.go`.
+    pub(super) go: Vec<String>,
     /// Arguments for QEMU; `{folder}` is a folder for images.
     pub(super) devices: Vec<String>,
     /// Images for `devices`: files of so many MiB of zeroes.
@@ -93,6 +99,28 @@ pub(super) struct Expected {
     pub(super) count: Option<String>,
     /// So many or more.
     pub(super) at_least: Option<String>,
+}
+
+/// A number of a run's report (`--report`) that has to be this one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Counted {
+    /// Of these runs; none: of each.
+    #[serde(default)]
+    pub(super) runs: Vec<String>,
+    /// Only on this architecture or kernel (as in `not_on`); none: everywhere.
+    pub(super) only: Option<String>,
+    /// What is counted: a key of the report's `counts`.
+    pub(super) name: String,
+    /// A number, or a sum of some; `{NAME}` stands for a fact.
+    pub(super) count: String,
+}
+
+impl Counted {
+    /// Whether it is expected there.
+    pub(super) fn holds(&self, run: &str, arch: Arch, series: &str) -> bool {
+        holds(&self.runs, self.only.as_deref(), run, arch, series)
+    }
 }
 
 /// A command that the script `watched` (or that was `refused`): each call that strace saw it make to a device is a span of its
@@ -185,8 +213,9 @@ impl Rig {
                 "a [[span]] has either `count` or `at_least`: {expected:?}"
             );
         }
-        let runs =
-            rig.span.iter().map(|span| &span.runs).chain(rig.watched.iter().map(|watched| &watched.runs));
+        let spans = rig.span.iter().map(|span| &span.runs);
+        let watched = rig.watched.iter().map(|watched| &watched.runs);
+        let runs = spans.chain(watched).chain(rig.counted.iter().map(|counted| &counted.runs));
         if let Some(run) = runs.flatten().find(|run| !rig.runs.contains(run)) {
             anyhow::bail!("something is of run `{run}`, which `runs` does not name");
         }
@@ -206,12 +235,15 @@ impl Rig {
             Arch::Amd64 => &self.amd64,
             Arch::Arm64 => &self.arm64,
         };
-        let Parts { packages, modules, packed, programs, dynamic, devices, images, tree } = more.clone();
+        let Parts { packages, modules, packed, programs, dynamic, clients, go, devices, images, tree } =
+            more.clone();
         parts.packages.extend(packages);
         parts.modules.extend(modules);
         parts.packed.extend(packed);
         parts.programs.extend(programs);
         parts.dynamic.extend(dynamic);
+        parts.clients.extend(clients);
+        parts.go.extend(go);
         parts.devices.extend(devices);
         parts.images.extend(images);
         parts.tree += &tree;
@@ -271,6 +303,8 @@ mod tests {
             "runs = ['a']\nspam = 1",
             "runs = ['a']\n[[span]]\ncuont = '1'",
             "runs = ['a']\n[[watched]]\nname = 'n'\npath = '/dev/x'\nservice = 's'\nclass = 'c'",
+            "runs = ['a']\n[[counted]]\nname = 'n'",
+            "runs = ['a']\n[[counted]]\nname = 'n'\ncount = '1'\nruns = ['b']",
             "runs = ['a']\n[[watched]]\nname = 'n'\npath = '/dev/x'\nservice = 's'\nclass = 'c'\nid = 'i'\nruns = ['b']",
         ] {
             assert!(Rig::parse("r", text).is_err(), "{text}");

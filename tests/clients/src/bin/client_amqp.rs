@@ -1,7 +1,8 @@
 //! AMQP 0-9-1 on the library lapin: publishes with or without confirms, acknowledges each delivery or many at once.
 //!
 //! `--to EXCHANGE:KEY`, `--from EXCHANGE:KEY:QUEUE`; an empty exchange is the default one, whose keys are names of queues. Ways:
-//! `confirm` and `plain` to publish, `each`, `multiple` and `none` to acknowledge. Ids are delivery tags.
+//! `confirm` and `plain` to publish, `each`, `multiple` and `none` to acknowledge, `reject=DLX` to reject each, from a queue whose dead
+//! letters go to that exchange; `expire=DLX` makes such a queue in which messages expire, and waits for its input to end. Ids are delivery tags.
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
@@ -9,11 +10,11 @@ use futures_util::StreamExt as _;
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind,
     options::{
-        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-        ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, BasicRejectOptions,
+        ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
     },
     tcp::OwnedTLSConfig,
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
 };
 use tracer_clients::{Options, Publish, Subscribe, What, log, ready};
 
@@ -21,6 +22,9 @@ use tracer_clients::{Options, Publish, Subscribe, What, log, ready};
 const PREFETCH: u16 = 20;
 /// Deliveries that one acknowledgement settles in the way `multiple`.
 const AT_ONCE: u64 = 5;
+
+/// How long messages live in the way `expire`.
+const TTL_MS: i32 = 20;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -76,7 +80,15 @@ async fn subscribe(channel: &Channel, way: &str, what: &Subscribe) -> Result<()>
     let mut parts = what.from.split(':');
     let mut part = || parts.next().context("not EXCHANGE:KEY:QUEUE");
     let (exchange, key, queue) = (part()?, part()?, part()?);
-    channel.queue_declare(queue.into(), QueueDeclareOptions::default(), FieldTable::default()).await?;
+    let (way, dead_letters) = way.split_once('=').unwrap_or((way, ""));
+    let mut arguments = FieldTable::default();
+    if !dead_letters.is_empty() {
+        arguments.insert("x-dead-letter-exchange".into(), AMQPValue::LongString(dead_letters.into()));
+    }
+    if way == "expire" {
+        arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(TTL_MS));
+    }
+    channel.queue_declare(queue.into(), QueueDeclareOptions::default(), arguments).await?;
     if !exchange.is_empty() {
         let options = ExchangeDeclareOptions::default();
         channel
@@ -84,6 +96,12 @@ async fn subscribe(channel: &Channel, way: &str, what: &Subscribe) -> Result<()>
             .await?;
         let options = QueueBindOptions::default();
         channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default()).await?;
+    }
+    if way == "expire" {
+        ready()?;
+        // An end that cannot be read is one too.
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut tokio::io::stdin(), &mut Vec::new()).await;
+        return Ok(());
     }
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
     let no_ack = way == "none";
@@ -96,6 +114,11 @@ async fn subscribe(channel: &Channel, way: &str, what: &Subscribe) -> Result<()>
         seen += 1;
         let to = format!("{}:{}:{queue}", delivery.exchange, delivery.routing_key);
         log(&to, &delivery.data, &delivery.delivery_tag.to_string())?;
+        if way == "reject" {
+            let options = BasicRejectOptions { requeue: false };
+            channel.basic_reject(delivery.delivery_tag, options).await?;
+            continue;
+        }
         let multiple = way == "multiple";
         if !no_ack && (!multiple || seen % AT_ONCE == 0 || seen == what.count) {
             channel.basic_ack(delivery.delivery_tag, BasicAckOptions { multiple }).await?;

@@ -24,8 +24,13 @@ impl Load {
     /// Starts the program of this crate's that has this name.
     pub(crate) fn start(name: &str, arguments: &[String]) -> Result<Self> {
         let mut command = Command::new(beside(name)?);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = Running::start_with_input(name, &mut command)?;
+        Self::start_as(name, command.args(arguments))
+    }
+
+    /// As [`Self::start`], for any command.
+    pub(crate) fn start_as(name: &str, command: &mut Command) -> Result<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = Running::start_with_input(name, command)?;
         let input = process.child().stdin.take().context("the load has no input")?;
         let output = BufReader::new(process.child().stdout.take().context("the load has no output")?);
         let pid = process.pid();

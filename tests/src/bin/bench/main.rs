@@ -17,6 +17,7 @@ mod attached;
 mod brokers;
 mod devices;
 mod load;
+mod port;
 mod table;
 
 use attached::Attached;
@@ -67,6 +68,10 @@ enum What {
     /// Device commands: calls on a pseudo-terminal with nothing / bpftrace histogram / iotrail; 100,000 commands a second; the
     /// highest rate without loss.
     Devices(devices::Options),
+    /// What a TLS library's calls cost when they are hooked: of a program whose connections are selected, and of another.
+    Tls(port::Options),
+    /// What looking at packets costs: writes and `sendfile` on selected connections and on others.
+    Packets(port::Options),
     /// What a virtual machine measured, as a table: lines `ROUND CONDITION OPERATION FIGURE`, with tabs between.
     Figures {
         /// The file.
@@ -98,6 +103,8 @@ fn main() -> Result<()> {
         What::Syscalls { hooks } => syscalls(&options, hooks),
         What::Brokers(own) => brokers::run(&options, own),
         What::Devices(own) => devices::run(&options, own),
+        What::Tls(own) => port::tls(&options, own),
+        What::Packets(own) => port::packets(&options, own),
         What::Figures { file } => devices::figures(file),
         What::Mosquitto { rate, seconds } => mosquitto(&options, *rate, *seconds),
         What::Saturation { from, seconds } => saturation(&options, *from, *seconds),

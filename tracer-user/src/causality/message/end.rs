@@ -53,11 +53,17 @@ impl Causality {
                 continue;
             };
             let (open, unread) = (std::mem::take(&mut conn.open), std::mem::take(&mut conn.unread));
+            let left = conn.left;
             for handle in open {
                 let Some(delivery) = self.nodes.delivery_mut(handle) else { continue };
                 let began = delivery.client.as_ref().map_or(at, |client| client.at.end);
                 if delivery.settled.is_none() && delivery.returned.is_none() && at.since(began) <= hold_ns {
-                    delivery.killed = Some(at);
+                    // Who said good-bye and ends had no more to do with what it got.
+                    if left && !delivery.message.needs_settle {
+                        delivery.returned = Some(at);
+                    } else {
+                        delivery.killed = Some(at);
+                    }
                     self.schedule(handle, at.plus(settle_ns));
                 }
             }
@@ -69,6 +75,7 @@ impl Causality {
     pub(super) fn disconnected(&mut self, slot: u32, clean: bool, at: Timestamp) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         let will = conn.will.take().filter(|_| !clean);
+        conn.left |= clean;
         let unread = std::mem::take(&mut conn.unread);
         let (line, client_id, client, broker) =
             (conn.line.clone(), conn.client_id.clone(), conn.client, conn.broker);

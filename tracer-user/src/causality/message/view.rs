@@ -96,7 +96,7 @@ impl Causality {
         match &self.nodes.get(handle)?.detail.as_ref()?.what {
             What::Publish(publish) => Some(&publish.message.destination),
             What::Delivery(delivery) => Some(&delivery.message.destination),
-            What::Command(..) | What::Settle(_) | What::Receive(_) => None,
+            What::Command(..) | What::Settle(_) | What::Receive(_) | What::Request(_) => None,
         }
     }
 

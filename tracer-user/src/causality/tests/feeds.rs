@@ -88,6 +88,36 @@ fn a_subscription_begins_with_what_is_published_after_it() {
     assert_eq!(links(&world), Links { publishes: 3, deliveries: expected });
 }
 
+/// MQTT 5: two subscriptions with identifiers and one without; where a delivery names several, or none although all have one, any
+/// may be meant.
+#[test]
+fn subscriptions_with_identifiers_get_a_copy_each() {
+    let mut world = world(System::Mqtt);
+    world.subscribe_for("actuator", 100, "#", ONE);
+    world.subscribe_for("actuator", 120, "+", TWO);
+    world.subscribe("actuator", 130, "t");
+    publish(&mut world, 4);
+    let client = Feed::Client;
+    let order =
+        [(ONE, 0), (TWO, 0), (client, 0), (ONE, 1), (ONE, 2), (client, 1), (client, 2), (TWO, 1), (TWO, 2)];
+    let mut expected = Vec::new();
+    for (at, (feed, number)) in (0..).map(|index| 1200 + 30 * index).zip(order) {
+        world.op("actuator", 1, at, false, through(feed));
+        world.back("actuator", 1, at + 20);
+        expected.push((at, number));
+    }
+    assert_eq!(links(&world), Links { publishes: 4, deliveries: sure(&expected) });
+    let mut world = self::world(System::Mqtt);
+    publish(&mut world, 2);
+    world.subscribe_for("actuator", 1100, "#", ONE);
+    // With another identifier it is another subscription.
+    world.subscribe_for("actuator", 1110, "#", TWO);
+    world.publish("sensor", 1, 1150, "t", "on");
+    world.op("actuator", 1, 1200, false, through(client));
+    world.back("actuator", 1, 1220);
+    assert_eq!(links(&world), Links { publishes: 3, deliveries: sure(&[(1200, 2)]) });
+}
+
 /// Redis: a channel, and a pattern that covers it.
 #[test]
 fn a_channel_and_a_pattern_get_a_copy_each() {

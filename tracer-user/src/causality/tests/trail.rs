@@ -235,6 +235,25 @@ fn process_killed_in_the_middle() {
 }
 
 #[test]
+fn who_said_good_bye_was_not_killed() {
+    let mut world = World::new();
+    world.publish("sensor", 1, 1000, "t", "go");
+    world.deliver("actuator", 1, 1100, "t", "go");
+    world.op("actuator", 1, 1200, true, OpKind::Disconnect { clean: true });
+    world.command("actuator", 1, (1300, 1400), "GO", "OK");
+    world.gone("actuator", 1500);
+    check(
+        &world,
+        &expect![[r#"
+            publish t [sensor] 1000..1020
+              broker t [broker] 1010..1100 tcp-position+fingerprint 0.99
+              process t [actuator] 1110..1500 tcp-position+fingerprint 0.99
+                peripheral.execute CMD [actuator] 1300..1400 thread 0.97
+        "#]],
+    );
+}
+
+#[test]
 fn never_settled_nor_returned_ends_with_the_hold_time() {
     let mut world = World::new();
     world.publish("sensor", 1, 1000, "t", "go");

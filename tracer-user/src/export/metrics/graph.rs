@@ -126,6 +126,7 @@ impl ServiceGraph {
             | Subject::Broker(_)
             | Subject::Receive(_)
             | Subject::Settle(_)
+            | Subject::Request(_)
             | Subject::Encrypted { .. } => return,
         }
         self.stage.set_held(self.held as u64);

@@ -44,6 +44,7 @@ impl<'a> Key<'a> {
             Subject::Process(message, dispatch) => (4 + u8::from(dispatch.is_some()), Self::message(message)),
             Subject::Receive(message) => (6, Self::message(message)),
             Subject::Settle(message) => (7, Self::message(message)),
+            Subject::Request(message) => (9, Self::message(message)),
             Subject::Encrypted { system, server } => (8, [*system, &**server, "", "", ""]),
         };
         let error = match &span.status {
@@ -273,7 +274,7 @@ impl SpanMetrics {
                 series.durations.push(self.process_duration.of(operation));
                 series.dispatch = dispatch.map(|_| self.dispatch_latency.of(route(message)));
             }
-            Subject::Receive(message) | Subject::Settle(message) => {
+            Subject::Receive(message) | Subject::Settle(message) | Subject::Request(message) => {
                 series.durations.push(self.operation_duration.of(operation_labels(span, message)));
             }
         }

@@ -118,7 +118,8 @@ fn subject(subject: &Subject, span: &Span, out: &mut impl Attributes) {
         | Subject::Broker(subject)
         | Subject::Process(subject, _)
         | Subject::Receive(subject)
-        | Subject::Settle(subject) => message(subject, span, out),
+        | Subject::Settle(subject)
+        | Subject::Request(subject) => message(subject, span, out),
         Subject::Encrypted { system, server } => {
             out.text(attribute::MESSAGING_SYSTEM, system);
             broker(server, out);
@@ -151,10 +152,14 @@ fn message(subject: &MessageSubject, span: &Span, out: &mut impl Attributes) {
     out.text(attribute::MESSAGING_SYSTEM, subject.system);
     if let Some((name, kind)) = operation(span) {
         out.text(attribute::MESSAGING_OPERATION_NAME, &name);
-        out.text(attribute::MESSAGING_OPERATION_TYPE, kind);
+        if !kind.is_empty() {
+            out.text(attribute::MESSAGING_OPERATION_TYPE, kind);
+        }
     }
-    out.text(attribute::MESSAGING_DESTINATION_NAME, &subject.destination);
-    if !matches!(span.subject, Subject::Receive(_) | Subject::Settle(_)) {
+    if !subject.destination.is_empty() {
+        out.text(attribute::MESSAGING_DESTINATION_NAME, &subject.destination);
+    }
+    if !matches!(span.subject, Subject::Receive(_) | Subject::Settle(_) | Subject::Request(_)) {
         out.int(attribute::MESSAGING_MESSAGE_BODY_SIZE, i64::try_from(subject.body_size).unwrap_or(i64::MAX));
     }
     broker(&subject.server, out);
@@ -171,7 +176,7 @@ fn broker(place: &str, out: &mut impl Attributes) {
     }
 }
 
-/// `messaging.operation.name` and `.type`; none for the broker's own time.
+/// `messaging.operation.name` and `.type`, which may be empty; none for the broker's own time.
 pub(crate) fn operation(span: &Span) -> Option<(Cow<'_, str>, &'static str)> {
     Some(match &span.subject {
         Subject::Publish(_) => ("publish".into(), "send"),
@@ -179,6 +184,8 @@ pub(crate) fn operation(span: &Span) -> Option<(Cow<'_, str>, &'static str)> {
         Subject::Receive(_) => ("receive".into(), "receive"),
         // `ack {destination}` and its like: the span is named after the command.
         Subject::Settle(_) => (span.name.split(' ').next().unwrap_or_default().into(), "settle"),
+        // None of OpenTelemetry's types.
+        Subject::Request(_) => (span.name.split(' ').next().unwrap_or_default().into(), ""),
         Subject::Broker(_) | Subject::Device { .. } | Subject::Encrypted { .. } => return None,
     })
 }

@@ -36,6 +36,8 @@ pub(super) struct Known {
     pub(super) untouched: [bool; 2],
     /// What is seen of it from outside, if it is encrypted.
     pub(super) encrypted: Option<Encrypted>,
+    /// The peer has ended it: nothing that comes yet is of its protocol.
+    ended: bool,
 }
 
 impl End {
@@ -150,6 +152,9 @@ impl Engine {
     ) {
         let Some(known) = self.connections.get_mut(&end) else { return };
         known.used = capture.at.end;
+        if known.ended {
+            return;
+        }
         known.pending &= capture.result <= 0;
         // The broker's own reads end nobody's handling.
         let broker = known.connection.role() == Some(Role::Server);
@@ -164,7 +169,11 @@ impl Engine {
         }
         if capture.result == 0 && direction == Direction::Inward {
             // The peer is gone; so is what it had under way.
-            self.close(end, capture.at.end, capture.tid);
+            if known.encrypted.is_some() {
+                self.finish(end, capture.at.end, capture.tid);
+            } else {
+                self.close(end, capture.at.end, capture.tid);
+            }
             return;
         }
         let Some(chunk) = chunk.filter(|_| capture.result > 0) else { return };
@@ -185,6 +194,12 @@ impl Engine {
     }
 
     fn ensure(&mut self, end: End, socket: SocketEnd, process: ProcessKey, at: Timestamp, from_start: bool) {
+        let is_over =
+            |known: &Known| known.ended && (from_start || known.socket.connection() != socket.connection());
+        // Another connection has its place: its close was not seen.
+        if self.connections.get(&end).is_some_and(is_over) {
+            self.close(end, at, 0);
+        }
         if let Some(known) = self.connections.get_mut(&end) {
             // A socket that was connected under our eyes learns its own address only now.
             let same =
@@ -223,6 +238,7 @@ impl Engine {
             from_start,
             untouched: [from_start; 2],
             encrypted: None,
+            ended: false,
         };
         if let Some(previous) = self.connections.insert(end, known) {
             self.totals.proto.add(&previous.connection.counts());
@@ -260,11 +276,24 @@ impl Engine {
         self.settings.brokers.iter().find(|(known, _)| *known == port).map(|(_, system)| *system)
     }
 
+    /// The peer has ended an encrypted connection. What the library says to that (`close_notify`) still belongs to it, and would
+    /// be taken for a connection that is joined in the middle.
+    fn finish(&mut self, end: End, at: Timestamp, tid: u32) {
+        self.end_sessions(end);
+        if let Some(known) = self.connections.get_mut(&end) {
+            known.connection.close(at, tid, &mut self.ops);
+            known.ended = true;
+            self.pass_ops();
+        }
+    }
+
     pub(super) fn close(&mut self, end: End, at: Timestamp, tid: u32) {
         self.end_sessions(end);
         if let Some(mut known) = self.connections.remove(&end) {
             self.report_encrypted(&known, end.pid);
-            known.connection.close(at, tid, &mut self.ops);
+            if !known.ended {
+                known.connection.close(at, tid, &mut self.ops);
+            }
             self.totals.proto.add(&known.connection.counts());
             self.pass_ops();
         }

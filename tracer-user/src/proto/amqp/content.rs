@@ -34,6 +34,8 @@ pub(super) enum What {
     Deliver {
         destination: Arc<str>,
         published_as: Option<Arc<str>>,
+        exchange: Arc<str>,
+        queue: Option<Arc<str>>,
         /// That of the queue, if it is known.
         feed: Feed,
         key: Arc<str>,

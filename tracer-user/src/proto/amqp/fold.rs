@@ -12,12 +12,7 @@ use super::method::{Delivery, Method};
 use super::properties::Properties;
 use super::wire::{END, Frame, HEADER, Kind, OVERHEAD, Opening};
 use super::{Amqp, Phase, method, reply};
-use crate::model::command::Value;
-use crate::model::op::{Feed, Message, Op, OpKind, Scope};
-use crate::model::payload::Payload;
-use crate::names::attribute::{
-    MESSAGING_CONVERSATION_ID, RABBITMQ_DELIVERY_TAG, RABBITMQ_REDELIVERED, RABBITMQ_ROUTING_KEY,
-};
+use crate::model::op::{Feed, Op, OpKind, Scope};
 use crate::proto::{FrameView, Unusable};
 
 /// What a publish is called by that names neither an exchange nor a key, as OpenTelemetry's conventions have it.
@@ -30,6 +25,9 @@ impl Amqp {
             self.contents.torn(view.to_server);
             self.channels.torn(view.to_server);
             self.ledger.torn();
+            if !view.to_server {
+                self.topology.torn();
+            }
         }
         if !view.to_server {
             self.heard = self.heard.max(view.at.end);
@@ -86,6 +84,7 @@ impl Amqp {
         out: &mut Vec<Op>,
     ) -> Result<(), Unusable> {
         let channel = frame.channel;
+        self.topology(view, channel, payload, frame.size, out);
         // A message that was not completed is no more.
         drop(self.contents.take(channel, view.to_server));
         let method = match Method::read(payload, frame.size) {
@@ -103,7 +102,12 @@ impl Amqp {
             | Method::TuneOk { .. }
             | Method::OpenOk
             | Method::Close { .. }
-            | Method::ChannelClose { .. } => self.connection(view, channel, &method, out),
+            | Method::ChannelClose { .. } => {
+                self.connection(view, channel, &method, out);
+                if !view.to_server && matches!(method, Method::Close { .. } | Method::ChannelClose { .. }) {
+                    self.refuses(view, channel, payload, out);
+                }
+            }
             Method::Publish { .. } | Method::Deliver(_) | Method::GetOk(_) | Method::Return { .. } => {
                 if let Some(what) = self.content(view, channel, method) {
                     self.contents.put(Open::new(view, channel, what));
@@ -121,6 +125,7 @@ impl Amqp {
             Method::ChannelOpen | Method::ChannelCloseOk => {
                 self.contents.forget(channel);
                 self.channels.forget(channel);
+                self.topology.forget(channel, view.at.start);
                 self.ledger.close(channel, |_| ());
             }
             Method::ConfirmSelect | Method::TxSelect => self.channels.get(channel).count(),
@@ -237,6 +242,8 @@ impl Amqp {
         What::Deliver {
             destination,
             published_as,
+            exchange: self.names.share(exchange),
+            queue,
             feed,
             key: self.names.share(key),
             tag,
@@ -352,51 +359,6 @@ impl Amqp {
         Ok(())
     }
 
-    /// A message got a frame; with its last one it is an op.
-    fn go_on(&mut self, view: &FrameView<'_>, open: Open, out: &mut Vec<Op>) {
-        if !open.is_complete() {
-            return self.contents.put(open);
-        }
-        let channel = open.channel;
-        let (what, properties, body, stretch) = open.finish();
-        let kind = match what {
-            What::Publish { destination, key, id, mandatory } => {
-                if let (Some(id), true) = (id, mandatory) {
-                    self.ledger.mandatory(id, &destination, body.size);
-                }
-                let attributes = attributes(key, None, properties.correlation.as_ref());
-                OpKind::Publish(Box::new(Message {
-                    destination,
-                    settle_id: id,
-                    needs_settle: id.is_some(),
-                    attributes,
-                    ..message(properties, body)
-                }))
-            }
-            What::Deliver { destination, published_as, feed, key, tag, redelivered, needs_settle } => {
-                let attributes = attributes(key, Some((tag, redelivered)), properties.correlation.as_ref());
-                OpKind::Deliver(Box::new(Message {
-                    destination,
-                    published_as,
-                    feed,
-                    settle_id: Some(ledger::id(channel, tag)),
-                    redelivered,
-                    needs_settle,
-                    attributes,
-                    ..message(properties, body)
-                }))
-            }
-            What::Return { destination, error } => {
-                let error = Cow::Borrowed(error);
-                match self.ledger.returned(channel, &destination, body.size) {
-                    Some(id) => OpKind::PublishSettled { id, error: Some(error), given: None },
-                    None => OpKind::Error { kind: error },
-                }
-            }
-        };
-        out.push(view.op_of(&stretch, self.client_id.as_ref(), kind));
-    }
-
     /// `exchange:key:queue`, without what is empty and without a queue that is called like the key.
     pub(super) fn destination(&mut self, exchange: &str, key: &str, queue: &str) -> Arc<str> {
         let queue = if queue == key { "" } else { queue };
@@ -412,30 +374,6 @@ impl Amqp {
         self.scratch = name;
         shared
     }
-}
-
-fn message(properties: Properties, body: Payload) -> Message {
-    Message { id: properties.id, body, headers: properties.headers, ..Message::default() }
-}
-
-/// `delivery`: tag, and whether it comes again.
-fn attributes(
-    key: Arc<str>,
-    delivery: Option<(u64, bool)>,
-    correlation: Option<&Arc<str>>,
-) -> Cow<'static, [(&'static str, Value)]> {
-    let mut attributes = Vec::with_capacity(4);
-    if !key.is_empty() {
-        attributes.push((RABBITMQ_ROUTING_KEY, Value::Shared(key)));
-    }
-    if let Some((tag, redelivered)) = delivery {
-        attributes.push((RABBITMQ_DELIVERY_TAG, Value::Int(i64::try_from(tag).unwrap_or(i64::MAX))));
-        attributes.push((RABBITMQ_REDELIVERED, Value::Bool(redelivered)));
-    }
-    if let Some(id) = correlation {
-        attributes.push((MESSAGING_CONVERSATION_ID, Value::Shared(Arc::clone(id))));
-    }
-    Cow::Owned(attributes)
 }
 
 /// Why a delivery is settled otherwise than handled.

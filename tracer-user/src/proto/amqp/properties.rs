@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::death::{Deaths, text_of};
 use super::wire::Reader;
 use crate::proto::Unusable;
 
@@ -29,6 +30,8 @@ pub(super) struct Properties {
     pub(super) headers: Vec<(Arc<str>, Arc<str>)>,
     /// Bytes in them.
     kept: usize,
+    /// If it was dead-lettered.
+    pub(super) deaths: Option<Box<Deaths>>,
 }
 
 impl Properties {
@@ -65,7 +68,17 @@ impl Properties {
         }
         if has(13) {
             let table = reader.nested()?;
-            fields(table, |name, value| self.header(name, value))?;
+            // What names the first death may come behind the deaths.
+            let mut deaths = None;
+            let read = fields(table, |name, value| match (name, value) {
+                (b"x-death", Value::List(list)) => deaths = Some(list),
+                (name, value) => self.header(name, value),
+            });
+            if let Some(list) = deaths {
+                // Of what was cut, what was captured still counts.
+                let _ = self.deaths.get_or_insert_default().read(list);
+            }
+            read?;
         }
         for bit in [12, 11] {
             if has(bit) {
@@ -101,6 +114,11 @@ impl Properties {
     }
 
     fn header(&mut self, name: &[u8], value: Value<'_>) {
+        match name {
+            b"x-first-death-queue" => self.deaths.get_or_insert_default().first_queue = text_of(&value),
+            b"x-first-death-reason" => self.deaths.get_or_insert_default().first_reason = text_of(&value),
+            _ => {}
+        }
         let Ok(name) = std::str::from_utf8(name) else { return };
         if !carries_context(name) {
             return;
@@ -113,7 +131,7 @@ impl Properties {
             }
             Value::Int(number) => self.keep(name, &number.to_string()),
             Value::Bool(set) => self.keep(name, if set { "true" } else { "false" }),
-            Value::Other => {}
+            Value::List(_) | Value::Table(_) | Value::Other => {}
         }
     }
 
@@ -144,15 +162,30 @@ fn carries_context(name: &str) -> bool {
 }
 
 /// A field's value.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone)]
 pub(super) enum Value<'a> {
     /// A long string, or bytes.
     Text(&'a [u8]),
     /// Any whole number, a timestamp.
     Int(i64),
     Bool(bool),
-    /// A fraction, nothing, or a table or array, which is stepped over.
+    List(Reader<'a>),
+    Table(Reader<'a>),
+    /// A fraction or nothing.
     Other,
+}
+
+impl std::fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.debug_tuple("Text").field(text).finish(),
+            Self::Int(number) => f.debug_tuple("Int").field(number).finish(),
+            Self::Bool(set) => f.debug_tuple("Bool").field(set).finish(),
+            Self::List(_) => f.write_str("List"),
+            Self::Table(_) => f.write_str("Table"),
+            Self::Other => f.write_str("Other"),
+        }
+    }
 }
 
 /// Shows each field of a table to `each`. What lies in tables and arrays in it is not looked at.
@@ -175,7 +208,7 @@ pub(super) fn fields<'a>(
 }
 
 /// Types as RabbitMQ and its clients write them, which is not in all letters as section 4.2.1 has them.
-fn value<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Unusable> {
+pub(super) fn value<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Unusable> {
     Ok(match reader.u8()? {
         b't' => Value::Bool(reader.u8()? != 0),
         b'b' => Value::Int(i8::from_be_bytes([reader.u8()?]).into()),
@@ -200,10 +233,8 @@ fn value<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Unusable> {
             Value::Other
         }
         b'V' => Value::Other,
-        b'A' | b'F' => {
-            reader.nested()?;
-            Value::Other
-        }
+        b'A' => Value::List(reader.nested()?),
+        b'F' => Value::Table(reader.nested()?),
         _ => return Err(Unusable::Malformed),
     })
 }

@@ -9,6 +9,7 @@ use crate::proto::testing::Bench;
 mod build;
 mod properties;
 mod recorded;
+mod topology;
 mod wire;
 
 use build::*;
@@ -211,16 +212,17 @@ fn queues_have_names() {
     check(
         &mut bench,
         expect![[r#"
-        client > 5008+100 30..30..31 dev1 connect
-        client < 1056+13 70..70..71 dev1 connected
-        client > 5177+21 120..120..121 dev1 subscribe ["amq.gen-1"]
-        client < 1134+64 140..140..141 dev1 deliver ex:k:amq.gen-1 id=281474976710657 as=ex:k settle b"1" 1/1
-        client < 1198+61 170..170..171 dev1 deliver ex:k:other id=281474976710658 as=ex:k b"2" 1/1
-        client < 1272+60 200..200..201 dev1 deliver ex:fourth id=281474976710659 as=ex settle b"3" 1/1
-        client < 1332+65 210..210..211 dev1 deliver ex:k id=281474976710660 again settle b"4" 1/1
-        client < 1397+20 220..220..221 dev1 error consumer_cancelled
-        30 frames
-    "#]],
+            client > 5008+100 30..30..31 dev1 connect
+            client < 1056+13 70..70..71 dev1 connected
+            client > 5157+20 100..110..111 dev1 queue.declare amq.gen-1
+            client > 5177+21 120..120..121 dev1 subscribe ["amq.gen-1"]
+            client < 1134+64 140..140..141 dev1 deliver ex:k:amq.gen-1 id=281474976710657 as=ex:k settle b"1" 1/1
+            client < 1198+61 170..170..171 dev1 deliver ex:k:other id=281474976710658 as=ex:k b"2" 1/1
+            client < 1272+60 200..200..201 dev1 deliver ex:fourth id=281474976710659 as=ex settle b"3" 1/1
+            client < 1332+65 210..210..211 dev1 deliver ex:k id=281474976710660 again settle b"4" 1/1
+            client < 1397+20 220..220..221 dev1 error consumer_cancelled
+            30 frames
+        "#]],
     );
 }
 
@@ -253,18 +255,20 @@ fn errors_have_names() {
     check(
         &mut bench,
         expect![[r#"
-        client > 5008+100 30..30..31 dev1 connect
-        client < 1056+13 70..70..71 dev1 connected
-        client > 5170+56 110..110..111 dev1 publish missing:k id=281474976710657 settle b"1" 1/1
-        client > 5226+49 120..120..121 dev1 publish k id=281474976710658 settle b"2" 1/1
-        client < 1085+22 130..130..131 dev1 error NOT_FOUND
-        client < 1085+22 130..130..131 dev1 settled 281474976710657 error=NOT_FOUND
-        client < 1085+22 130..130..131 dev1 settled 281474976710658 error=NOT_FOUND
-        client > 5300+49 160..160..161 dev1 publish k b"3" 1/1
-        client < 1107+22 170..170..171 dev1 error CONNECTION_FORCED
-        client > 5361+0 190..190..190 dev1 disconnect clean=false
-        24 frames
-    "#]],
+            client > 5008+100 30..30..31 dev1 connect
+            client < 1056+13 70..70..71 dev1 connected
+            client > 5170+56 110..110..111 dev1 publish missing:k id=281474976710657 settle b"1" 1/1
+            client > 5226+49 120..120..121 dev1 publish k id=281474976710658 settle b"2" 1/1
+            client < 1085+22 130..130..131 dev1 error NOT_FOUND
+            client < 1085+22 130..130..131 dev1 settled 281474976710657 error=NOT_FOUND
+            client < 1085+22 130..130..131 dev1 settled 281474976710658 error=NOT_FOUND
+            client < 1085+22 130..130..131 dev1 basic.publish  error=NOT_FOUND (why)
+            client > 5300+49 160..160..161 dev1 publish k b"3" 1/1
+            client < 1107+22 170..170..171 dev1 error CONNECTION_FORCED
+            client < 1107+22 170..170..171 dev1 basic.publish  error=CONNECTION_FORCED (why)
+            client > 5361+0 190..190..190 dev1 disconnect clean=false
+            24 frames
+        "#]],
     );
 }
 
@@ -275,10 +279,11 @@ fn refusals() {
     check(
         &mut bench,
         expect![[r#"
-        client > 5008+100 30..30..31 dev1 connect
-        client < 1036+22 40..40..41 dev1 connected error=ACCESS_REFUSED
-        4 frames
-    "#]],
+            client > 5008+100 30..30..31 dev1 connect
+            client < 1036+22 40..40..41 dev1 connected error=ACCESS_REFUSED
+            client < 1036+22 40..40..41 dev1 basic.publish  error=ACCESS_REFUSED (why)
+            4 frames
+        "#]],
     );
     // The server speaks another version.
     let mut bench = client();

@@ -2,6 +2,7 @@
 
 use super::{Connection, role, to_server};
 use crate::model::net::Direction;
+use crate::model::op::System;
 use crate::proto::websocket::{Begin, Recognised};
 use crate::proto::{Outcome, Trust, table};
 
@@ -33,19 +34,22 @@ impl Connection {
                     || header.len < len && header.weight > 1)
             })
         };
+        // The protocols that have a binding to WebSockets.
+        let carried = hint.map(|hint| matches!(hint, System::Mqtt | System::Nats));
         let told = self.role.map(|role| to_server(role, direction));
         let from_start = self.from_start;
         let side = self.side(direction);
-        let (offset, begin, reverse, to_server, carrier) = match side.recognise(told, from_start, is_frame) {
-            Recognised::No => return true,
-            Recognised::Perhaps => return closing || side.stream.is_full(),
-            Recognised::Upgrade { to_server } => {
-                (0, Begin::Upgrade, Begin::Upgrade, to_server, Carrier::WebSocket)
-            }
-            Recognised::Frame { offset, to_server } => {
-                (offset, Begin::Frame, Begin::Anywhere, to_server, Carrier::LooksLikeWebSocket)
-            }
-        };
+        let (offset, begin, reverse, to_server, carrier) =
+            match side.recognise(told, from_start, carried, is_frame) {
+                Recognised::No => return true,
+                Recognised::Perhaps => return closing || side.stream.is_full(),
+                Recognised::Upgrade { to_server } => {
+                    (0, Begin::Upgrade, Begin::Upgrade, to_server, Carrier::WebSocket)
+                }
+                Recognised::Frame { offset, to_server } => {
+                    (offset, Begin::Frame, Begin::Anywhere, to_server, Carrier::LooksLikeWebSocket)
+                }
+            };
         self.counts.skipped_bytes = self.counts.skipped_bytes.saturating_add(offset);
         self.side(direction).enter(offset, begin);
         self.side(direction.reverse()).enter(0, reverse);

@@ -5,6 +5,7 @@ use expect_test::{Expect, expect};
 use super::*;
 use crate::proto::testing::{Bench, hex};
 
+mod compressed;
 mod properties;
 mod websocket;
 

@@ -58,7 +58,8 @@ impl Mqtt {
                 let filters: Vec<_> =
                     subscribe.filters.iter().map(|(filter, _)| self.topics.share(filter)).collect();
                 self.subscriptions.subscribe(&subscribe, &filters);
-                OpKind::Subscribe { filters, feed: Feed::Client }
+                let feed = subscribe.subscription.map_or(Feed::Client, |id| Feed::Subscription(id.into()));
+                OpKind::Subscribe { filters, feed }
             }
             Packet::Suback { id, codes } => {
                 self.subscriptions.answered(id, codes);

@@ -36,7 +36,8 @@ pub(super) struct Subscriptions {
 pub(super) struct Through {
     /// The shared subscription, if it came through no other one.
     pub(super) group: Option<Arc<str>>,
-    /// Which copy it is from: that of the shared subscription, else the client's.
+    /// Which copy it is from: that of the shared subscription, that of the subscription with the identifier that it names, else the
+    /// client's.
     pub(super) feed: Feed,
     /// Whether RETAIN is the publisher's flag, for all that is known.
     pub(super) as_published: bool,
@@ -101,17 +102,22 @@ impl Subscriptions {
             named.is_none_or(|id| subscription.id == Some(id)) && covers(plain(&subscription.filter), topic)
         };
         let mut covering = self.known.iter().filter(covers);
-        let Some(first) = covering.next() else { return Through::default() };
+        let own = named.map_or(Feed::Client, |id| Feed::Subscription(id.into()));
+        let Some(first) = covering.next() else { return Through { feed: own, ..Through::default() } };
         let (mut alone, mut as_published) = (true, first.options.retain_as_published);
         for other in covering {
             alone = false;
             as_published |= other.options.retain_as_published;
         }
         // An identifier says which one it was; else it could be one that is not known.
-        let alone = alone && (self.complete || named.is_some());
-        let group = first.share.clone().filter(|_| alone);
-        // A shared subscription is known by its name and its filter (section 4.8.2).
-        let feed = group.as_ref().map_or(Feed::Client, |_| Feed::shared(first.filter.as_bytes()));
+        let group = first.share.clone().filter(|_| alone && (self.complete || named.is_some()));
+        let feed = match group {
+            // A shared subscription is known by its name and its filter (section 4.8.2).
+            Some(_) => Feed::shared(first.filter.as_bytes()),
+            // Several subscriptions may have one identifier (section 3.8.2.1.2), each with a copy.
+            None if alone => own,
+            None => Feed::Client,
+        };
         Through { group, feed, as_published }
     }
 }
@@ -188,6 +194,23 @@ mod tests {
         assert_eq!(group(&known, "a/x", &[7, 8]), None);
         assert_eq!(group(&known, "a/x", &[9]), None);
         assert_eq!(group(&known, "a/x", &[]), None);
+    }
+
+    #[test]
+    fn an_identifier_of_one_subscription_names_a_copy() {
+        let mut known = Subscriptions::default();
+        known.connected(false);
+        subscribe(&mut known, 1, Some(7), &["a/+"]);
+        subscribe(&mut known, 2, Some(8), &["a/#", "a/x"]);
+        subscribe(&mut known, 3, Some(9), &["$share/g/a/#"]);
+        let feed = |topic: &str, ids: &[u32]| known.through(topic, ids.iter().copied()).feed;
+        assert_eq!(feed("a/x", &[7]), Feed::Subscription(7));
+        assert_eq!(feed("a/y", &[8]), Feed::Subscription(8));
+        assert_eq!(feed("a/x", &[8]), Feed::Client, "a copy for each of two");
+        assert_eq!(feed("a/x", &[7, 8]), Feed::Client);
+        assert_eq!(feed("a/x", &[]), Feed::Client);
+        assert_eq!(feed("a/x", &[9]), Feed::shared(b"$share/g/a/#"));
+        assert_eq!(feed("b", &[10]), Feed::Subscription(10), "whatever it covers");
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Side {
     pub(in crate::proto) fn count(&self, counts: &mut Counts) {
         counts.stream.add(self.wire().counts());
         if let Some(tunnel) = &self.tunnel {
-            counts.stream.cut_bytes += self.stream.counts().cut_bytes;
+            counts.stream.cut_bytes += self.stream.counts().cut_bytes.saturating_add(tunnel.counts.cut_bytes);
             counts.compressed_bytes = counts.compressed_bytes.saturating_add(tunnel.counts.compressed_bytes);
             counts.skipped_bytes = counts.skipped_bytes.saturating_add(tunnel.counts.skipped_bytes);
         }
@@ -67,9 +67,10 @@ impl Side {
         &self,
         to_server: Option<bool>,
         from_start: bool,
+        carried: Option<bool>,
         is_frame: impl Fn(&[u8], u64, bool) -> bool,
     ) -> Recognised {
-        recognise(&self.stream, to_server, !(from_start && self.virgin), is_frame)
+        recognise(&self.stream, to_server, !(from_start && self.virgin), carried, is_frame)
     }
 
     /// From here on the protocol's bytes are in a WebSocket, which begins `offset` bytes behind the read point.

@@ -10,6 +10,8 @@ const CONTROL_MAX: u64 = 125;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) kind: Kind,
+    /// Whether the message ends with it.
+    pub(super) fin: bool,
     /// Bytes of the head.
     pub(super) size: u64,
     /// Bytes of the payload.
@@ -87,7 +89,7 @@ impl Frame {
                 _ => return Head::NeedMore,
             },
         };
-        Head::Frame(Self { kind, size: size as u64, len, mask })
+        Head::Frame(Self { kind, fin, size: size as u64, len, mask })
     }
 
     /// Bytes of the whole frame.

@@ -235,6 +235,10 @@ impl Assembly {
         self.partial.is_some()
     }
 
+    pub(super) fn missing(&self) -> u64 {
+        self.partial.as_ref().map_or(0, |partial| partial.len.saturating_sub(partial.got))
+    }
+
     pub(super) fn available(&self) -> u64 {
         self.size
     }

@@ -43,6 +43,9 @@ fn pika_with_confirms() {
     let expected = &expect![[r#"
         >8+332 connect
         <524+13 connected
+        >389+31 exchange.declare plant
+        >420+25 queue.declare hall1
+        >445+38 queue.bind plant:temp.#:hall1
         >496+231 publish plant:temp.a id=281474976710657 named=m-1 settle b"21.5" 4/4
         <615+21 settled 281474976710657
         >727+44 publish hall1 id=281474976710658 settle b"" 0/0
@@ -53,12 +56,14 @@ fn pika_with_confirms() {
         >854+21 ack [281474976710657]
         <989+54 deliver hall1 id=281474976710658 b"" 0/0
         <1056+62 error NOT_FOUND
+        >917+27 queue.declare missing error=NOT_FOUND (NOT_FOUND - no queue 'missing' in vhost '/')
         >956+34 disconnect clean=true"#]];
     expected.assert_eq(&heard(System::Rabbitmq, Role::Client, &calls).join("\n"));
     assert_same_however_split(System::Rabbitmq, &calls);
     // The third came back; if that was missed, or that publishes are confirmed, its confirm is like any other.
     let others = |op: &str| (!op.ends_with(" settled 281474976710659")).then(|| forgotten(op));
-    assert_recovers_but(System::Rabbitmq, &calls, 1, others);
+    // An answer that was missed costs its request.
+    assert_recovers_but(System::Rabbitmq, &calls, 3, others);
 }
 
 #[test]
@@ -68,25 +73,26 @@ fn pika_that_consumes() {
         // Of what was not seen to come, an acknowledgement of all says nothing.
         1,
         &expect![[r#"
-        >8+332 connect
-        <524+13 connected
-        >446+32 subscribe ["hall2"]
-        >478+163 publish hall2 b"one" 3/3
-        >641+163 publish hall2 b"two" 3/3
-        >804+9176 publish hall2 b"xxxxxxxxxxxxxxxx" 9000/9000
-        >9980+164 publish hall2 b"four" 4/4
-        >10144+164 publish hall2 b"five" 4/4
-        <626+176 deliver hall2 id=281474976710657 settle b"one" 3/3
-        <802+176 deliver hall2 id=281474976710658 settle b"two" 3/3
-        <978+9189 deliver hall2 id=281474976710659 settle b"xxxxxxxxxxxxxxxx" 9000/9000
-        >10308+21 reject [281474976710657] error=requeued
-        <10167+177 deliver hall2 id=281474976710660 settle b"four" 4/4
-        <10344+177 deliver hall2 id=281474976710661 settle b"five" 4/4
-        >10329+21 ack [281474976710658, 281474976710659, 281474976710660]
-        >10350+21 nack [281474976710661] error=rejected
-        <10521+176 deliver hall2 id=281474976710662 again settle b"one" 3/3
-        >10371+21 ack [281474976710662]
-        >10480+34 disconnect clean=true"#]],
+            >8+332 connect
+            <524+13 connected
+            >402+25 queue.declare hall2
+            >446+32 subscribe ["hall2"]
+            >478+163 publish hall2 b"one" 3/3
+            >641+163 publish hall2 b"two" 3/3
+            >804+9176 publish hall2 b"xxxxxxxxxxxxxxxx" 9000/9000
+            >9980+164 publish hall2 b"four" 4/4
+            >10144+164 publish hall2 b"five" 4/4
+            <626+176 deliver hall2 id=281474976710657 settle b"one" 3/3
+            <802+176 deliver hall2 id=281474976710658 settle b"two" 3/3
+            <978+9189 deliver hall2 id=281474976710659 settle b"xxxxxxxxxxxxxxxx" 9000/9000
+            >10308+21 reject [281474976710657] error=requeued
+            <10167+177 deliver hall2 id=281474976710660 settle b"four" 4/4
+            <10344+177 deliver hall2 id=281474976710661 settle b"five" 4/4
+            >10329+21 ack [281474976710658, 281474976710659, 281474976710660]
+            >10350+21 nack [281474976710661] error=rejected
+            <10521+176 deliver hall2 id=281474976710662 again settle b"one" 3/3
+            >10371+21 ack [281474976710662]
+            >10480+34 disconnect clean=true"#]],
     );
 }
 
@@ -96,6 +102,7 @@ fn pika_with_transactions() {
     let expected = &expect![[r#"
         >8+327 connect
         <524+13 connected
+        >384+20 queue.declare amq.gen-QQC9scndgpa0NaV4UU0_mw
         >416+55 publish nowhere id=281474976710657 settle b"1" 1/1
         >471+55 publish nowhere id=281474976710658 settle b"2" 1/1
         <616+12 settled 281474976710657
@@ -105,6 +112,7 @@ fn pika_with_transactions() {
         >605+58 publish missing:key id=281474976710660 settle b"4" 1/1
         <640+65 error NOT_FOUND
         <640+65#1 settled 281474976710660 error=NOT_FOUND
+        <640+65#4294967295 basic.publish  error=NOT_FOUND (NOT_FOUND - no exchange 'missing' in vhost '/')
         >687+34 disconnect clean=true"#]];
     expected.assert_eq(&heard(System::Rabbitmq, Role::Client, &calls).join("\n"));
     assert_same_however_split(System::Rabbitmq, &calls);
@@ -120,6 +128,7 @@ fn lapin() {
     let expected = &expect![[r#"
         >8+347 connect
         <524+13 connected
+        >417+25 queue.declare hall3
         >455+31 subscribe ["hall3"]
         >486+57 publish hall3 id=562949953421313 named=m0 settle b"n0" 2/2
         >543+57 publish hall3 id=562949953421314 named=m1 settle b"n1" 2/2

@@ -8,13 +8,15 @@ use crate::model::op::OpKind;
 use crate::proto::testing::{meaning, recording};
 use crate::track::stream::HELD_SEGMENTS;
 
-const ASKS: &[u8] = b"GET /mqtt HTTP/1.1\r\nHost: broker\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+pub(super) const ASKS: &[u8] =
+    b"GET /mqtt HTTP/1.1\r\nHost: broker\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: AAAA\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
-const AGREES: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+pub(super) const AGREES: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Accept: BBBB\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
 
 /// A frame.
-fn frame(first: u8, masked: bool, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(first: u8, masked: bool, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     let mask = if masked { 0x80 } else { 0 };
     match payload.len() {
@@ -43,7 +45,7 @@ fn framed(packet: &str, masked: bool) -> Vec<u8> {
     frame(0x82, masked, &hex(packet))
 }
 
-fn upgraded(mut bench: Bench) -> Bench {
+pub(super) fn upgraded(mut bench: Bench) -> Bench {
     let client = bench.connection.role() == Some(Role::Client);
     if client {
         bench.put(ASKS).get(AGREES);
@@ -80,15 +82,6 @@ fn a_conversation_in_frames() {
     );
     let counts = bench.connection.counts();
     assert_eq!((counts.invalid, counts.skipped_bytes, counts.resyncs), (0, 0, 0));
-}
-
-#[test]
-fn what_is_compressed_is_counted() {
-    let mut bench = upgraded(Bench::client());
-    bench.put(&frame(0xc2, true, &[7; 20])).get(&frame(0xc2, false, &[7; 200]));
-    bench.get(&frame(0x42, false, &[7; 10])).get(&frame(0x80, false, &[7; 10])).close();
-    let counts = bench.connection.counts();
-    assert_eq!((bench.ops.len(), counts.compressed_bytes), (0, 240));
 }
 
 #[test]
@@ -216,7 +209,7 @@ fn bodies_over_the_capture_limit_in_frames() {
 }
 
 /// The payloads of a recorded conversation, each way.
-fn payloads() -> Vec<(bool, Vec<u8>)> {
+pub(super) fn payloads() -> Vec<(bool, Vec<u8>)> {
     recording(include_str!("../../mqtt/recordings/paho_v5.txt"))
 }
 

@@ -1,4 +1,4 @@
-//! Conversations of real clients with Mosquitto 2.0.11.
+//! Conversations of real clients with Mosquitto 2.0.11, and with RabbitMQ 3.10.8 where WebSockets are compressed.
 
 use expect_test::{Expect, expect};
 
@@ -259,4 +259,58 @@ fn what_goes_through_the_broker_with_a_message() {
         }
         assert_eq!(seen, 2);
     }
+}
+
+/// What was said in compressed messages that refer to a lost one is lost with it; of that nothing is made up.
+#[test]
+fn compressed_websockets() {
+    check(
+        include_str!("../recordings/go_websocket_compressed_pub.txt"),
+        usize::MAX / 2,
+        &expect![[r#"
+        >293+47 connect
+        <260+6 connected
+        >352+53 publish plant/pump id=1 settle b"pub-000000 ....." 60/60
+        >417+54 publish plant/pump id=2 settle b"pub-000001 ....." 60/60
+        >483+55 publish plant/pump id=3 settle b"pub-000002 ....." 60/60
+        >550+55 publish plant/pump id=4 settle b"pub-000003 ....." 60/60
+        >617+56 publish plant/pump id=5 settle b"pub-000004 ....." 60/60
+        >685+56 publish plant/pump id=6 settle b"pub-000005 ....." 60/60
+        >753+60 publish plant/pump id=7 settle b"pub-000006 ....." 3000/3000
+        >825+51 publish plant/pump id=8 settle b"pub-000007 ....." 30/30
+        <268+6 settled 1
+        <276+5 settled 2
+        <283+5 settled 3
+        <290+5 settled 4
+        <297+5 settled 5
+        <304+5 settled 6
+        <311+5 settled 7
+        <318+5 settled 8
+        >888+26 disconnect clean=true"#]],
+    );
+    check(
+        include_str!("../recordings/go_websocket_compressed_sub.txt"),
+        usize::MAX / 2,
+        &expect![[r#"
+        >293+47 connect
+        <260+6 connected
+        >352+44 subscribe ["plant/#"]
+        <277+28 deliver plant/pump id=1 settle b"pub-000000 ....." 60/60
+        <307+11 deliver plant/pump id=2 settle b"pub-000001 ....." 60/60
+        <320+11 deliver plant/pump id=3 settle b"pub-000002 ....." 60/60
+        <333+11 deliver plant/pump id=4 settle b"pub-000003 ....." 60/60
+        <346+11 deliver plant/pump id=5 settle b"pub-000004 ....." 60/60
+        <359+11 deliver plant/pump id=6 settle b"pub-000005 ....." 60/60
+        <372+34 deliver plant/pump id=7 settle b"pub-000006 ....." 3000/3000
+        <408+15 deliver plant/pump id=8 settle b"pub-000007 ....." 30/30
+        >408+28 ack [1]
+        >448+28 ack [2]
+        >488+28 ack [3]
+        >528+28 ack [4]
+        >568+28 ack [5]
+        >608+28 ack [6]
+        >648+28 ack [7]
+        >688+28 ack [8]
+        >728+26 disconnect clean=true"#]],
+    );
 }
