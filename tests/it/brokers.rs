@@ -12,8 +12,10 @@ mod mqtt_ws;
 mod nats;
 mod redis;
 mod runs;
+mod shares;
 mod site;
 mod tools;
+mod transactions;
 
 use std::path::Path;
 
@@ -70,7 +72,7 @@ pub(crate) struct Route {
     delivered_late: &'static str,
     /// How many subscribers get each message.
     subscribers: usize,
-    /// Whether subscribers settle what they receive: those in Rust, those in Python.
+    /// Whether subscribers settle what they receive: those in Rust, the others.
     settles: [bool; 2],
     /// The attribute with the id that the subscriber's log has, and how that is written there: `{id}` is what the log has.
     id: Option<(&'static str, &'static str)>,

@@ -39,7 +39,7 @@ pub use self::counts::Counts;
 use self::conn::{Conns, PlaceKey};
 use self::given::Given;
 use self::hop::{Topics, Unsettled};
-use self::message::{Owner, SettleKey, Uncommitted};
+use self::message::{Owner, SettleKey, Transactions, Uncommitted};
 use self::nearly::Nearly;
 use self::node::{Handle, Nodes};
 use self::order::{Event, Order};
@@ -95,6 +95,8 @@ pub struct Causality {
     settles: HashMap<(Owner, u64), SettleKey>,
     /// Deliveries of logs that were not committed.
     uncommitted: Uncommitted,
+    /// Transactions that have not ended.
+    transactions: Transactions,
     /// Publishes by the identity that the broker gave them.
     given: Given,
     due: Nearly<(Timestamp, u64), Handle>,
@@ -122,6 +124,7 @@ impl Causality {
             publishes: HashMap::new(),
             settles: HashMap::new(),
             uncommitted: Uncommitted::default(),
+            transactions: Transactions::default(),
             given: Given::default(),
             due: Nearly::default(),
             scheduled: 0,

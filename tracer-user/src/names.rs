@@ -84,6 +84,8 @@ pub mod attribute {
     pub const MESSAGING_MESSAGE_BODY_SIZE: &str = "messaging.message.body.size";
     /// OpenTelemetry messaging.
     pub const MESSAGING_CLIENT_ID: &str = "messaging.client.id";
+    /// OpenTelemetry messaging: the consumer group, queue group or shared subscription through which a message was delivered.
+    pub const MESSAGING_CONSUMER_GROUP_NAME: &str = "messaging.consumer.group.name";
     /// OpenTelemetry messaging.
     pub const MESSAGING_BATCH_MESSAGE_COUNT: &str = "messaging.batch.message_count";
     /// OpenTelemetry messaging.
@@ -96,6 +98,10 @@ pub mod attribute {
     pub const MESSAGING_KAFKA_OFFSET: &str = "messaging.kafka.offset";
     /// Of a delivery: messages in its partition behind it, when the broker sent it.
     pub const KAFKA_LAG: &str = "iotrail.kafka.lag";
+    /// Of a delivery to a share group: how often the message has been delivered to it by then, this time included.
+    pub const KAFKA_DELIVERY_COUNT: &str = "iotrail.kafka.delivery_count";
+    /// Of a publish: the transaction that it is part of, as its producer calls it (`transactional.id`).
+    pub const KAFKA_TRANSACTION: &str = "iotrail.kafka.transaction";
     /// MQTT quality of service, 0 to 2.
     pub const MQTT_QOS: &str = "iotrail.mqtt.qos";
     /// MQTT retained flag.

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use tracer_tests::broker::{Certificates, Kafka};
+use tracer_tests::broker::{Certificates, Kafka, jars};
 
 use super::runs::{
-    self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, in_the_traffic, one_side, refused,
+    self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, in_the_traffic, in_the_traffic_of,
+    one_side, refused,
 };
 use super::site::Library;
 use super::{PLAIN, Protocol, Route, Started};
@@ -40,6 +41,21 @@ static LATE: [Route; 4] = [
     Route { name: "third", ..OFFSET },
     Route { name: "fourth", ..OFFSET },
 ];
+/// For every pair of libraries with Kafka's own. A machine in Java each is enough.
+static WITH_JAVA: [Route; 5] = [
+    Route { name: "fifth", subscribers: 1, ..OFFSET },
+    Route { name: "sixth", subscribers: 1, ..OFFSET },
+    Route { name: "seventh", subscribers: 1, ..OFFSET },
+    Route { name: "eighth", subscribers: 1, ..OFFSET },
+    Route { name: "ninth", subscribers: 1, ..OFFSET },
+];
+const JAVA_PAIRS: [(Library, Library); 5] = [
+    (Library::Java, Library::Java),
+    (Library::Java, Library::Rust),
+    (Library::Java, Library::Python),
+    (Library::Rust, Library::Java),
+    (Library::Python, Library::Java),
+];
 static COMPRESSED: [Route; 4] = [
     Route { name: "gzip", ways: ["gzip", ""], ..OFFSET },
     Route { name: "lz4", ways: ["lz4", ""], ..OFFSET },
@@ -51,6 +67,14 @@ fn start(folder: &Path, tls: Option<&Certificates>) -> Started {
     let broker = Kafka::start(folder, tls).expect("Kafka starts");
     let (pid, port, tls_port) = (broker.process.pid(), broker.port, broker.tls_port);
     Started { pid, _broker: Box::new(broker), port, tls_port }
+}
+
+/// Whether there are Kafka's own programs; says so if not.
+pub(super) fn has_java() -> bool {
+    if jars().is_none() {
+        eprintln!("Maven cannot be reached: Kafka's own clients are not tested");
+    }
+    jars().is_some()
 }
 
 #[test]
@@ -79,13 +103,50 @@ fn attached_in_the_middle() {
 }
 
 #[test]
+fn attached_in_the_middle_at_the_broker() {
+    in_the_middle(&KAFKA, &LATE, Viewpoint::Broker, SLOW);
+}
+
+#[test]
+fn attached_in_the_middle_at_the_clients() {
+    in_the_middle(&KAFKA, &LATE, Viewpoint::Clients, SLOW);
+}
+
+#[test]
 fn attached_in_the_traffic() {
     in_the_traffic(&KAFKA, &LATE, Viewpoint::Both);
 }
 
 #[test]
 fn attached_in_the_traffic_at_the_broker() {
-    in_the_traffic(&KAFKA, &ROUTES, Viewpoint::Broker);
+    in_the_traffic(&KAFKA, &LATE, Viewpoint::Broker);
+}
+
+#[test]
+fn attached_in_the_traffic_at_the_clients() {
+    in_the_traffic(&KAFKA, &LATE, Viewpoint::Clients);
+}
+
+/// Those of Kafka's own clients and the others'.
+fn in_the_traffic_with_java(viewpoint: Viewpoint) {
+    if has_java() {
+        in_the_traffic_of(&KAFKA, &WITH_JAVA, &JAVA_PAIRS, viewpoint);
+    }
+}
+
+#[test]
+fn attached_in_the_traffic_of_java() {
+    in_the_traffic_with_java(Viewpoint::Both);
+}
+
+#[test]
+fn attached_in_the_traffic_of_java_at_the_broker() {
+    in_the_traffic_with_java(Viewpoint::Broker);
+}
+
+#[test]
+fn attached_in_the_traffic_of_java_at_the_clients() {
+    in_the_traffic_with_java(Viewpoint::Clients);
 }
 
 #[test]

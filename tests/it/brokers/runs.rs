@@ -1,7 +1,7 @@
 //! The runs that every way of every protocol goes through.
 
 use super::check::{Truth, head};
-use super::site::{Client, Entry, Library, Site};
+use super::site::{Client, Entry, JAVA, Library, Site};
 use super::{Protocol, Route};
 use crate::mqtt::check::Owner;
 use crate::support::{Outcome, Tracer};
@@ -95,7 +95,7 @@ impl Flow {
     pub(crate) fn tell(&self, truth: &mut Truth, from: usize, viewpoint: Viewpoint) {
         let Self { protocol, route, name, library, count, publisher, subscribers } = self;
         assert_eq!(publisher.log().len(), *count, "{name}: the publisher's own log");
-        let settles = route.settles[usize::from(*library == Library::Python)];
+        let settles = route.settles[usize::from(*library != Library::Rust)];
         let owner = |client: &Client| match viewpoint {
             Viewpoint::Broker => Owner::Remote(client.id.clone()),
             Viewpoint::Both | Viewpoint::Clients => Owner::Process(client.pid()),
@@ -137,7 +137,7 @@ pub(crate) fn start(site: &Site, viewpoint: Viewpoint) -> Tracer {
         Viewpoint::Both => {}
         // By name, so that it can begin before they do.
         Viewpoint::Clients => {
-            arguments.extend(["--comm", site.protocol.clients[0], "--comm", "python"]);
+            arguments.extend(["--comm", site.protocol.clients[0], "--comm", "python", "--comm", JAVA]);
             arguments.extend(site.protocol.go.iter().flat_map(|name| ["--comm", name]));
         }
         Viewpoint::Broker => arguments.extend(["--pid", &broker]),
@@ -271,6 +271,14 @@ pub(crate) fn refused(
     assert_eq!(crate::mqtt::check::destination(failed), destination);
 }
 
+/// Who publishes and who subscribes: every pair of the libraries that every protocol has clients on.
+pub(crate) const PAIRS: [(Library, Library); 4] = [
+    (Library::Rust, Library::Rust),
+    (Library::Python, Library::Rust),
+    (Library::Rust, Library::Python),
+    (Library::Python, Library::Python),
+];
+
 /// Every route as seen from one side, attached to connections that are there: half of the messages go before the tracer comes.
 pub(crate) fn in_the_middle(
     protocol: &'static Protocol,
@@ -278,13 +286,20 @@ pub(crate) fn in_the_middle(
     viewpoint: Viewpoint,
     load: Load,
 ) {
+    in_the_middle_of(protocol, routes, &PAIRS, viewpoint, load);
+}
+
+/// The same with these clients, a pair for each route.
+pub(crate) fn in_the_middle_of(
+    protocol: &'static Protocol,
+    routes: &'static [Route],
+    pairs: &[(Library, Library)],
+    viewpoint: Viewpoint,
+    load: Load,
+) {
     let site = Site::new(protocol);
-    let library = |number: usize| if number.is_multiple_of(2) { Library::Rust } else { Library::Python };
-    let mut flows: Vec<Flow> = routes
-        .iter()
-        .enumerate()
-        .map(|(number, route)| Flow::start(&site, route, library(number), library(number / 2), load))
-        .collect();
+    let make = |(route, (from, to)): (_, &(Library, Library))| Flow::start(&site, route, *from, *to, load);
+    let mut flows: Vec<Flow> = routes.iter().zip(pairs.iter().cycle()).map(make).collect();
     let half = load.count / 2;
     flows.iter_mut().for_each(|flow| flow.half(half));
     let tracer = start(&site, viewpoint);
@@ -303,10 +318,19 @@ pub(crate) fn in_the_middle(
 /// Every route as seen from one side, attached while messages go without a pause: from a few messages behind the first one
 /// that is seen, all are.
 pub(crate) fn in_the_traffic(protocol: &'static Protocol, routes: &'static [Route], viewpoint: Viewpoint) {
+    in_the_traffic_of(protocol, routes, &PAIRS, viewpoint);
+}
+
+/// The same with these clients, a pair for each route.
+pub(crate) fn in_the_traffic_of(
+    protocol: &'static Protocol,
+    routes: &'static [Route],
+    pairs: &[(Library, Library)],
+    viewpoint: Viewpoint,
+) {
     let site = Site::new(protocol);
-    let library = |number: usize| if number.is_multiple_of(2) { Library::Rust } else { Library::Python };
-    let make = |(number, route)| Flow::start(&site, route, library(number), library(number / 2), STEADY);
-    let mut flows: Vec<Flow> = routes.iter().enumerate().map(make).collect();
+    let make = |(route, (from, to)): (_, &(Library, Library))| Flow::start(&site, route, *from, *to, STEADY);
+    let mut flows: Vec<Flow> = routes.iter().zip(pairs.iter().cycle()).map(make).collect();
     for flow in &mut flows {
         flow.publisher.give(b"go on\ngo on\n");
     }
@@ -324,10 +348,18 @@ pub(crate) fn in_the_traffic(protocol: &'static Protocol, routes: &'static [Rout
     for flow in &flows {
         let log = flow.publisher.log();
         let first = log.iter().position(|entry| published.contains(&entry.head)).expect("some are seen");
-        assert!((1..STEADY.count / 2).contains(&first), "{}: attached in the middle, at {first}", flow.name);
+        // On a busy machine a tracer takes some seconds to begin.
+        assert!(
+            (1..STEADY.count / 4 * 3).contains(&first),
+            "{}: attached in the middle, at {first}",
+            flow.name
+        );
         flow.tell(&mut truth, first, viewpoint);
-        // From the clients alone order is told by pauses; on a busy machine few are longer than an answer takes.
-        let few = if viewpoint == Viewpoint::Clients { BUSY } else { protocol.asked_before };
+        // From the clients alone order is told by pauses; on a busy machine few are longer than an answer takes. Kafka's own
+        // clients call topics by numbers, until they ask again which is which.
+        let late = viewpoint == Viewpoint::Clients
+            || pairs.iter().any(|(from, to)| [from, to].contains(&&Library::Java));
+        let few = if late { BUSY } else { protocol.asked_before };
         truth.excuse(&log[..first + few]);
     }
     truth.check(&outcome);

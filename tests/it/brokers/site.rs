@@ -9,7 +9,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use tracer_tests::broker::Certificates;
+use tracer_tests::broker::{Certificates, java};
 use tracer_tests::process::Running;
 
 use super::{Protocol, Started};
@@ -17,6 +17,9 @@ use crate::support::Folder;
 
 /// How long anything may take that is not measured: much may be going on on this machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What the client in Java is called.
+pub(crate) const JAVA: &str = "client_java";
 
 /// A broker and a folder for everybody's logs.
 pub(crate) struct Site {
@@ -52,6 +55,8 @@ pub(crate) enum Library {
     Rust,
     Python,
     Go,
+    /// Kafka's own.
+    Java,
 }
 
 impl Site {
@@ -134,7 +139,23 @@ impl Site {
                 let name = self.protocol.go.expect("there is a client in Go");
                 Command::new(Path::new(&variable("IOTRAIL_GO_CLIENTS")).join(name))
             }
+            Library::Java => self.java(),
         }
+    }
+
+    /// The client in Java, under a name that is not the broker's.
+    fn java(&self) -> Command {
+        let own = java("96m").expect("there are Kafka's jars");
+        let program = self.path().join(JAVA);
+        let machine = which("java").expect("there is Java");
+        if let Err(err) = std::os::unix::fs::symlink(machine, &program) {
+            assert_eq!(err.kind(), std::io::ErrorKind::AlreadyExists, "{err}");
+        }
+        let mut command = Command::new(program);
+        command.args(own.get_args());
+        command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn");
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/ClientKafka.java"));
+        command
     }
 
     /// Starts any program that keeps such a log on its standard output.
@@ -155,6 +176,12 @@ impl Drop for Site {
             eprintln!("all logs are in {}", self.folder.path().display());
         }
     }
+}
+
+/// Where a program is.
+fn which(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 fn variable(name: &str) -> std::ffi::OsString {

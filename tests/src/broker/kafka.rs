@@ -101,7 +101,8 @@ impl Kafka {
              group.initial.rebalance.delay.ms=0\n\
              offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
              transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
-             transaction.state.log.num.partitions=1\nshare.coordinator.state.topic.replication.factor=1\n",
+             transaction.state.log.num.partitions=1\nshare.coordinator.state.topic.replication.factor=1\n\
+             share.coordinator.state.topic.min.isr=1\nshare.coordinator.state.topic.num.partitions=1\n",
             folder.join("data").display()
         );
         let path = folder.join("server.properties");
@@ -109,6 +110,8 @@ impl Kafka {
         let output = java("256m")?
             .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c"])
             .arg(&path)
+            // Share groups have to be asked for in 4.1.
+            .args(["--feature", "share.version=1"])
             .stdin(Stdio::null())
             .output()
             .context("cannot start java")?;

@@ -22,7 +22,7 @@ impl Causality {
         while let Some(((at, _), handle)) = self.due.pop_if(|&(at, _)| at <= watermark) {
             // An entry that was scheduled anew since is void.
             let is_due = self.nodes.detail_mut(handle).is_some_and(|detail| detail.due == Some(at));
-            if is_due && !self.still_unread(handle, at, watermark) {
+            if is_due && !self.still_unread(handle, at, watermark) && !self.still_open(handle, watermark) {
                 self.emit(handle, out);
             }
         }

@@ -4,10 +4,12 @@ mod batch;
 mod end;
 mod request;
 mod settle;
+mod transaction;
 mod view;
 
 pub(super) use self::batch::{Batches, Together, Uncommitted};
 pub(super) use self::settle::{Owner, SettleKey};
+pub(super) use self::transaction::Transactions;
 use super::Causality;
 use super::confidence::Proof;
 use super::conn::Conn;
@@ -50,8 +52,14 @@ impl Causality {
             OpKind::Request { name, message, error } => {
                 self.requested(&op, slot, view, name, message, error);
             }
-            OpKind::Commit { group: _, upto, error } => {
+            OpKind::Commit { group: _, upto, error: None, transaction: Some(name) } => {
+                self.committed_within(op, slot, view, upto, name);
+            }
+            OpKind::Commit { group: _, upto, error, transaction: _ } => {
                 self.committed(&op, slot, view, &upto, refusal(error));
+            }
+            OpKind::TransactionEnded { name, committed } => {
+                self.transaction_ended(&op, slot, &name, committed);
             }
             OpKind::Connect { will } => {
                 self.counts.control += 1;
@@ -110,6 +118,7 @@ impl Causality {
         // An answer may come that nobody can tell beforehand (NATS: a publish to a stream looks like a request to a program).
         // It is taken if it comes soon, and waited for where others came.
         let settle_id = message.settle_id;
+        let transaction = message.transaction.clone();
         message.needs_settle |=
             settle_id.is_some() && self.topics.acknowledges(conn.broker, &message.destination);
         let sender = sender.and_then(|key| self.processes.get_mut(key)).map(|proc| proc.process.clone());
@@ -132,6 +141,7 @@ impl Causality {
             answered: None,
             error: None,
             will: None,
+            open_until: None,
         };
         let detail = Detail {
             parent: causes.parent,
@@ -153,6 +163,9 @@ impl Causality {
             self.publishes.insert((subscriber, id), handle);
         }
         self.schedule(handle, end.plus(wait).plus(self.settings.settle_ns));
+        if let Some(name) = transaction {
+            self.published_within(slot, handle, end, name);
+        }
         if is_client {
             self.client_published(op, handle);
             self.send(slot, handle, op.last_enter);

@@ -76,6 +76,8 @@ pub(super) struct Publish {
     pub(super) error: Option<Status>,
     /// Whether it is a last will, and if so whether anybody received it.
     pub(super) will: Option<bool>,
+    /// Until when the end of its transaction is waited for.
+    pub(super) open_until: Option<Timestamp>,
 }
 
 /// A delivery and its handling.

@@ -8,5 +8,6 @@ mod laws;
 mod logs;
 mod requests;
 mod trail;
+mod transactions;
 mod version5;
 mod world;

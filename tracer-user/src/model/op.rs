@@ -167,6 +167,8 @@ pub struct Message {
     pub scope: Scope,
     /// Where it lies in a log, of deliveries.
     pub position: Option<Position>,
+    /// Of a publish: the transaction that it is part of, by the name that its producer gives it. See [`OpKind::TransactionEnded`].
+    pub transaction: Option<Arc<str>>,
     /// Of a delivery that came with others as the answer to one request, where they do not share their bytes (NATS's pulls): what
     /// [`OpKind::Received`] will call them, unless it turns out to have come alone.
     pub batch: Option<u64>,
@@ -250,6 +252,16 @@ pub enum OpKind {
         upto: Vec<Committed>,
         /// Low-cardinality name of the reason, if the broker refused.
         error: Option<Cow<'static, str>>,
+        /// The transaction that it is part of: it holds if that is committed.
+        transaction: Option<Arc<str>>,
+    },
+    /// The broker has ended a producer's transaction: its publishes, on whatever connection, count from now on, or never will. The
+    /// next one may have the same name.
+    TransactionEnded {
+        /// [`Message::transaction`].
+        name: Arc<str>,
+        /// Whether they count.
+        committed: bool,
     },
     /// A client subscribes.
     Subscribe {

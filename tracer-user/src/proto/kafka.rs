@@ -18,9 +18,11 @@ mod legacy;
 mod message;
 mod produce;
 mod records;
+mod share;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod transaction;
 mod wire;
 
 use std::sync::Arc;

@@ -167,13 +167,15 @@ pub(crate) fn meaning(kind: &OpKind) -> String {
             format!("settled {id}{given}{}", error(e))
         }
         OpKind::Received { count, .. } => format!("received {count}"),
-        OpKind::Commit { group, upto, error: e } => {
+        OpKind::Commit { group, upto, error: e, transaction } => {
             let upto = upto.iter().fold(String::new(), |mut text, part| {
                 let _ = write!(text, " {}/{}@{}", part.destination, part.next.partition, part.next.offset);
                 text
             });
-            format!("commit {group}{upto}{}", error(e))
+            let within = transaction.as_ref().map_or(String::new(), |name| format!(" within {name}"));
+            format!("commit {group}{upto}{within}{}", error(e))
         }
+        OpKind::TransactionEnded { name, committed } => format!("ended {name} committed={committed}"),
         OpKind::Deliver(m) => format!("deliver {}", message(m)),
         OpKind::Settle { name, ids, scope, error: e } => {
             let scope = match scope {

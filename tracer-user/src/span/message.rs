@@ -134,6 +134,11 @@ fn base(
     {
         attributes.push((attribute::MESSAGING_CLIENT_ID, Value::Shared(id.clone())));
     }
+    if let Some(group) = &message.group
+        && family.kind != SpanKind::Internal
+    {
+        attributes.push((attribute::MESSAGING_CONSUMER_GROUP_NAME, Value::Shared(group.clone())));
+    }
     if seen.from_broker {
         attributes.push((attribute::VIEWPOINT, Value::Text(Cow::Borrowed("broker"))));
     }

@@ -34,7 +34,8 @@ const BROKERS: [(&str, &str, &str); 6] = [
     ("mvn", "maven", "fetches Apache Kafka for tests and benchmarks"),
 ];
 /// Clients for the tests, likewise.
-const CLIENTS: [(&str, &str, &str); 2] = [
+const CLIENTS: [(&str, &str, &str); 3] = [
+    ("javac", "default-jdk-headless", "compiles a Kafka client for the tests"),
     ("kcat", "kcat", "a Kafka client for the tests"),
     ("amqp-publish", "amqp-tools", "AMQP clients for the tests"),
 ];
@@ -159,12 +160,6 @@ fn natscli(workspace: &Workspace) -> Result<()> {
     cmd::quiet(workspace, "building NATS' command-line tool", "natscli", &mut go)?;
     fs::copy(folder.join("go.mod"), stamp).context("cannot write beside the tool")?;
     Ok(())
-}
-
-/// The newest, if there are several: Debian's is put beside.
-fn go() -> Command {
-    let own = Path::new("/usr/local/go/bin/go");
-    Command::new(if own.is_file() { own } else { Path::new("go") })
 }
 
 /// Builds the clients in Go, whose module says on which libraries.

@@ -128,7 +128,7 @@ impl Uncommitted {
 }
 
 impl Causality {
-    fn consumer(&self, slot: u32) -> Option<Consumer> {
+    pub(super) fn consumer(&self, slot: u32) -> Option<Consumer> {
         let conn = self.conns.get(slot)?;
         Some(match conn.client {
             Some(process) => Consumer::Process(process),

@@ -102,6 +102,7 @@ impl Causality {
             answered: None,
             error: None,
             will: Some(false),
+            open_until: None,
         };
         let what = What::Publish(publish);
         let detail = Detail { parent: None, remote_parent: None, links: Vec::new(), due: None, what };

@@ -9,7 +9,7 @@ use super::super::hop::Print;
 use super::super::node::{Detail, Handle, Settle, View, What};
 use crate::model::command::Status;
 use crate::model::net::Role;
-use crate::model::op::{Message, Op, Scope};
+use crate::model::op::{Message, Op, Scope, System};
 use crate::model::payload::Payload;
 use crate::model::span::Evidence;
 use crate::model::time::Timestamp;
@@ -125,6 +125,11 @@ impl Causality {
         error: Option<Status>,
     ) {
         let Some(conn) = self.conns.get(slot) else { return };
+        // Kafka's are told by their answers, which the broker sees first; the client's view is the better one.
+        if op.system == System::Kafka && op.viewpoint == Role::Server && conn.client.is_some() {
+            self.counts.control += 1;
+            return;
+        }
         let (owner, subscriber, serial) = (Owner::of(conn, scope), conn.subscriber, conn.serial);
         let both_seen = conn.broker_seen && conn.client.is_some();
         let mut settled = Vec::with_capacity(ids.len());

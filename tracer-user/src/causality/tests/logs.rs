@@ -33,7 +33,12 @@ fn record(offset: i64) -> OpKind {
 
 fn committed(offset: i64) -> OpKind {
     let next = Position { partition: 0, offset };
-    OpKind::Commit { group: "g".into(), upto: vec![Committed { destination: "t".into(), next }], error: None }
+    OpKind::Commit {
+        group: "g".into(),
+        upto: vec![Committed { destination: "t".into(), next }],
+        error: None,
+        transaction: None,
+    }
 }
 
 /// Equal bodies, fetched together and out of step with how they were sent: offsets tell them apart.

@@ -24,6 +24,9 @@ pub(super) mod key {
     pub(in super::super) const TXN_OFFSET_COMMIT: i16 = 28;
     pub(in super::super) const SASL_AUTHENTICATE: i16 = 36;
     pub(in super::super) const CONSUMER_GROUP_HEARTBEAT: i16 = 68;
+    pub(in super::super) const SHARE_GROUP_HEARTBEAT: i16 = 76;
+    pub(in super::super) const SHARE_FETCH: i16 = 78;
+    pub(in super::super) const SHARE_ACKNOWLEDGE: i16 = 79;
 }
 
 /// A kind of request.
@@ -122,8 +125,8 @@ static APIS: [Api; 93] = [
     api(0, 0),     // DescribeTopicPartitions
     api(1, 0),     // ShareGroupHeartbeat
     api(1, 0),     // ShareGroupDescribe
-    api(1, 0),     // ShareFetch
-    api(1, 0),     // ShareAcknowledge
+    api(2, 0),     // ShareFetch, of Kafka 4.2
+    api(2, 0),     // ShareAcknowledge, of Kafka 4.2
     api(0, 0),     // AddRaftVoter
     api(0, 0),     // RemoveRaftVoter
     api(0, 0),     // UpdateRaftVoter

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::share::Settled;
 use super::topics::Topic;
 use crate::model::op::Committed;
 use crate::proto::Stretch;
@@ -29,14 +30,36 @@ pub(super) enum What {
     /// ProduceRequest: where its messages went.
     Produce(Vec<Produced>),
     /// FetchRequest of a consumer, not of a broker that replicates.
-    Fetch,
-    /// OffsetCommitRequest and TxnOffsetCommitRequest.
-    Commit {
-        group: Arc<str>,
-        upto: Vec<(Topic, Committed)>,
-        /// Its bytes and times.
-        span: Stretch,
+    Fetch {
+        /// It wants what is committed only.
+        committed: bool,
     },
+    /// ShareFetchRequest and ShareAcknowledgeRequest.
+    Share(Box<Share>),
+    /// EndTxnRequest.
+    EndTransaction { name: Arc<str>, committed: bool },
+    /// OffsetCommitRequest and TxnOffsetCommitRequest.
+    Commit(Box<Commit>),
+}
+
+/// What a member of a share group settles.
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) group: Option<Arc<str>>,
+    pub(super) settled: Vec<Settled>,
+    /// The request's bytes and times.
+    pub(super) span: Stretch,
+}
+
+/// What a group wants to be held.
+#[derive(Debug)]
+pub(super) struct Commit {
+    pub(super) group: Arc<str>,
+    pub(super) upto: Vec<(Topic, Committed)>,
+    /// Of TxnOffsetCommitRequest: which one.
+    pub(super) transaction: Option<Arc<str>>,
+    /// The request's bytes and times.
+    pub(super) span: Stretch,
 }
 
 /// Messages of a ProduceRequest that went to one partition.
@@ -53,9 +76,10 @@ pub(super) struct Produced {
 impl What {
     fn partitions(&self) -> usize {
         match self {
-            Self::Plain | Self::Fetch => 0,
+            Self::Plain | Self::Fetch { .. } | Self::EndTransaction { .. } => 0,
             Self::Produce(produced) => produced.len(),
-            Self::Commit { upto, .. } => upto.len(),
+            Self::Commit(commit) => commit.upto.len(),
+            Self::Share(share) => share.settled.len(),
         }
     }
 }

@@ -214,9 +214,10 @@ fn throttled(api: i16) -> Option<i16> {
     match api {
         key::JOIN_GROUP => Some(2),
         key::SYNC_GROUP | key::HEARTBEAT | key::LEAVE_GROUP => Some(1),
-        key::CONSUMER_GROUP_HEARTBEAT | key::INIT_PRODUCER_ID | key::ADD_OFFSETS_TO_TXN | key::END_TXN => {
-            Some(0)
-        }
+        key::CONSUMER_GROUP_HEARTBEAT
+        | key::SHARE_GROUP_HEARTBEAT
+        | key::INIT_PRODUCER_ID
+        | key::ADD_OFFSETS_TO_TXN => Some(0),
         _ => None,
     }
 }

@@ -20,6 +20,9 @@ use crate::proto::Unusable;
 /// First version that names topics by their ids.
 const BY_ID: i16 = 13;
 
+/// Isolation level of a consumer that wants what is committed.
+const READ_COMMITTED: i8 = 1;
+
 /// Aborted transactions of one partition that are remembered while its records are read.
 const ABORTED: usize = 4096;
 
@@ -37,9 +40,7 @@ impl Kafka {
         if version >= 3 {
             reader.i32()?;
         }
-        if version >= 4 {
-            reader.i8()?;
-        }
+        let committed = version >= 4 && reader.i8()? == READ_COMMITTED;
         let (_session, epoch) = if version >= 7 { (reader.i32()?, reader.i32()?) } else { (0, -1) };
         // 0 begins a session, -1 is outside of one: both name every partition (KIP-227).
         if epoch <= 0 {
@@ -86,7 +87,7 @@ impl Kafka {
             Ok(()) | Err(Unusable::Cut) => {}
             Err(Unusable::Malformed) => return Err(Unusable::Malformed),
         }
-        Ok(if replica < 0 { What::Fetch } else { What::Plain })
+        Ok(if replica < 0 { What::Fetch { committed } } else { What::Plain })
     }
 
     /// Delivers.
@@ -94,6 +95,7 @@ impl Kafka {
         &mut self,
         frame: &mut Frame<'_, '_, '_>,
         version: i16,
+        committed: bool,
         reader: &mut Reader<'_>,
     ) -> Result<(), Unusable> {
         if version >= 1 {
@@ -107,7 +109,8 @@ impl Kafka {
         let group = self.group_of(frame.view);
         let mut budget = Budget::default();
         let mut count = 0;
-        let result = self.deliver(frame, version, group.as_ref(), reader, &mut budget, &mut count);
+        let result =
+            self.deliver(frame, (version, committed), group.as_ref(), reader, &mut budget, &mut count);
         frame.view.shortfall.add(budget.over, budget.cut);
         // Behind its deliveries, which a malformed end takes back.
         if count > 1 && result != Err(Unusable::Malformed) {
@@ -119,7 +122,7 @@ impl Kafka {
     fn deliver(
         &mut self,
         frame: &mut Frame<'_, '_, '_>,
-        version: i16,
+        (version, committed): (i16, bool),
         group: Option<&Arc<str>>,
         reader: &mut Reader<'_>,
         budget: &mut Budget,
@@ -133,7 +136,9 @@ impl Kafka {
                 let code = reader.i16()?;
                 frame.error(code);
                 let high_watermark = reader.i64()?;
-                reader.skip(if version >= 4 { 8 } else { 0 })?;
+                // The last stable offset is where the log ends for those who want what is committed.
+                let stable = if version >= 4 { reader.i64()? } else { -1 };
+                let end = if committed && stable >= 0 { stable } else { high_watermark };
                 reader.skip(if version >= 5 { 8 } else { 0 })?;
                 let mut aborted = Aborted::default();
                 if version >= 4 {
@@ -143,7 +148,9 @@ impl Kafka {
                 let records = reader.span()?;
                 if let Some(span) = records.filter(|span| span.at < span.end) {
                     let partition = Partition::new(Arc::clone(&name), index, &mut self.names);
-                    let wanted = self.positions.get(&topic, index).unwrap_or(0);
+                    let asked = self.positions.get(&topic, index);
+                    let wanted = asked.max(self.positions.delivered(&topic, index)).unwrap_or(0);
+                    let mut next = None;
                     let (names, client_id) = (&mut self.names, self.client_id.as_ref());
                     let (view, out) = (frame.view, &mut *frame.out);
                     let mut deliver = |item| {
@@ -153,6 +160,7 @@ impl Kafka {
                             return;
                         }
                         let offset = record.offset;
+                        next = offset.map(|offset| offset.saturating_add(1));
                         let mut message = partition.message(record, names);
                         message.group = group.cloned();
                         if let Some(offset) = offset {
@@ -169,7 +177,13 @@ impl Kafka {
                         out.push(view.op_of_part(*count, client_id, OpKind::Deliver(Box::new(message))));
                         *count = count.saturating_add(1);
                     };
-                    records::read(&frame.view.bytes, span, budget, &mut deliver)?;
+                    let read = records::read(&frame.view.bytes, span, budget, &mut deliver);
+                    // The broker looks where its log ends before it looks for records, and some may come between. librdkafka
+                    // then takes the end for what it waited for, lets the records go and asks once more; others take them.
+                    if let Some(next) = next.filter(|_| asked == Some(end)) {
+                        self.positions.doubt(&topic, index, next);
+                    }
+                    read?;
                 }
                 reader.tags()?;
             }

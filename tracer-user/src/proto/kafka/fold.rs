@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::api::{self, RequestHeader, key};
 use super::asked::{Asked, What};
+use super::transaction::end_response;
 use super::wire::Reader;
 use super::{Kafka, LENGTH, errors};
 use crate::model::net::Role;
@@ -98,6 +99,9 @@ impl Kafka {
             key::JOIN_GROUP => self.join_request(frame, &header, &mut reader),
             key::SYNC_GROUP | key::HEARTBEAT => self.member_request(frame, &mut reader),
             key::CONSUMER_GROUP_HEARTBEAT => self.consumer_heartbeat(frame, &header, &mut reader),
+            key::END_TXN => self.end_request(&mut reader),
+            key::SHARE_GROUP_HEARTBEAT => self.share_heartbeat(frame, &mut reader),
+            key::SHARE_FETCH | key::SHARE_ACKNOWLEDGE => self.share_request(frame, &header, &mut reader),
             key::API_VERSIONS => {
                 if !std::mem::replace(&mut self.greeted, true) {
                     frame.push(self.client_id.as_ref(), OpKind::Connect { will: None });
@@ -138,10 +142,10 @@ impl Kafka {
             What::Produce(produced) => {
                 self.produce_response(frame, (correlation, version), &produced, &mut reader)
             }
-            What::Fetch => self.fetch_response(frame, version, &mut reader),
-            What::Commit { group, upto, span } => {
-                self.commit_response(frame, (key, version), &group, upto, span, &mut reader)
-            }
+            What::Fetch { committed } => self.fetch_response(frame, version, committed, &mut reader),
+            What::Commit(commit) => self.commit_response(frame, (key, version), *commit, &mut reader),
+            What::Share(share) => self.share_response(frame, (key, version), &share, &mut reader),
+            What::EndTransaction { name, committed } => end_response(frame, name, committed, &mut reader),
             What::Plain => self.plain_response(frame, key, version, &mut reader),
         }
     }

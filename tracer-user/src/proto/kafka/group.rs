@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 
 use super::Kafka;
 use super::api::{RequestHeader, key};
-use super::asked::What;
+use super::asked::{Commit, What};
 use super::errors;
 use super::fold::Frame;
 use super::topics::Topic;
@@ -96,7 +96,7 @@ impl Kafka {
         Ok(What::Plain)
     }
 
-    fn subscribe(&mut self, frame: &mut Frame<'_, '_, '_>, filters: &[&str]) {
+    pub(super) fn subscribe(&mut self, frame: &mut Frame<'_, '_, '_>, filters: &[&str]) {
         let filters: Vec<Arc<str>> =
             filters.iter().take(FILTERS).map(|filter| self.names.share(filter)).collect();
         if filters == self.subscribed {
@@ -115,9 +115,7 @@ impl Kafka {
     ) -> Result<What, Unusable> {
         let version = header.version;
         let in_transaction = header.key == key::TXN_OFFSET_COMMIT;
-        if in_transaction {
-            reader.string()?;
-        }
+        let transaction = if in_transaction { Some(self.names.share(reader.string()?)) } else { None };
         let group = reader.string()?;
         self.joined(frame, group);
         // The producer's id and epoch.
@@ -147,7 +145,8 @@ impl Kafka {
             }
             reader.tags()?;
         }
-        Ok(What::Commit { group: self.names.share(group), upto, span: Stretch::of(frame.view) })
+        let (group, span) = (self.names.share(group), Stretch::of(frame.view));
+        Ok(What::Commit(Box::new(Commit { group, upto, transaction, span })))
     }
 
     /// OffsetCommitResponse and TxnOffsetCommitResponse: tells the commit, as the bytes of its request. What was refused is told
@@ -156,9 +155,7 @@ impl Kafka {
         &mut self,
         frame: &mut Frame<'_, '_, '_>,
         (api, version): (i16, i16),
-        group: &Arc<str>,
-        upto: Vec<(Topic, Committed)>,
-        span: Stretch,
+        Commit { group, upto, transaction, span }: Commit,
         reader: &mut Reader<'_>,
     ) -> Result<(), Unusable> {
         let in_transaction = api == key::TXN_OFFSET_COMMIT;
@@ -189,7 +186,8 @@ impl Kafka {
             if upto.is_empty() {
                 continue;
             }
-            let kind = OpKind::Commit { group: Arc::clone(group), upto, error: errors::name(code) };
+            let (group, transaction) = (Arc::clone(&group), transaction.clone());
+            let kind = OpKind::Commit { group, upto, error: errors::name(code), transaction };
             let mut op = frame.view.op_of(&span, self.client_id.as_ref(), kind);
             op.place.part = part;
             frame.out.push(op);

@@ -13,7 +13,9 @@ use super::message::Partition;
 use super::records::{self, Budget, Item};
 use super::topics::Topic;
 use super::wire::Reader;
+use crate::model::command::Value;
 use crate::model::op::OpKind;
+use crate::names::attribute::KAFKA_TRANSACTION;
 use crate::proto::Unusable;
 
 /// First version that names topics by their ids.
@@ -32,9 +34,8 @@ impl Kafka {
         header: &RequestHeader<'_>,
         reader: &mut Reader<'_>,
     ) -> Result<Option<What>, Unusable> {
-        if header.version >= 3 {
-            reader.text()?;
-        }
+        let transaction = if header.version >= 3 { reader.text()? } else { None };
+        let transaction = transaction.map(|name| self.names.share(name));
         let acks = reader.i16()?;
         if !(-1..=1).contains(&acks) {
             return Err(Unusable::Malformed);
@@ -43,7 +44,8 @@ impl Kafka {
         let mut produced = Vec::new();
         let mut budget = Budget::default();
         let published = (acks != 0).then_some(header.correlation);
-        let result = self.publish(frame, header.version, published, reader, &mut budget, &mut produced);
+        let result =
+            self.publish(frame, (header.version, published, transaction), reader, &mut budget, &mut produced);
         frame.view.shortfall.add(budget.over, budget.cut);
         match result {
             Err(Unusable::Cut) if !produced.is_empty() => {}
@@ -52,12 +54,11 @@ impl Kafka {
         Ok((acks != 0).then_some(What::Produce(produced)))
     }
 
-    /// `answered`: the request's number, if there will be a response.
+    /// `answered`: the request's number, if there will be a response; `transaction`: that which it is part of, if any.
     fn publish(
         &mut self,
         frame: &mut Frame<'_, '_, '_>,
-        version: i16,
-        answered: Option<i32>,
+        (version, answered, transaction): (i16, Option<i32>, Option<Arc<str>>),
         reader: &mut Reader<'_>,
         budget: &mut Budget,
         produced: &mut Vec<Produced>,
@@ -81,7 +82,13 @@ impl Kafka {
                 let mut publish = |item| {
                     // Clients send no markers.
                     let Item::Record(record) = item else { return };
+                    let transaction = transaction.clone().filter(|_| record.producer.is_some());
                     let mut message = partition.message(record, names);
+                    if let Some(name) = &transaction {
+                        let value = Value::Shared(Arc::clone(name));
+                        message.attributes.to_mut().push((KAFKA_TRANSACTION, value));
+                    }
+                    message.transaction = transaction;
                     message.settle_id = answered.map(|correlation| settle_id(correlation, part));
                     message.needs_settle = answered.is_some();
                     out.push(view.op_of_part(part, client_id, OpKind::Publish(Box::new(message))));

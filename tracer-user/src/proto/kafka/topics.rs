@@ -51,10 +51,23 @@ fn text(id: &TopicId) -> String {
     (0..22).map(digit).collect()
 }
 
+/// Partitions of which it is remembered that the last answer may have been let go. Brokers give such an answer now and then.
+const DOUBTED: usize = 256;
+
 /// What a consumer asked for last, partition by partition: a session's requests name only what has changed (KIP-227).
 #[derive(Debug, Default)]
 pub(super) struct Positions {
     known: HashMap<(Topic, i32), i64>,
+    doubted: HashMap<(Topic, i32), Doubt>,
+}
+
+/// An answer with records although it says that there are none yet from the position on that was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    /// Position that was asked for.
+    asked: i64,
+    /// The one behind its last record.
+    next: i64,
 }
 
 impl Positions {
@@ -66,7 +79,12 @@ impl Positions {
         if self.known.len() >= PARTITIONS {
             self.known.clear();
         }
-        self.known.insert((topic.clone(), partition), offset);
+        let key = (topic.clone(), partition);
+        // Who goes on has taken what there was.
+        if self.doubted.get(&key).is_some_and(|doubt| doubt.asked != offset) {
+            self.doubted.remove(&key);
+        }
+        self.known.insert(key, offset);
     }
 
     pub(super) fn forget(&mut self, topic: &Topic, partition: i32) {
@@ -76,6 +94,24 @@ impl Positions {
     /// Offset from which on the consumer wants messages, if it is known.
     pub(super) fn get(&self, topic: &Topic, partition: i32) -> Option<i64> {
         self.known.get(&(topic.clone(), partition)).copied()
+    }
+
+    /// The consumer may not have taken the records that it was sent, up to `next`, because the answer says that the log ends
+    /// where it asked from. If it asks for the same again, they are the same delivery.
+    pub(super) fn doubt(&mut self, topic: &Topic, partition: i32, next: i64) {
+        let Some(asked) = self.get(topic, partition) else { return };
+        if self.doubted.len() >= DOUBTED {
+            self.doubted.clear();
+        }
+        self.doubted.insert((topic.clone(), partition), Doubt { asked, next });
+    }
+
+    /// Offset before which records that come now were delivered before, if the last answer was in doubt and was asked for again.
+    pub(super) fn delivered(&mut self, topic: &Topic, partition: i32) -> Option<i64> {
+        if self.doubted.is_empty() {
+            return None;
+        }
+        self.doubted.remove(&(topic.clone(), partition)).map(|doubt| doubt.next)
     }
 }
 
@@ -100,6 +136,11 @@ mod tests {
         }
         assert!(positions.known.len() <= PARTITIONS);
         assert_eq!(positions.get(&topic, 19_999), Some(7));
+        for partition in 0..1000 {
+            positions.set(&topic, partition, 7);
+            positions.doubt(&topic, partition, 8);
+        }
+        assert!(positions.doubted.len() <= DOUBTED);
         positions.forget(&topic, 19_999);
         assert_eq!(positions.get(&topic, 19_999), None);
     }

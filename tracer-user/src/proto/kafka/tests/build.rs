@@ -41,16 +41,31 @@ pub(super) fn produced(correlation: i32, error: i16, base: i64) -> Vec<u8> {
 
 /// FetchRequest v4 of one partition from `offset` on.
 pub(super) fn fetch(correlation: i32, offset: i64) -> Vec<u8> {
-    let head = [&(-1i32).to_be_bytes()[..], &[0; 12], &[0]].concat();
+    fetch_as(correlation, 0, offset)
+}
+
+/// The same; `isolation` 1 wants what is committed only.
+pub(super) fn fetch_as(correlation: i32, isolation: u8, offset: i64) -> Vec<u8> {
+    let head = [&(-1i32).to_be_bytes()[..], &[0; 12], &[isolation]].concat();
     let topic = [&1i32.to_be_bytes()[..], &string("t"), &1i32.to_be_bytes(), &0i32.to_be_bytes()].concat();
     request(1, 4, correlation, &[&head[..], &topic, &offset.to_be_bytes(), &[0, 0, 16, 0]].concat())
 }
 
 /// FetchResponse v4 to that, with aborted transactions (producer, first offset).
 pub(super) fn fetched(correlation: i32, aborted: &[(i64, i64)], records: &[u8]) -> Vec<u8> {
+    fetched_at(correlation, [100, 100], aborted, records)
+}
+
+/// The same from a log with this high watermark and last stable offset.
+pub(super) fn fetched_at(
+    correlation: i32,
+    ends: [i64; 2],
+    aborted: &[(i64, i64)],
+    records: &[u8],
+) -> Vec<u8> {
     let head =
         [&[0; 4][..], &1i32.to_be_bytes(), &string("t"), &1i32.to_be_bytes(), &0i32.to_be_bytes()].concat();
-    let mut body = [&head[..], &[0, 0], &100i64.to_be_bytes(), &100i64.to_be_bytes()].concat();
+    let mut body = [&head[..], &[0, 0], &ends[0].to_be_bytes(), &ends[1].to_be_bytes()].concat();
     body.extend((aborted.len() as i32).to_be_bytes());
     for (producer, first) in aborted {
         body.extend([producer.to_be_bytes(), first.to_be_bytes()].concat());

@@ -111,7 +111,7 @@ proptest! {
     /// A true conversation with some bytes changed: no panic, bounded, and the same however it is cut.
     #[test]
     fn changed_bytes_are_survived(
-        which in 0usize..4,
+        which in 0usize..6,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..6),
         step in 1usize..2000,
     ) {
@@ -120,6 +120,8 @@ proptest! {
             include_str!("../recordings/java_classic.1.txt"),
             include_str!("../recordings/librdkafka_read_committed.txt"),
             include_str!("../recordings/java_session.2.txt"),
+            include_str!("../recordings/java_share.2.txt"),
+            include_str!("../recordings/java_copy.2.txt"),
         ][which];
         let mut calls = recording(text);
         for (call, byte, value) in changes {

@@ -19,7 +19,7 @@ fn check(text: &str, lost: usize, expected: &Expect) {
 }
 
 /// What a program does on its connections, from both ends.
-fn together(texts: &[&str], expected: &Expect) {
+pub(super) fn together(texts: &[&str], expected: &Expect) {
     let [client, broker] = [Role::Client, Role::Server].map(|role| {
         let memory = Arc::new(Memory::default());
         let mut lines = Vec::new();
@@ -320,6 +320,22 @@ fn librdkafka_middle() {
     );
 }
 
+/// The broker's answer has a record and says that there is none yet: librdkafka lets it go and asks again.
+#[test]
+fn librdkafka_again() {
+    together(
+        &[include_str!("../recordings/librdkafka_again.txt")],
+        &expect![[r#"
+        connect
+        connected
+        deliver kr12 named=kr12 0:9320 at=0@9320 b"kr12-pub-009320 " 24/24 destination.partition.id=Shared("0") kafka.offset=Int(9320)
+        deliver kr12 named=kr12 0:9321 at=0@9321 b"kr12-pub-009321 " 24/24 destination.partition.id=Shared("0") kafka.offset=Int(9321) iotrail.kafka.lag=Int(2)
+        deliver kr12 named=kr12 0:9322 at=0@9322 b"kr12-pub-009322 " 24/24 destination.partition.id=Shared("0") kafka.offset=Int(9322) iotrail.kafka.lag=Int(1)
+        deliver kr12 named=kr12 0:9323 at=0@9323 b"kr12-pub-009323 " 24/24 destination.partition.id=Shared("0") kafka.offset=Int(9323) iotrail.kafka.lag=Int(0)
+        received 3"#]],
+    );
+}
+
 #[test]
 fn java_classic() {
     together(
@@ -524,12 +540,14 @@ fn java_transactions() {
     together(
         &[include_str!("../recordings/java_transactions.txt")],
         &expect![[r#"
-        connect
-        connected
-        publish txn id=25769803776 settle b"java kept" 9/9 destination.partition.id=Shared("0") kafka.message.key=Shared("k")
-        settled 25769803776 given=txn 0:7
-        commit txg jav/0@7
-        publish txn id=42949672960 settle b"java aborted" 12/12 destination.partition.id=Shared("0") kafka.message.key=Shared("k")
-        settled 42949672960 given=txn 0:9"#]],
+            connect
+            connected
+            publish txn id=25769803776 settle b"java kept" 9/9 destination.partition.id=Shared("0") kafka.message.key=Shared("k") iotrail.kafka.transaction=Shared("jtx1")
+            settled 25769803776 given=txn 0:7
+            commit txg jav/0@7 within jtx1
+            ended jtx1 committed=true
+            publish txn id=42949672960 settle b"java aborted" 12/12 destination.partition.id=Shared("0") kafka.message.key=Shared("k") iotrail.kafka.transaction=Shared("jtx1")
+            settled 42949672960 given=txn 0:9
+            ended jtx1 committed=false"#]],
     );
 }

@@ -79,87 +79,87 @@ fn kafka_4_1() {
     check(
         include_str!("../recordings/versions_4_1.txt"),
         &expect![[r#"
-        0,1,2,3,4,5,6,7,8,9,10,11,12,13 Metadata
-            error UNKNOWN_TOPIC_OR_PARTITION
-        3,4,5,6,7,8,9,10,11,12,13 Produce
-            publish plant id=#0 settle b"one" 3/3
-            publish plant id=#1 settle b"two" 3/3
-            publish plant id=#2 settle b"one" 3/3
-            publish plant id=#3 settle b"two" 3/3
-            settled #2 given=plant 0:40
-            settled #3 given=plant 0:41
-            settled #0 error=NOT_LEADER_OR_FOLLOWER
-            settled #1 error=NOT_LEADER_OR_FOLLOWER
-        4,5,6,7,8,9,10,11,12,13,14,15,16,17,18 Fetch
-            deliver plant named=plant 0:41 at=0@41 b"two" 3/3
-            error OFFSET_OUT_OF_RANGE
-        2,3,4,5,6,7,8,9,10 OffsetCommit
-            commit grp plant/0@42
-            commit grp plant/1@7 error=OFFSET_METADATA_TOO_LARGE
-        0,1,2,3,4,5 TxnOffsetCommit
-            commit grp plant/0@43
-        0 JoinGroup
-            subscribe ["plant", "t0"]
-            error UNKNOWN_MEMBER_ID
-        1 JoinGroup
-            subscribe ["plant", "t1"]
-            error UNKNOWN_MEMBER_ID
-        2 JoinGroup
-            subscribe ["plant", "t2"]
-            error UNKNOWN_MEMBER_ID
-        3 JoinGroup
-            subscribe ["plant", "t3"]
-            error UNKNOWN_MEMBER_ID
-        4 JoinGroup
-            subscribe ["plant", "t4"]
-            error UNKNOWN_MEMBER_ID
-        5 JoinGroup
-            subscribe ["plant", "t5"]
-            error UNKNOWN_MEMBER_ID
-        6 JoinGroup
-            subscribe ["plant", "t6"]
-            error UNKNOWN_MEMBER_ID
-        7 JoinGroup
-            subscribe ["plant", "t7"]
-            error UNKNOWN_MEMBER_ID
-        8 JoinGroup
-            subscribe ["plant", "t8"]
-            error UNKNOWN_MEMBER_ID
-        9 JoinGroup
-            subscribe ["plant", "t9"]
-            error UNKNOWN_MEMBER_ID
-        0,1,2,3,4,5 SyncGroup
-            error ILLEGAL_GENERATION
-        0 Heartbeat
+            0,1,2,3,4,5,6,7,8,9,10,11,12,13 Metadata
+                error UNKNOWN_TOPIC_OR_PARTITION
+            3,4,5,6,7,8,9,10,11,12,13 Produce
+                publish plant id=#0 settle b"one" 3/3
+                publish plant id=#1 settle b"two" 3/3
+                publish plant id=#2 settle b"one" 3/3
+                publish plant id=#3 settle b"two" 3/3
+                settled #2 given=plant 0:40
+                settled #3 given=plant 0:41
+                settled #0 error=NOT_LEADER_OR_FOLLOWER
+                settled #1 error=NOT_LEADER_OR_FOLLOWER
+            4,5,6,7,8,9,10,11,12,13,14,15,16,17,18 Fetch
+                deliver plant named=plant 0:41 at=0@41 b"two" 3/3
+                error OFFSET_OUT_OF_RANGE
+            2,3,4,5,6,7,8,9,10 OffsetCommit
+                commit grp plant/0@42
+                commit grp plant/1@7 error=OFFSET_METADATA_TOO_LARGE
+            0,1,2,3,4,5 TxnOffsetCommit
+                commit grp plant/0@43 within tx
+            0 JoinGroup
+                subscribe ["plant", "t0"]
+                error UNKNOWN_MEMBER_ID
+            1 JoinGroup
+                subscribe ["plant", "t1"]
+                error UNKNOWN_MEMBER_ID
+            2 JoinGroup
+                subscribe ["plant", "t2"]
+                error UNKNOWN_MEMBER_ID
+            3 JoinGroup
+                subscribe ["plant", "t3"]
+                error UNKNOWN_MEMBER_ID
+            4 JoinGroup
+                subscribe ["plant", "t4"]
+                error UNKNOWN_MEMBER_ID
+            5 JoinGroup
+                subscribe ["plant", "t5"]
+                error UNKNOWN_MEMBER_ID
+            6 JoinGroup
+                subscribe ["plant", "t6"]
+                error UNKNOWN_MEMBER_ID
+            7 JoinGroup
+                subscribe ["plant", "t7"]
+                error UNKNOWN_MEMBER_ID
+            8 JoinGroup
+                subscribe ["plant", "t8"]
+                error UNKNOWN_MEMBER_ID
+            9 JoinGroup
+                subscribe ["plant", "t9"]
+                error UNKNOWN_MEMBER_ID
+            0,1,2,3,4,5 SyncGroup
+                error ILLEGAL_GENERATION
+            0 Heartbeat
 
-        1,2,3,4 Heartbeat
-            error NOT_COORDINATOR
-        0 ConsumerGroupHeartbeat
-            subscribe ["new0"]
-            error FENCED_MEMBER_EPOCH
-        1 ConsumerGroupHeartbeat
-            subscribe ["new1"]
-            error FENCED_MEMBER_EPOCH
-        0,1,2,3,4,5,6 FindCoordinator
-            error COORDINATOR_NOT_AVAILABLE
-        0,1,2,3,4,5 LeaveGroup
-            error UNKNOWN_MEMBER_ID
-        0,1,2,3,4,5,6 InitProducerId
-            error CONCURRENT_TRANSACTIONS
-        0,1,2,3,4,5 EndTxn
-            error INVALID_TXN_STATE
-        0,1,2,3,4 AddOffsetsToTxn
-            error INVALID_PRODUCER_EPOCH
-        0 ApiVersions
-            connect
-            connected
-        1,2,3,4 ApiVersions
-            connected
-        0,1,2 SaslAuthenticate
-            connected error=SASL_AUTHENTICATION_FAILED
-        1,2,3,4,5,6,7,8,9,10 OffsetFetch
-            error NOT_COORDINATOR
-        0,1,2,3,4,5 AddPartitionsToTxn
-            error INVALID_PRODUCER_ID_MAPPING"#]],
+            1,2,3,4 Heartbeat
+                error NOT_COORDINATOR
+            0 ConsumerGroupHeartbeat
+                subscribe ["new0"]
+                error FENCED_MEMBER_EPOCH
+            1 ConsumerGroupHeartbeat
+                subscribe ["new1"]
+                error FENCED_MEMBER_EPOCH
+            0,1,2,3,4,5,6 FindCoordinator
+                error COORDINATOR_NOT_AVAILABLE
+            0,1,2,3,4,5 LeaveGroup
+                error UNKNOWN_MEMBER_ID
+            0,1,2,3,4,5,6 InitProducerId
+                error CONCURRENT_TRANSACTIONS
+            0,1,2,3,4,5 EndTxn
+                error INVALID_TXN_STATE
+            0,1,2,3,4 AddOffsetsToTxn
+                error INVALID_PRODUCER_EPOCH
+            0 ApiVersions
+                connect
+                connected
+            1,2,3,4 ApiVersions
+                connected
+            0,1,2 SaslAuthenticate
+                connected error=SASL_AUTHENTICATION_FAILED
+            1,2,3,4,5,6,7,8,9,10 OffsetFetch
+                error NOT_COORDINATOR
+            0,1,2,3,4,5 AddPartitionsToTxn
+                error INVALID_PRODUCER_ID_MAPPING"#]],
     );
 }
