@@ -39,6 +39,9 @@ pub(crate) struct Protocol {
     sees_sent: bool,
     /// Messages of which a tracer that comes in the middle may miss something, because it answers what was asked before it came.
     asked_before: usize,
+    /// Whether a request waits at the broker for what comes: the answer to one that was made before the tracer came is passed over, and
+    /// the busier the machine is, the more messages it has.
+    waits: bool,
     /// Whether its clients are sure to get several messages for one request.
     pulls: bool,
 }

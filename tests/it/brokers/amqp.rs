@@ -17,6 +17,7 @@ pub(super) static AMQP: Protocol = Protocol {
     go: Some("client_amqp091"),
     sees_sent: true,
     asked_before: 0,
+    waits: false,
     pulls: false,
 };
 

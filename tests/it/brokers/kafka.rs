@@ -22,6 +22,7 @@ pub(super) static KAFKA: Protocol = Protocol {
     sees_sent: true,
     // A fetch waits at the broker, and brings as many as there are by then; the first that is seen may be taken for none.
     asked_before: 5,
+    waits: true,
     pulls: false,
 };
 

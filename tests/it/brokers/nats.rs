@@ -17,6 +17,7 @@ pub(super) static NATS: Protocol = Protocol {
     go: None,
     sees_sent: true,
     asked_before: 0,
+    waits: false,
     pulls: true,
 };
 

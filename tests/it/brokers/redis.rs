@@ -20,6 +20,7 @@ pub(super) static REDIS: Protocol = Protocol {
     sees_sent: true,
     // Whose an answer is shows after a few.
     asked_before: 5,
+    waits: false,
     pulls: false,
 };
 

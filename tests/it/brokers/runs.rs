@@ -1,9 +1,13 @@
 //! The runs that every way of every protocol goes through.
 
+use std::collections::HashMap;
+
+use tracer_tests::otlp::Span;
+
 use super::check::{Truth, head};
 use super::site::{Client, Entry, JAVA, Library, Site};
 use super::{Protocol, Route};
-use crate::mqtt::check::Owner;
+use crate::mqtt::check::{Owner, of_kind};
 use crate::support::{Outcome, Tracer};
 
 /// Who is traced.
@@ -89,6 +93,18 @@ impl Flow {
         self.publisher.give(b"go on\ngo on\n");
         self.publisher.finish();
         self.subscribers.iter_mut().for_each(Client::finish);
+    }
+
+    /// From which message on, at `from` or behind it, all subscribers were seen to get what they got.
+    fn seen_from(&self, spans: &[Span], from: usize) -> usize {
+        let mut times: HashMap<String, usize> = HashMap::new();
+        for span in of_kind(spans, "process ") {
+            *times.entry(head(span)).or_default() += 1;
+        }
+        let log = self.publisher.log();
+        let is_whole =
+            |entry: &Entry| times.get(&entry.head).is_some_and(|times| *times >= self.subscribers.len());
+        log.iter().skip(from).position(is_whole).map_or(log.len(), |behind| from + behind)
     }
 
     /// Adds what happened from message `from` on to the truth.
@@ -259,7 +275,7 @@ pub(crate) fn refused(
     site.client(Library::Rust, "refused", way, &arguments).fail();
     let outcome = tracer.stop();
     keep(&site, &outcome);
-    let publishes = crate::mqtt::check::of_kind(&outcome.spans, "publish ");
+    let publishes = of_kind(&outcome.spans, "publish ");
     // What came before may have been refused too, and sent again: a topic that was just made has no leader yet.
     let size = messages.split_once('x').map(|(_, size)| size);
     let refused = |span: &&tracer_tests::otlp::Span| {
@@ -307,11 +323,14 @@ pub(crate) fn in_the_middle_of(
     for flow in &mut flows {
         flow.finish();
         flow.tell(&mut truth, half, viewpoint);
-        let log = flow.publisher.log();
-        truth.excuse(&log[half..half + protocol.asked_before]);
     }
     let outcome = tracer.stop();
     keep(&site, &outcome);
+    for flow in &flows {
+        let whole = if protocol.waits { flow.seen_from(&outcome.spans, half) } else { 0 };
+        assert!(whole < load.count - 1, "{}: nothing was seen to arrive", flow.name);
+        truth.excuse(&flow.publisher.log()[half..whole.max(half + protocol.asked_before)]);
+    }
     truth.check(&outcome);
 }
 
@@ -343,8 +362,7 @@ pub(crate) fn in_the_traffic_of(
     let outcome = tracer.stop();
     keep(&site, &outcome);
     truth.nameless = true;
-    let published: Vec<String> =
-        crate::mqtt::check::of_kind(&outcome.spans, "publish ").into_iter().map(head).collect();
+    let published: Vec<String> = of_kind(&outcome.spans, "publish ").into_iter().map(head).collect();
     for flow in &flows {
         let log = flow.publisher.log();
         let first = log.iter().position(|entry| published.contains(&entry.head)).expect("some are seen");
@@ -360,7 +378,9 @@ pub(crate) fn in_the_traffic_of(
         let late = viewpoint == Viewpoint::Clients
             || pairs.iter().any(|(from, to)| [from, to].contains(&&Library::Java));
         let few = if late { BUSY } else { protocol.asked_before };
-        truth.excuse(&log[..first + few]);
+        let whole = if protocol.waits { flow.seen_from(&outcome.spans, first) } else { 0 };
+        assert!(whole <= first + BUSY, "{}: seen to arrive from {whole} on, of {first}", flow.name);
+        truth.excuse(&log[..whole.max(first + few)]);
     }
     truth.check(&outcome);
 }
