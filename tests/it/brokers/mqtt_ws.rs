@@ -20,6 +20,7 @@ static MQTT: Protocol = Protocol {
     sees_sent: true,
     asked_before: 0,
     pulls: false,
+    waits: false,
 };
 
 static ROUTES: [Route; 4] = [
