@@ -19,8 +19,8 @@ static MQTT: Protocol = Protocol {
     go: Some("client_mqtt_ws"),
     sees_sent: true,
     asked_before: 0,
-    waits: false,
     pulls: false,
+    waits: false,
 };
 
 static ROUTES: [Route; 4] = [

@@ -54,9 +54,9 @@ pub(crate) struct Client {
 pub(crate) enum Library {
     Rust,
     Python,
+    Go,
     /// Kafka's own.
     Java,
-    Go,
 }
 
 impl Site {
@@ -135,11 +135,11 @@ impl Site {
                 command.env("PYTHONDONTWRITEBYTECODE", "1");
                 command
             }
-            Library::Java => self.java(),
             Library::Go => {
                 let name = self.protocol.go.expect("there is a client in Go");
                 Command::new(Path::new(&variable("IOTRAIL_GO_CLIENTS")).join(name))
             }
+            Library::Java => self.java(),
         }
     }
 

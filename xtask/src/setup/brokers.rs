@@ -162,12 +162,6 @@ fn natscli(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The newest, if there are several: Debian's is put beside.
-fn go() -> Command {
-    let own = Path::new("/usr/local/go/bin/go");
-    Command::new(if own.is_file() { own } else { Path::new("go") })
-}
-
 /// Builds the clients in Go, whose module says on which libraries.
 fn go_clients(workspace: &Workspace) -> Result<()> {
     let (programs, folder) = (workspace.target.join("go"), workspace.root.join("tests/clients/go"));
