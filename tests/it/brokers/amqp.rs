@@ -4,7 +4,9 @@ use std::path::Path;
 
 use tracer_tests::broker::{Certificates, RabbitMq};
 
-use super::runs::{self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, one_side, refused};
+use super::runs::{
+    self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, in_the_traffic, one_side, refused,
+};
 use super::site::Library;
 use super::{PLAIN, Protocol, Route, Started};
 
@@ -68,6 +70,31 @@ fn a_flood_in_go() {
 #[test]
 fn attached_in_the_middle() {
     in_the_middle(&AMQP, &ROUTES, Viewpoint::Both, SLOW);
+}
+
+#[test]
+fn attached_in_the_middle_at_the_broker() {
+    in_the_middle(&AMQP, &ROUTES, Viewpoint::Broker, SLOW);
+}
+
+#[test]
+fn attached_in_the_middle_at_the_clients() {
+    in_the_middle(&AMQP, &ROUTES, Viewpoint::Clients, SLOW);
+}
+
+#[test]
+fn attached_in_the_traffic() {
+    in_the_traffic(&AMQP, &ROUTES, Viewpoint::Both);
+}
+
+#[test]
+fn attached_in_the_traffic_at_the_broker() {
+    in_the_traffic(&AMQP, &ROUTES, Viewpoint::Broker);
+}
+
+#[test]
+fn attached_in_the_traffic_at_the_clients() {
+    in_the_traffic(&AMQP, &ROUTES, Viewpoint::Clients);
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use tracer_tests::broker::{Certificates, Nats};
 
-use super::runs::{self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, one_side, refused};
+use super::runs::{
+    self, FAST, SIZES, SLOW, Viewpoint, every_client, in_the_middle, in_the_traffic, one_side, refused,
+};
 use super::site::Library;
 use super::{PLAIN, Protocol, Route, Started};
 
@@ -60,6 +62,31 @@ fn a_flood() {
 #[test]
 fn attached_in_the_middle() {
     in_the_middle(&NATS, &ROUTES, Viewpoint::Both, SLOW);
+}
+
+#[test]
+fn attached_in_the_middle_at_the_broker() {
+    in_the_middle(&NATS, &ROUTES, Viewpoint::Broker, SLOW);
+}
+
+#[test]
+fn attached_in_the_middle_at_the_clients() {
+    in_the_middle(&NATS, &ROUTES, Viewpoint::Clients, SLOW);
+}
+
+#[test]
+fn attached_in_the_traffic() {
+    in_the_traffic(&NATS, &ROUTES, Viewpoint::Both);
+}
+
+#[test]
+fn attached_in_the_traffic_at_the_broker() {
+    in_the_traffic(&NATS, &ROUTES, Viewpoint::Broker);
+}
+
+#[test]
+fn attached_in_the_traffic_at_the_clients() {
+    in_the_traffic(&NATS, &ROUTES, Viewpoint::Clients);
 }
 
 #[test]

@@ -76,6 +76,11 @@ fn attached_in_the_middle() {
 }
 
 #[test]
+fn attached_in_the_middle_at_the_broker() {
+    in_the_middle(&REDIS, &ROUTES, Viewpoint::Broker, SLOW);
+}
+
+#[test]
 fn attached_in_the_traffic() {
     in_the_traffic(&REDIS, &ROUTES, Viewpoint::Both);
 }

@@ -320,6 +320,7 @@ pub(crate) fn in_the_middle_of(
     flows.iter_mut().for_each(|flow| flow.half(half));
     let tracer = start(&site, viewpoint);
     let mut truth = truth(&site, viewpoint);
+    truth.nameless = true;
     for flow in &mut flows {
         flow.finish();
         flow.tell(&mut truth, half, viewpoint);

@@ -3,22 +3,27 @@
 use super::check::{Owner, Truth, of_kind};
 use super::site::{Site, trace};
 
-/// Three messages before the tracer comes, five while it is there, on connections that were there before it.
-fn in_the_middle(more: &[&str]) {
+/// Three messages before the tracer comes, five while it is there, on connections that were there before it. `clients`: only
+/// these are looked at.
+fn in_the_middle(more: &[&str], clients: bool) {
     let site = Site::new();
     let mut subscriber = site.subscriber("sub", "t/#", 1, 8);
     let mut publisher = site.publisher("pub", "t/x", 1);
     publisher.give_numbers(0..3, 40);
     subscriber.wait_for(3);
-    let selector = site.selector();
+    let (selector, sub, of) = (site.selector(), subscriber.pid().to_string(), publisher.pid().to_string());
     let mut arguments = vec!["--broker", &selector, "--payload", "full"];
     arguments.extend(more);
+    if clients {
+        arguments.extend(["--pid", &sub, "--pid", &of]);
+    }
     let tracer = trace(&arguments);
     publisher.give_numbers(3..8, 40);
     publisher.finish();
     subscriber.finish();
     let outcome = tracer.stop();
-    Truth::whole(site.broker.process.pid())
+    let truth = if clients { Truth::default() } else { Truth::whole(site.broker.process.pid()) };
+    truth
         .sent(Owner::Process(publisher.pid()), &publisher.given()[3..])
         .received(Owner::Process(subscriber.pid()), &subscriber.log()[3..], true)
         .check(&outcome.spans);
@@ -26,12 +31,49 @@ fn in_the_middle(more: &[&str]) {
 
 #[test]
 fn attached_in_the_middle_of_connections() {
-    in_the_middle(&[]);
+    in_the_middle(&[], false);
 }
 
 #[test]
 fn attached_in_the_middle_of_connections_without_btf() {
-    in_the_middle(&["--no-btf"]);
+    in_the_middle(&["--no-btf"], false);
+}
+
+#[test]
+fn attached_in_the_middle_at_the_clients() {
+    in_the_middle(&[], true);
+}
+
+/// Who connected before is known by address only.
+#[test]
+fn attached_in_the_middle_at_the_broker() {
+    let site = Site::new();
+    let mut subscriber = site.subscriber("sub", "t/#", 1, 20);
+    let mut publisher = site.publisher("pub", "t/x", 2);
+    publisher.give_numbers(0..3, 40);
+    subscriber.wait_for(3);
+    let pid = site.broker.process.pid().to_string();
+    let tracer = trace(&["--broker", &site.selector(), "--payload", "full", "--pid", &pid]);
+    publisher.give_numbers(3..20, 40);
+    publisher.finish();
+    subscriber.finish();
+    site.wait_for_log_of("sub", "disconnected.");
+    let outcome = tracer.stop();
+    let publishes = of_kind(&outcome.spans, "publish ");
+    for (kind, expected) in [("publish ", &publisher.given()[3..]), ("process ", &subscriber.log()[3..])] {
+        let spans = of_kind(&outcome.spans, kind);
+        let mut lines: Vec<_> = spans.iter().map(|span| super::check::line(span)).collect();
+        lines.sort();
+        let mut expected = expected.to_vec();
+        expected.sort();
+        assert_eq!(lines, expected, "{kind}");
+        assert!(spans.iter().all(|span| matches!(super::check::owner(span), Owner::Remote(_))), "{spans:#?}");
+    }
+    for process in of_kind(&outcome.spans, "process ") {
+        let parent = publishes.iter().find(|publish| Some(&publish.id) == process.parent.as_ref());
+        let parent = parent.unwrap_or_else(|| panic!("of no publish: {process:#?}"));
+        assert_eq!(super::check::line(parent).head, super::check::line(process).head);
+    }
 }
 
 #[test]

@@ -275,7 +275,7 @@ fn process_span(
         (None, None, None) => start,
     };
     let is_unsettled =
-        delivery.message.needs_settle && delivery.settled.is_none() && now >= start.plus(hold_ns);
+        delivery.message.must_be_settled() && delivery.settled.is_none() && now >= start.plus(hold_ns);
     let status = match (&delivery.error, killed) {
         (Some(error), _) => error.clone(),
         (None, Some(_)) => Status::Error {

@@ -184,6 +184,9 @@ pub struct Message {
     pub redelivered: bool,
     /// Whether the receiver has to settle it (QoS 1 and 2, acknowledged delivery).
     pub needs_settle: bool,
+    /// Whether [`Self::needs_settle`] is only presumed, because what was agreed on was not seen: if nobody settles it, nothing is
+    /// said to be wrong.
+    pub settle_is_presumed: bool,
     /// Headers that carry context or identity: name, value.
     pub headers: Vec<(Arc<str>, Arc<str>)>,
     /// Further span attributes.
@@ -197,6 +200,14 @@ pub struct Refusal {
     pub kind: Cow<'static, str>,
     /// What the broker says, for people; may be empty.
     pub text: Arc<str>,
+}
+
+impl Message {
+    /// Whether it is an error if the receiver does not settle it.
+    #[must_use]
+    pub fn must_be_settled(&self) -> bool {
+        self.needs_settle && !self.settle_is_presumed
+    }
 }
 
 /// What an operation does.

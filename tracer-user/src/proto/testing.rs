@@ -219,6 +219,7 @@ fn message(message: &Message) -> String {
         ("retain", message.retain),
         ("again", message.redelivered),
         ("settle", message.needs_settle),
+        ("perhaps", message.settle_is_presumed),
     ] {
         if set {
             let _ = write!(text, " {name}");

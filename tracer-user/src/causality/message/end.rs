@@ -59,7 +59,7 @@ impl Causality {
                 let began = delivery.client.as_ref().map_or(at, |client| client.at.end);
                 if delivery.settled.is_none() && delivery.returned.is_none() && at.since(began) <= hold_ns {
                     // Who said good-bye and ends had no more to do with what it got.
-                    if left && !delivery.message.needs_settle {
+                    if left && !delivery.message.must_be_settled() {
                         delivery.returned = Some(at);
                     } else {
                         delivery.killed = Some(at);

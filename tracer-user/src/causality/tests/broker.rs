@@ -220,6 +220,26 @@ fn sent_again_is_the_same_publish() {
     assert_eq!(world.run().1.counts().resent, 2);
 }
 
+/// Of a consumer from before it is not known whether it settles: those that do are linked, those that do not did nothing wrong.
+#[test]
+fn what_need_perhaps_not_be_settled_is_no_error() {
+    let mut world = World::new();
+    let presumed =
+        |id| OpKind::Deliver(Box::new(Message { settle_is_presumed: true, ..acked("t", "go", id) }));
+    world.op("actuator", 1, 1100, false, presumed(7));
+    world.back("actuator", 1, 1200);
+    world.op("actuator", 1, 1300, false, presumed(8));
+    world.ack("actuator", 1, 1400, &[8]);
+    check(
+        &world,
+        &expect![[r#"
+            process t [actuator] 1110..1200
+            process t [actuator] 1310..1420
+              ack t [actuator] 1400..1420 broker-id 1
+        "#]],
+    );
+}
+
 #[test]
 fn overlapping_subscriptions_bring_a_message_twice() {
     let mut world = World::new();

@@ -93,6 +93,11 @@ impl Channel {
         self.unsettled = self.unsettled.saturating_add(1);
         self.settles || self.unsettled <= PATIENCE
     }
+
+    /// Whether one was settled.
+    pub(super) fn settles(&self) -> bool {
+        self.settles
+    }
 }
 
 /// What is known of a consumer, or of a `basic.get`.

@@ -42,6 +42,7 @@ pub(super) enum What {
         tag: u64,
         redelivered: bool,
         needs_settle: bool,
+        settle_is_presumed: bool,
     },
     /// `basic.return`.
     Return { destination: Arc<str>, error: &'static str },

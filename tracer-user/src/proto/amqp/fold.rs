@@ -227,9 +227,12 @@ impl Amqp {
 
     fn delivery(&mut self, channel: u16, delivery: &Delivery<'_>, consumer: Option<Consumer>) -> What {
         let &Delivery { consumer: _, tag, redelivered, ref exchange, ref key } = delivery;
-        let needs_settle = match &consumer {
-            Some(consumer) => !consumer.no_ack,
-            None => self.channels.get(channel).will_settle(),
+        let (needs_settle, settle_is_presumed) = match &consumer {
+            Some(consumer) => (!consumer.no_ack, false),
+            None => {
+                let known = self.channels.get(channel);
+                (known.will_settle(), !known.settles())
+            }
         };
         if needs_settle {
             self.ledger.delivered(ledger::id(channel, tag));
@@ -249,6 +252,7 @@ impl Amqp {
             tag,
             redelivered,
             needs_settle,
+            settle_is_presumed,
         }
     }
 

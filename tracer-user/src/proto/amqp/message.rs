@@ -49,6 +49,7 @@ impl Amqp {
                 tag,
                 redelivered,
                 needs_settle,
+                settle_is_presumed,
             } => {
                 let mut attributes =
                     attributes(key, Some((tag, redelivered)), properties.correlation.as_ref());
@@ -68,6 +69,7 @@ impl Amqp {
                     settle_id: Some(ledger::id(channel, tag)),
                     redelivered,
                     needs_settle,
+                    settle_is_presumed,
                     attributes,
                     ..message(properties, body)
                 }))

@@ -16,7 +16,7 @@ fn check(text: &str, lost: usize, expected: &Expect) {
 /// An op without what it has from others before it: a publish its number, a delivery its queue and whether it is to be
 /// settled, a settlement of many those; and of a body, parts of which may be what was lost, only its size.
 pub(super) fn forgotten(op: &str) -> String {
-    let op = op.replace(" settle ", " ");
+    let op = op.replace(" settle ", " ").replace(" perhaps ", " ");
     // Without its number a publish cannot be told that it came back.
     if let Some((place, _)) = op.split_once(' ').filter(|_| op.ends_with("NO_ROUTE")) {
         return format!("{place} NO_ROUTE");
